@@ -1,0 +1,156 @@
+"""The four questions that ILF asks a language model, and the answers' types.
+
+Nothing above this floor knows which backend answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ilf_kedro.prompting import Prompt
+from ilf_kedro.schemas import Options
+
+FinishReason = Literal["stop", "length", "refused"]
+
+
+class Capability(StrEnum):
+    """What a backend may or may not be able to answer."""
+
+    GENERATE = "generate"
+    CHOICE_PROBABILITIES = "choice_probabilities"
+    LOG_LIKELIHOOD = "log_likelihood"
+    EMBED = "embed"
+
+
+class MissingCapabilityError(RuntimeError):
+    """A backend was asked something that it cannot answer; raised before any request is made."""
+
+    def __init__(self, user: str, capability: Capability, model: str, backends: Sequence[str]) -> None:
+        super().__init__(
+            f"{user} needs the capability '{capability}', which the language model {model!r} lacks. "
+            f"Backends that have it: {', '.join(backends)}. "
+            "Name such a model in the catalog, or leave out what needs it."
+        )
+
+
+class SamplingOptions(Options):
+    """How to sample (paper, section 4.1: temperature 1.0, top-p 0.95, at most 48 new tokens).
+
+    A temperature of 0 is greedy decoding. `top_k` 0 keeps the whole vocabulary.
+    """
+
+    temperature: float = Field(default=1.0, ge=0, le=5)
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    top_k: int = Field(default=0, ge=0)
+    max_new_tokens: int = Field(default=48, ge=1)
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One sampled continuation. `token_log_probabilities` are under the model itself at temperature 1."""
+
+    text: str
+    n_tokens: int
+    finish_reason: FinishReason
+    seed: int
+    token_log_probabilities: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An answer word and its accepted spellings, such as Choice("Yes", ("Yes", " Yes", "YES"))."""
+
+    name: str
+    spellings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceProbabilities:
+    """Normalised log-probabilities of the choices, in the order asked.
+
+    `covered` is the total probability of all listed choices before normalisation (1 where unknown);
+    `bound` the largest error of any probability that the backend's truncated answer allows (0: exact).
+    """
+
+    log_probabilities: tuple[float, ...]
+    covered: float = 1.0
+    bound: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogProbabilities:
+    """Log-probability (nats) of each token of a continuation, and each token's character span in it."""
+
+    log_probabilities: tuple[float, ...]
+    spans: tuple[tuple[int, int], ...]
+
+
+@runtime_checkable
+class LanguageModel(Protocol):
+    """A language model behind any backend.
+
+    Lists come back in the order asked, one answer per request, whatever the batching. Every method may
+    raise MissingCapabilityError before doing anything.
+    """
+
+    @property
+    def name(self) -> str:
+        """A short human-readable name, for logs and reports."""
+        ...
+
+    @property
+    def revision(self) -> str:
+        """What identifies the weights: a content hash, or the API's model identifier."""
+        ...
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Which of the questions below this model can answer."""
+        ...
+
+    def generate(
+        self, prompts: Sequence[Prompt], samples: range, options: SamplingOptions, *, seed: int, label: str = ""
+    ) -> list[list[Completion]]:
+        """Sample the completions with the indices `samples` (range(N) for N of them) for each prompt.
+
+        A sample depends on (model, prompt, options, seed, example_id, its index) alone, so range(5, 10)
+        continues range(5). `label` names the work in the progress display.
+        """
+        ...
+
+    def choice_probabilities(
+        self, prompts: Sequence[Prompt], choices: Sequence[Choice], *, label: str = ""
+    ) -> list[ChoiceProbabilities]:
+        """Return how probable each choice is as the next words after each prompt."""
+        ...
+
+    def log_likelihood(
+        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = ""
+    ) -> list[TokenLogProbabilities]:
+        """Return the log-probability of every token of continuations[i] after prompts[i].
+
+        The continuation is taken literally: in plain format it includes its leading blank.
+        """
+        ...
+
+    def embed(self, texts: Sequence[str], *, label: str = "") -> NDArray[np.float32]:
+        """Return one unit vector per text, shape (len(texts), dimension)."""
+        ...
+
+
+def require(model: LanguageModel, capability: Capability, *, user: str, backends: Sequence[str] = ("local",)) -> None:
+    """Refuse the work of `user` before the first request where `model` lacks `capability`.
+
+    Raises:
+        MissingCapabilityError: naming the user, the capability and the backends that have it.
+    """
+    if capability not in model.capabilities:
+        raise MissingCapabilityError(user, capability, model.name, backends)

@@ -1,0 +1,20 @@
+"""What a language model is trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ilf_kedro.prompting import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingExample:
+    """A prompt and the completion to imitate (the label, never truncated).
+
+    In plain format the completion includes its leading blank; an end-of-sequence token is added when
+    `ends` is true (summaries end; the answer words of reward models do not).
+    """
+
+    prompt: Prompt
+    completion: str
+    ends: bool = True
