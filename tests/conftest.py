@@ -1,0 +1,32 @@
+"""What all tests share: the models on disk, and an environment that phones nobody."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """The repository's root."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def tiny_model_directory() -> Path:
+    """A Llama of random weights with the embedded model's tokenizer (made by `make install`)."""
+    return ROOT / "data" / "06_models" / "tiny-random-llama"
+
+
+@pytest.fixture(scope="session")
+def embedded_model_directory() -> Path:
+    """SmolLM2-135M-Instruct as safetensors (made by `make install`); for slow tests."""
+    return ROOT / "data" / "06_models" / "smollm2-135m-instruct"
