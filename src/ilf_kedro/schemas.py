@@ -5,6 +5,7 @@ Every table is long ("tidy"): one row per (example_id, sample_index), never a co
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import pandera.pandas as pa
@@ -15,12 +16,19 @@ __all__ = [
     "Comparisons",
     "DataFrame",
     "Examples",
+    "JudgeAgreement",
     "LogLikelihoods",
+    "ModelMetrics",
     "Options",
+    "Outcomes",
     "PublishedResults",
+    "Rankings",
+    "RawLines",
+    "RefinementMetrics",
     "Refinements",
     "RejectedRows",
     "Rewards",
+    "ScorerAgreement",
     "Scores",
     "Selections",
     "Split",
@@ -29,17 +37,35 @@ __all__ = [
     "Targets",
     "TextStatistics",
     "TrainingLog",
+    "TrainingLogs",
     "Verdicts",
     "WinRates",
+    "text_or_empty",
 ]
 
 Split = Literal["train", "development", "validation", "test"]
+
+
+def text_or_empty(value: object) -> str:
+    """Return a text cell's value, and the empty text for a null one (tables hold nulls as nan)."""
+    return value if isinstance(value, str) else ""
 
 
 class Options(BaseModel):
     """Base of every options model: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class RawLines:
+    """A raw text file as it is, before anything in it is validated.
+
+    `file` names it in messages; `lines` has no line ends, and its first is line 1 of the file.
+    """
+
+    file: str
+    lines: tuple[str, ...]
 
 
 class _Table(pa.DataFrameModel):
@@ -235,7 +261,50 @@ class Verdicts(_Table):
     baseline: Series[str]
     order: Series[str] = pa.Field(isin=["model_first", "baseline_first"])
     p_first: Series[float] = pa.Field(ge=0, le=1)
-    prefers: Series[str] = pa.Field(isin=["model", "baseline"])
+    prefers: Series[str] = pa.Field(isin=["model", "baseline", "neither"])
+    judged_by: Series[str]
+    covered: Series[float] = pa.Field(ge=0, le=1.001, description="p of all answers before normalisation")
+
+    class Config:
+        unique = ["example_id", "model", "baseline", "order", "judged_by"]
+
+
+class Outcomes(_Table):
+    """One row per judged pair: 1 the model won, ½ a tie, 0 the baseline won.
+
+    `agrees` is whether both orders gave the same preference; where not, the outcome is ½.
+    """
+
+    example_id: Series[str]
+    model: Series[str]
+    baseline: Series[str]
+    judged_by: Series[str]
+    agrees: Series[bool]
+    outcome: Series[float] = pa.Field(isin=[0.0, 0.5, 1.0])
+
+
+class Rankings(_Table):
+    """Rankings of several methods' outputs for one example: rank 1 is the best, equal ranks are ties."""
+
+    example_id: Series[str]
+    judged_by: Series[str]
+    method: Series[str]
+    rank: Series[int] = pa.Field(ge=1)
+
+    class Config:
+        unique = ["example_id", "judged_by", "method"]
+
+
+class JudgeAgreement(_Table):
+    """How often a judge gave one verdict in both orders, per model and for "all", with its interval."""
+
+    judged_by: Series[str]
+    model: Series[str]
+    n_pairs: Series[int]
+    n_examples: Series[int]
+    agreement: Series[float]
+    lower: Series[float]
+    upper: Series[float]
 
 
 class WinRates(_Table):
@@ -248,6 +317,61 @@ class WinRates(_Table):
     win_rate: Series[float]
     standard_error: Series[float] = pa.Field(nullable=True)
     ties: Series[float]
+
+
+class ModelMetrics(_Table):
+    """One figure of one model on the test posts, with its error and interval over examples.
+
+    `model` "human_summary" is the people's summaries; `note` says why an interval is missing or unusual.
+    """
+
+    model: Series[str]
+    metric: Series[str]
+    n: Series[int]
+    value: Series[float]
+    standard_error: Series[float] = pa.Field(nullable=True)
+    lower: Series[float] = pa.Field(nullable=True)
+    upper: Series[float] = pa.Field(nullable=True)
+    note: Series[str] = pa.Field(nullable=True)
+
+    class Config:
+        unique = ["model", "metric"]
+
+
+class RefinementMetrics(_Table):
+    """One figure of the refinements of one method, for those that a scorer chose.
+
+    `chosen_by` "any" is the mean over all N refinements of an example.
+    """
+
+    method: Series[str]
+    chosen_by: Series[str]
+    metric: Series[str]
+    n: Series[int]
+    value: Series[float]
+    standard_error: Series[float] = pa.Field(nullable=True)
+    lower: Series[float] = pa.Field(nullable=True)
+    upper: Series[float] = pa.Field(nullable=True)
+    note: Series[str] = pa.Field(nullable=True)
+
+    class Config:
+        unique = ["method", "chosen_by", "metric"]
+
+
+class ScorerAgreement(_Table):
+    """Share of examples for which two scorers chose the same text."""
+
+    method: Series[str]
+    scorer: Series[str]
+    other: Series[str]
+    n: Series[int]
+    share: Series[float]
+
+
+class TrainingLogs(TrainingLog):
+    """The logs of several trainings, told apart by `model`."""
+
+    model: Series[str]
 
 
 class PublishedResults(_Table):

@@ -146,6 +146,14 @@ class LanguageModel(Protocol):
         ...
 
 
+class TokenCounter(Protocol):
+    """What can say how many tokens a text has."""
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text, special tokens not counted."""
+        ...
+
+
 def require(model: LanguageModel, capability: Capability, *, user: str, backends: Sequence[str] = ("local",)) -> None:
     """Refuse the work of `user` before the first request where `model` lacks `capability`.
 

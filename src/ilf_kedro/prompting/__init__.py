@@ -1,5 +1,18 @@
 """Prompt templates, and the post-processing of what comes back."""
 
+from ilf_kedro.prompting.post_processing import clean_completion, drop_unfinished_sentence, split_sentences
+from ilf_kedro.prompting.resampling import Kept, classify_draws, is_degenerate, keep_best_draws
 from ilf_kedro.prompting.templates import Prompt, PromptTemplate, TemplateError
 
-__all__ = ["Prompt", "PromptTemplate", "TemplateError"]
+__all__ = [
+    "Kept",
+    "Prompt",
+    "PromptTemplate",
+    "TemplateError",
+    "classify_draws",
+    "clean_completion",
+    "drop_unfinished_sentence",
+    "is_degenerate",
+    "keep_best_draws",
+    "split_sentences",
+]

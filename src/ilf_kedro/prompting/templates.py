@@ -40,7 +40,7 @@ class PromptTemplate(Options):
     """
 
     text: str
-    slots: frozenset[str]
+    slots: tuple[str, ...]
     truncate: str | None = "post"
     positive: tuple[str, ...] = ()
     negative: tuple[str, ...] = ()
@@ -49,9 +49,9 @@ class PromptTemplate(Options):
     @model_validator(mode="after")
     def _check_slots(self) -> Self:
         found = set(_SLOT.findall(self.text))
-        if missing := sorted(self.slots - found):
+        if missing := sorted(set(self.slots) - found):
             raise TemplateError(f"the text lacks the declared slots {missing}; it has {sorted(found)}")
-        if unknown := sorted(found - self.slots):
+        if unknown := sorted(found - set(self.slots)):
             raise TemplateError(f"the text has undeclared slots {unknown}; declared: {sorted(self.slots)}")
         if self.truncate is not None and self.truncate in found and self.text.count(f"{{{self.truncate}}}") > 1:
             raise TemplateError(f"the slot {self.truncate!r} that may be shortened must stand only once")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ilf_kedro.language_models.checkpoint import Format
 from ilf_kedro.prompting import Prompt
 
 
@@ -18,3 +19,11 @@ class TrainingExample:
     prompt: Prompt
     completion: str
     ends: bool = True
+
+
+def as_completion(text: str, format: Format) -> str:
+    """Return `text` as a model of this format writes it after a prompt.
+
+    In plain format a blank separates it from the prompt's last word; in chat format it opens the turn.
+    """
+    return text if format == "chat" else f" {text}"

@@ -1,0 +1,62 @@
+"""What each arm learns to write: one target per example of a nested subset."""
+
+from __future__ import annotations
+
+import logging
+
+from ilf_kedro.options import SelectionOptions
+from ilf_kedro.pipelines.requirements import require_texts
+from ilf_kedro.schemas import DataFrame, Examples, Selections, Subsets, Targets
+
+logger = logging.getLogger(__name__)
+
+
+def target_refinements(
+    examples: DataFrame[Examples],
+    subsets: DataFrame[Subsets],
+    selections: DataFrame[Selections],
+    options: SelectionOptions,
+    *,
+    train_size: int,
+) -> DataFrame[Targets]:
+    """Take the refinement with feedback that the target scorer chose.
+
+    Examples all of whose refinements are empty have nothing to imitate; they are left out and counted.
+    """
+    chosen = selections[
+        (selections["scorer"] == options.target_scorer) & (selections["method"] == "refinement_with_feedback")
+    ]
+    subset = _subset(examples, subsets, train_size)
+    table = subset.merge(chosen[["example_id", "text"]], on="example_id", how="left").rename(columns={"text": "target"})
+    empty = table["target"].isna() | (table["target"] == "")
+    if empty.any():
+        logger.warning(
+            "%d of %d examples have no refinement that is not empty, and are left out of the refinements arm",
+            empty.sum(),
+            len(table),
+        )
+    return Targets.validate(table.loc[~empty, ["example_id", "title", "post", "target"]].reset_index(drop=True))
+
+
+def target_texts(
+    examples: DataFrame[Examples], subsets: DataFrame[Subsets], *, column: str, train_size: int
+) -> DataFrame[Targets]:
+    """Take a text that stands in the split: the human summary, or the initial one.
+
+    Raises:
+        MissingColumnError: an example of the subset lacks it.
+    """
+    subset = _subset(examples, subsets, train_size)
+    require_texts(subset, [column], user=f"the pipeline finetune ({column})")
+    table = subset.rename(columns={column: "target"})
+    return Targets.validate(table[["example_id", "title", "post", "target"]].reset_index(drop=True))
+
+
+def _subset(examples: DataFrame[Examples], subsets: DataFrame[Subsets], train_size: int) -> DataFrame[Examples]:
+    members = subsets.loc[subsets["train_size"] == train_size, "example_id"]
+    if members.empty:
+        raise ValueError(
+            f"the table subsets has no subset of {train_size} examples, only {sorted(subsets['train_size'].unique())}; "
+            "run `kedro run --pipelines data_prep` again, with the same train_sizes"
+        )
+    return examples[examples["example_id"].isin(members)]

@@ -1,0 +1,90 @@
+"""Samples refinements, cleans them, and samples degenerate examples once more."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import pandas as pd
+
+from ilf_kedro.language_models.protocol import Capability, Completion, LanguageModel, require
+from ilf_kedro.options import RefinementOptions
+from ilf_kedro.pipelines.requirements import require_texts
+from ilf_kedro.prompting import Prompt, PromptTemplate, clean_completion, is_degenerate, keep_best_draws
+from ilf_kedro.schemas import DataFrame, Examples, Refinements, Subsets, text_or_empty
+
+logger = logging.getLogger(__name__)
+
+
+def refine(
+    examples: DataFrame[Examples],
+    subsets: DataFrame[Subsets],
+    refiner: LanguageModel,
+    template: PromptTemplate,
+    options: RefinementOptions,
+    seed: int,
+    *,
+    method: str,
+) -> DataFrame[Refinements]:
+    """Sample N refinements for every example of the largest training subset.
+
+    An example whose N outputs hold a duplicate, an empty or a forbidden text is sampled again, once.
+    The template decides whether the refiner sees the feedback.
+
+    Raises:
+        MissingColumnError: an example has no initial summary, or no feedback where the template needs it.
+    """
+    require(refiner, Capability.GENERATE, user=f"the pipeline refinement ({method})", backends=("local", "openai"))
+    chosen = examples[examples["example_id"].isin(subsets["example_id"])]
+    shown = [slot for slot in template.slots if slot != "title"]
+    require_texts(chosen, shown, user=f"the pipeline refinement ({method})")
+    prompts = [
+        template.render(row["example_id"], **{slot: text_or_empty(row[slot]) for slot in template.slots})
+        for _, row in chosen.iterrows()
+    ]
+    draws = _draw(refiner, prompts, options, seed, method)
+    tables = [_keep(prompt.example_id, drawn, options, method) for prompt, drawn in zip(prompts, draws, strict=True)]
+    return Refinements.validate(pd.concat(tables, ignore_index=True))
+
+
+def _draw(
+    refiner: LanguageModel, prompts: Sequence[Prompt], options: RefinementOptions, seed: int, method: str
+) -> list[list[Completion]]:
+    """Draw N completions per prompt, and max_tries − N more where the first N are degenerate."""
+    n, max_tries = options.n_refinements, options.max_tries or 2 * options.n_refinements
+    draws = refiner.generate(prompts, range(n), options.sampling, seed=seed, label=method)
+    again = [i for i, drawn in enumerate(draws) if is_degenerate(_clean(drawn), options.forbidden)]
+    if not again or max_tries == n:
+        return draws
+    logger.info("%s: %d of %d examples are sampled again (degenerate outputs)", method, len(again), len(prompts))
+    more = refiner.generate(
+        [prompts[i] for i in again], range(n, max_tries), options.sampling, seed=seed, label=f"{method}, again"
+    )
+    for i, drawn in zip(again, more, strict=True):
+        draws[i] = draws[i] + drawn
+    return draws
+
+
+def _keep(example_id: str, drawn: Sequence[Completion], options: RefinementOptions, method: str) -> pd.DataFrame:
+    """Return the table of the N draws that are kept for one example."""
+    texts = _clean(drawn)
+    kept = keep_best_draws(texts, options.n_refinements, options.forbidden)
+    return pd.DataFrame(
+        {
+            "example_id": example_id,
+            "method": method,
+            "sample_index": range(len(kept)),
+            "text": [texts[draw.draw_index] for draw in kept],
+            "raw_text": [drawn[draw.draw_index].text for draw in kept],
+            "finish_reason": [drawn[draw.draw_index].finish_reason for draw in kept],
+            "n_tokens": [drawn[draw.draw_index].n_tokens for draw in kept],
+            "seed": [drawn[draw.draw_index].seed for draw in kept],
+            "draw_index": [draw.draw_index for draw in kept],
+            "resampled": [draw.draw_index >= options.n_refinements for draw in kept],
+            "status": [draw.status for draw in kept],
+        }
+    )
+
+
+def _clean(drawn: Sequence[Completion]) -> list[str]:
+    return [clean_completion(completion.text, ended_by_length=completion.finish_reason == "length") for completion in drawn]

@@ -1,0 +1,64 @@
+"""Turns a raw completion into a summary (paper, appendix on post-processing).
+
+The rules are the reference implementation's, save where it was wrong: it drops everything before the first
+letter or digit (a "$5" loses its sign) and takes every full stop for an end ("Mr. Smith" becomes "Mr.").
+"""
+
+from __future__ import annotations
+
+import re
+
+import sentencex
+
+_OPENING = r"[$€£¥₹₩\"'“‘«‹(\[{@#&]"
+# Leading characters that are no words, unless they open the first word: "(so", "$5", "#1", '"Hi'.
+_LEADING = re.compile(rf"^(?:(?!{_OPENING}+\w)(?:\W|_))+")
+_BLANKS = re.compile(r"[^\S\n]+")
+_INFORMAL_END = re.compile(r"(?<=[!?])\s+|(?<=[!?][\"”)])\s+")
+_OPENING_QUOTATION = re.compile(r"^([\"“][^\"“”]*[.!?][\"”])\s+")
+_END = re.compile(r"[.!?…。！？][\"'”’»›)\]}]*$")
+
+
+def clean_completion(text: str, *, ended_by_length: bool = False, first_line_only: bool = True) -> str:
+    """Return the summary in a raw completion; empty where there is nothing but punctuation.
+
+    Leading bullets, dashes and label punctuation go, blanks are folded, the first line is kept, and an
+    unfinished last sentence is dropped. A sentence is unfinished if it lacks its end and either the
+    completion ended by length or an earlier sentence has its end; where that would leave nothing, the
+    text stays.
+    """
+    text = _LEADING.sub("", text)
+    if first_line_only:
+        text = text.split("\n", 1)[0]
+    text = _BLANKS.sub(" ", text).strip()
+    if not any(character.isalnum() for character in text):
+        return ""
+    return drop_unfinished_sentence(text, ended_by_length=ended_by_length)
+
+
+def drop_unfinished_sentence(text: str, *, ended_by_length: bool = False) -> str:
+    """Drop the last sentence of `text` where it has no end but should.
+
+    With `ended_by_length` it should always; otherwise only where an earlier sentence has its end. The
+    only sentence of a text is never dropped.
+    """
+    if _END.search(text):
+        return text
+    sentences = split_sentences(text)
+    earlier = sentences[:-1]
+    if not earlier or not (ended_by_length or any(_END.search(sentence) for sentence in earlier)):
+        return text
+    kept = text[: text.rindex(sentences[-1])].rstrip()
+    return kept if any(character.isalnum() for character in kept) else text
+
+
+def split_sentences(text: str) -> list[str]:
+    """Split English text into sentences without their surrounding blanks; empty text gives none.
+
+    The splitter knows abbreviations, decimals and ellipses, but expects a capital after an end. Posts are
+    informal, so a "!" or "?" before a blank, and a whole quotation that opens the text, end one as well.
+    """
+    pieces = _OPENING_QUOTATION.split(text)
+    sentences = (sentence for piece in pieces if piece for sentence in sentencex.segment("en", piece))
+    parts = (part for sentence in sentences for part in _INFORMAL_END.split(sentence))
+    return [stripped for part in parts if (stripped := part.strip())]

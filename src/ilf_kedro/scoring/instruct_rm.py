@@ -1,0 +1,85 @@
+"""InstructRM: a language model is asked whether a refinement incorporates the feedback (paper, section 3.1.1).
+
+Five templates ask it in five ways; a template's score is p₊ / (p₊ + p₋) at the answer's position, and the
+ensemble is the mean of the five.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from ilf_kedro.language_models.protocol import Capability, Choice, LanguageModel, require
+from ilf_kedro.prompting import Prompt, PromptTemplate
+from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores, text_or_empty
+from ilf_kedro.scoring.tables import score_table
+
+ENSEMBLE = "instruct_rm_ensemble"
+
+
+def template_scorer(number: int) -> str:
+    """Return the scorer's name for template `number`, counted from 1."""
+    return f"instruct_rm_{number}"
+
+
+def instruct_rm_scores(
+    model: LanguageModel,
+    templates: Sequence[PromptTemplate],
+    examples: DataFrame[Examples],
+    refinements: DataFrame[Refinements],
+) -> DataFrame[Scores]:
+    """Score each refinement by each template and by their mean, in [0, 1].
+
+    Empty refinements are not asked about; their scores are null.
+
+    Raises:
+        MissingCapabilityError: the model cannot say how probable an answer is.
+    """
+    require(model, Capability.CHOICE_PROBABILITIES, user="the scorer InstructRM", backends=("local", "openai"))
+    asked = refinements[refinements["text"] != ""]
+    by_id = examples.set_index("example_id")
+    rows = [(by_id.loc[example_id], text) for example_id, text in zip(asked["example_id"], asked["text"], strict=True)]
+    tables = []
+    for number, probabilities in enumerate(_positive_probabilities(model, templates, rows), start=1):
+        scores = pd.Series(probabilities, index=asked.index, dtype="float64").reindex(refinements.index)
+        tables.append(score_table(refinements, template_scorer(number), list(scores)))
+    mean = pd.concat([table["score"] for table in tables], axis=1).mean(axis=1, skipna=False)
+    tables.append(score_table(refinements, ENSEMBLE, list(mean)))
+    return Scores.validate(pd.concat(tables, ignore_index=True))
+
+
+def _render(template: PromptTemplate, example: pd.Series, refinement: str) -> Prompt:
+    return template.render(
+        str(example.name),
+        title=text_or_empty(example["title"]),
+        post=example["post"],
+        initial_summary=example["initial_summary"],
+        feedback=example["feedback"],
+        refinement=refinement,
+    )
+
+
+def _positive_probabilities(
+    model: LanguageModel, templates: Sequence[PromptTemplate], rows: Sequence[tuple[pd.Series, str]]
+) -> list[list[float]]:
+    """Return p₊ / (p₊ + p₋) per template and row.
+
+    All templates go in one request, in which each row's stand together: a backend can then share what
+    their texts have in common. Every prompt is asked for every template's answers; the ratio of its own
+    two does not depend on the others.
+    """
+    answers = list(dict.fromkeys(answer for t in templates for answer in (t.positive, t.negative)))
+    choices = [Choice(answer[0], answer) for answer in answers]
+    prompts = [_render(template, *row) for row in rows for template in templates]
+    replies = model.choice_probabilities(prompts, choices, label="InstructRM")
+    scores: list[list[float]] = [[] for _ in templates]
+    for place, reply in enumerate(replies):
+        number = place % len(templates)
+        template = templates[number]
+        positive, negative = (
+            math.exp(reply.log_probabilities[answers.index(answer)]) for answer in (template.positive, template.negative)
+        )
+        scores[number].append(positive / (positive + negative))
+    return scores
