@@ -27,6 +27,9 @@ __all__ = [
     "RefinementMetrics",
     "Refinements",
     "RejectedRows",
+    "Reliability",
+    "RewardModelAccuracy",
+    "RewardPredictions",
     "Rewards",
     "ScorerAgreement",
     "Scores",
@@ -238,6 +241,43 @@ class Rewards(_Table):
     model: Series[str]
     sample_index: Series[int]
     reward: Series[float] = pa.Field(ge=0, le=1)
+
+
+class RewardPredictions(_Table):
+    """The rewards of both summaries of a comparison, and the probability that a is the better one."""
+
+    example_id: Series[str] = pa.Field(unique=True)
+    preferred: Series[str] = pa.Field(isin=["a", "b"])
+    reward_a: Series[float] = pa.Field(ge=0, le=1)
+    reward_b: Series[float] = pa.Field(ge=0, le=1)
+    p_a_preferred: Series[float] = pa.Field(ge=0, le=1)
+
+
+class RewardModelAccuracy(_Table):
+    """One row: how often the preferred summary of a split got the higher reward (ties count ½).
+
+    `lower` and `upper` are Wilson's interval; `calibration_verdict` says why calibration cannot be judged,
+    and is null where it can.
+    """
+
+    split: Series[str]
+    n_train: Series[int]
+    n: Series[int]
+    accuracy: Series[float]
+    standard_error: Series[float] = pa.Field(nullable=True)
+    lower: Series[float]
+    upper: Series[float]
+    ties: Series[int]
+    expected_calibration_error: Series[float]
+    calibration_verdict: Series[str] = pa.Field(nullable=True)
+
+
+class Reliability(_Table):
+    """A reliability curve: predicted probability against observed frequency, one row per filled bin."""
+
+    p_mean: Series[float]
+    observed: Series[float]
+    n: Series[int]
 
 
 class LogLikelihoods(_Table):

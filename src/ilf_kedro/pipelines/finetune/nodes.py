@@ -9,6 +9,7 @@ from ilf_kedro.language_models.local import LocalLanguageModel
 from ilf_kedro.language_models.protocol import LanguageModel
 from ilf_kedro.options import FinetuneOptions
 from ilf_kedro.pipelines.requirements import require_texts
+from ilf_kedro.pipelines.training_log import training_log
 from ilf_kedro.prompting import Prompt, PromptTemplate, clean_completion
 from ilf_kedro.schemas import (
     DataFrame,
@@ -47,11 +48,6 @@ def finetune(
         base_model.source, examples, options_here, seed=seed, workspace=workspace, label=label
     )
     return checkpoint, training_log(checkpoint)
-
-
-def training_log(checkpoint: Checkpoint) -> DataFrame[TrainingLog]:
-    """Return the loss per optimiser step that the checkpoint's record holds."""
-    return TrainingLog.validate(pd.DataFrame(checkpoint.record.log, columns=list(TrainingLog.to_schema().columns)))
 
 
 def sample_base_summaries(

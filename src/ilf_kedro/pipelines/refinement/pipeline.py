@@ -22,8 +22,11 @@ def create_pipeline() -> Pipeline:
                 ["examples.train", "subsets", "refiner", f"prompt.{method}", "params:refinement", "params:seed"],
                 f"refinements.{method}",
                 name=f"sample_{method}",
-                tags=["refinement", "language_model"],
+                tags="language_model",
             )
             for method in METHODS
-        ]
+        ],
+        namespace="refinement",
+        prefix_datasets_with_namespace=False,
+        tags="refinement",
     )

@@ -15,17 +15,25 @@ def create_pipeline() -> Pipeline:
     templates = [f"prompt.instruct_rm_{number}" for number in range(1, 6)]
     return Pipeline(
         [
-            Node(nodes.collect_refinements, [f"refinements.{method}" for method in METHODS], "refinements.all"),
-            Node(nodes.score_random, ["refinements.all", "params:seed"], "scores.random", tags="scorer"),
-            Node(nodes.score_longest, ["refinements.all", "base_model"], "scores.longest", tags="scorer"),
+            Node(
+                nodes.collect_refinements,
+                [f"refinements.{method}" for method in METHODS],
+                "refinements.all",
+                name="collect_refinements",
+            ),
+            Node(nodes.score_random, ["refinements.all", "params:seed"], "scores.random", name="score_random"),
+            Node(nodes.score_longest, ["refinements.all", "base_model"], "scores.longest", name="score_longest"),
             Node(
                 nodes.score_instruct_rm,
                 ["refinements.all", "examples.train", "instruct_rm", *templates],
                 "scores.instruct_rm",
-                tags=["scorer", "language_model"],
+                name="score_instruct_rm",
+                tags="language_model",
             ),
-            Node(nodes.collect_scores, [f"scores.{scorer}" for scorer in SCORERS], "scores"),
-            Node(nodes.select_refinements, ["scores", "refinements.all"], "selections"),
+            Node(nodes.collect_scores, [f"scores.{scorer}" for scorer in SCORERS], "scores", name="collect_scores"),
+            Node(nodes.select_refinements, ["scores", "refinements.all"], "selections", name="select_refinements"),
         ],
+        namespace="selection",
+        prefix_datasets_with_namespace=False,
         tags="selection",
     )
