@@ -1,0 +1,1 @@
+"""The dataflow: thin nodes that connect the method through the catalog."""

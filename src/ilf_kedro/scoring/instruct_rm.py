@@ -79,7 +79,8 @@ def _positive_probabilities(
         number = place % len(templates)
         template = templates[number]
         positive, negative = (
-            math.exp(reply.log_probabilities[answers.index(answer)]) for answer in (template.positive, template.negative)
+            math.exp(reply.log_probabilities[answers.index(answer)])
+            for answer in (template.positive, template.negative)
         )
         scores[number].append(positive / (positive + negative))
     return scores

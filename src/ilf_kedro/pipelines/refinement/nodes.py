@@ -87,6 +87,4 @@ def _keep(example_id: str, drawn: Sequence[Completion], options: RefinementOptio
 
 
 def _clean(drawn: Sequence[Completion]) -> list[str]:
-    return [
-        clean_completion(completion.text, ended_by_length=completion.finish_reason == "length") for completion in drawn
-    ]
+    return [clean_completion(draw.text, ended_by_length=draw.finish_reason == "length") for draw in drawn]
