@@ -1,0 +1,17 @@
+"""The few Kedro datasets that no library has."""
+
+from ilf_kedro.datasets.checkpoint_dataset import CheckpointDataset
+from ilf_kedro.datasets.language_model_dataset import LanguageModelDataset
+from ilf_kedro.datasets.prompt_template_dataset import PromptTemplateDataset
+from ilf_kedro.datasets.raw_lines_dataset import RawLinesDataset
+from ilf_kedro.datasets.table_dataset import TableDataset
+from ilf_kedro.datasets.training_workspace_dataset import TrainingWorkspaceDataset
+
+__all__ = [
+    "CheckpointDataset",
+    "LanguageModelDataset",
+    "PromptTemplateDataset",
+    "RawLinesDataset",
+    "TableDataset",
+    "TrainingWorkspaceDataset",
+]

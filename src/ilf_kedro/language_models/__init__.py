@@ -1,0 +1,1 @@
+"""The protocol of four questions, its backends, and the completion cache."""

@@ -1,0 +1,1 @@
+"""Fitting language models: finetuning and reward models."""

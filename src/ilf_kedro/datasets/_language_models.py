@@ -1,0 +1,146 @@
+"""One class per backend: the keys that its catalog entries have, and how to build its language model.
+
+A new backend is one more class here, and one more line in `BACKENDS`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, Self
+
+from kedro.io.core import DatasetError
+from pydantic import Field, JsonValue
+
+from ilf_kedro.datasets._config import parse_options
+from ilf_kedro.datasets._paths import project_path
+from ilf_kedro.language_models.cache import CompletionCache
+from ilf_kedro.language_models.checkpoint import Dtype, Format
+from ilf_kedro.language_models.protocol import LanguageModel
+from ilf_kedro.schemas import Options
+
+
+class SharedKeys(Options):
+    """What every backend's entry has; `cache` is the SQLite file that keeps the answers, or null."""
+
+    name: str | None = None
+    cache: str | None = None
+
+    def open_cache(self) -> CompletionCache | None:
+        """Return the cache, or None where the entry names none."""
+        return CompletionCache(project_path(self.cache)) if self.cache else None
+
+
+class ModelEntry(SharedKeys):
+    """A backend's entry: checked keys from which a language model is built."""
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, settings: Mapping[str, Any], credentials: Mapping[str, Any] | None, where: str) -> Self:
+        """Check every key of an entry.
+
+        Raises:
+            DatasetError: naming each wrong key with the nearest right one, and each wrong value.
+        """
+
+    @abstractmethod
+    def build(self) -> LanguageModel:
+        """Return the language model, whose weights or connection come with the first question."""
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether the model can be built here."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Return what may be shown anywhere."""
+
+
+class LocalEntry(ModelEntry):
+    """Weights in a directory on this disk. `options` are `LocalOptions`, checked with the other keys."""
+
+    model: str
+    format: Format = "plain"
+    dtype: Dtype = "auto"
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, Any], credentials: Mapping[str, Any] | None, where: str) -> Self:
+        """Check every key, those in `options` too."""
+        if credentials is not None:
+            raise DatasetError(f"{where}: a local model needs no credentials; leave that key out")
+        from ilf_kedro.language_models.local import LocalOptions
+
+        entry = parse_options(cls, settings, where=where)
+        parse_options(LocalOptions, entry.options, where=f"`options` of {where}")
+        return entry
+
+    def build(self) -> LanguageModel:
+        """Return the model of the directory.
+
+        Raises:
+            DatasetError: there is no such directory.
+        """
+        from ilf_kedro.language_models.local import LocalLanguageModel, LocalOptions, load_model_source
+
+        directory = project_path(self.model)
+        if not self.exists():
+            raise DatasetError(
+                f"there is no language model in {directory}: expected a directory in transformers format (config.json, "
+                "safetensors weights, tokenizer). `make install` makes the embedded ones; else correct `model`."
+            )
+        source = load_model_source(self.name or directory.name, directory, format=self.format, dtype=self.dtype)
+        return LocalLanguageModel(source, cache=self.open_cache(), options=LocalOptions.model_validate(self.options))
+
+    def exists(self) -> bool:
+        """Whether the directory holds a model's configuration."""
+        return (project_path(self.model) / "config.json").is_file()
+
+    def describe(self) -> dict[str, Any]:
+        """Return every key: none is secret."""
+        return self.model_dump(exclude_none=True)
+
+
+class ApiEntry(ModelEntry):
+    """A model on an OpenAI-compatible server; all keys but name and cache are those of `ApiOptions`."""
+
+    api: Any
+    credentials: Any = None
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, Any], credentials: Mapping[str, Any] | None, where: str) -> Self:
+        """Check every key, those of the credentials too, whose values are never shown."""
+        from ilf_kedro.language_models.api_options import ApiCredentials, ApiOptions
+
+        own = {key: settings[key] for key in SharedKeys.model_fields if key in settings}
+        parse_options(SharedKeys, own, where=where)
+        others = {key: settings[key] for key in settings if key not in own}
+        api = parse_options(ApiOptions, others, where=where, also=[*SharedKeys.model_fields, "credentials"])
+        secret = None
+        if credentials is not None:
+            secret = parse_options(ApiCredentials, credentials, where=f"the credentials of {where}")
+        return cls(**own, api=api, credentials=secret)
+
+    def build(self) -> LanguageModel:
+        """Return the model; the key is looked for at the first question that the cache cannot answer."""
+        from ilf_kedro.language_models.openai_compatible import OpenAICompatibleLanguageModel
+
+        return OpenAICompatibleLanguageModel(
+            self.api,
+            name=self.name or "",
+            credentials=self.credentials,
+            env_file=project_path(".env"),
+            cache=self.open_cache(),
+        )
+
+    def exists(self) -> bool:
+        """Whether the server answers is not asked here: it may cost."""
+        return True
+
+    def describe(self) -> dict[str, Any]:
+        """Return the keys that never hold a secret."""
+        shown = self.api.model_dump(include={"model", "base_url", "endpoint", "send"})
+        return {**self.model_dump(include={"name", "cache"}, exclude_none=True), **shown}
+
+
+BACKENDS: dict[str, type[ModelEntry]] = {"local": LocalEntry, "openai": ApiEntry}

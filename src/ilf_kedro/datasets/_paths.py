@@ -1,0 +1,42 @@
+"""Where the paths in a catalog entry point to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kedro.utils import find_kedro_project
+
+
+def project_path(value: str | os.PathLike[str]) -> Path:
+    """Return `value` as an absolute path: relative ones begin at the project's root.
+
+    Kedro does this itself, but only for keys named filepath, filename or path.
+    """
+    path = Path(value).expanduser()
+    if path.is_absolute():
+        return path
+    return Path(find_kedro_project(Path.cwd()) or Path.cwd()) / path
+
+
+@contextmanager
+def whole_or_absent(target: Path) -> Iterator[Path]:
+    """Give a temporary directory beside `target`, which takes its name when the block ends well.
+
+    A directory that bore the name before is replaced. Killed at any moment, `target` is whole or absent.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    workplace = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        new, old = workplace / "new", workplace / "old"
+        new.mkdir()
+        yield new
+        if target.exists():
+            target.rename(old)
+        new.rename(target)
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)

@@ -1,0 +1,85 @@
+"""A language model in the catalog, so that an environment swaps it."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from kedro.io.core import AbstractDataset, DatasetError
+
+from ilf_kedro.datasets._config import nearest
+from ilf_kedro.datasets._language_models import BACKENDS
+from ilf_kedro.language_models.protocol import LanguageModel
+
+
+class LanguageModelDataset(AbstractDataset[NoReturn, LanguageModel]):
+    """Builds the language model that the entry describes; its weights are read at the first question.
+
+    `cache` is the SQLite file that keeps the answers, or null. Relative paths begin at the project's root.
+
+    Example:
+        ```yaml
+        refiner:
+          type: ilf_kedro.datasets.LanguageModelDataset
+          backend: local
+          name: SmolLM2-135M-Instruct
+          model: data/06_models/smollm2-135m-instruct
+          format: chat
+          cache: data/06_models/completions.sqlite
+
+        judge:
+          type: ilf_kedro.datasets.LanguageModelDataset
+          backend: openai
+          model: ${oc.env:JUDGE_MODEL}
+          base_url: https://api.openai.com/v1
+          endpoint: chat
+          credentials: openai
+        ```
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: str,
+        credentials: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        """Checks every key; loads and asks nothing.
+
+        Args:
+            backend: local (weights on this disk) or openai (any OpenAI-compatible server).
+            credentials: for a server, {api_key: ...}.
+            metadata: for kedro-viz; not used here.
+            settings: the keys of the backend.
+
+        Raises:
+            DatasetError: an unknown backend or key (with the nearest right one), or a wrong value.
+        """
+        self.metadata = metadata
+        self._backend = backend
+        if backend not in BACKENDS:
+            raise DatasetError(f"a LanguageModelDataset has no backend {backend!r}; {nearest(backend, BACKENDS)}")
+        where = f"a LanguageModelDataset with backend {backend!r}"
+        self._entry = BACKENDS[backend].parse(settings, credentials, where)
+
+    def load(self) -> LanguageModel:
+        """Return the language model.
+
+        Raises:
+            DatasetError: the directory of a local model does not exist.
+        """
+        return self._entry.build()
+
+    def save(self, data: NoReturn) -> None:
+        """Refuse: a trained model is saved as a checkpoint.
+
+        Raises:
+            DatasetError: always.
+        """
+        raise DatasetError("language models are read-only; a trained one is saved by a CheckpointDataset")
+
+    def _exists(self) -> bool:
+        return self._entry.exists()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"backend": self._backend, **self._entry.describe()}

@@ -1,0 +1,83 @@
+"""A prompt in the catalog: one YAML file, checked when loaded."""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePosixPath
+from typing import Any, NoReturn
+
+import fsspec
+import yaml
+from kedro.io.core import AbstractDataset, DatasetError, get_protocol_and_path
+
+from ilf_kedro.datasets._config import parse_options
+from ilf_kedro.prompting import PromptTemplate
+
+
+class PromptTemplateDataset(AbstractDataset[NoReturn, PromptTemplate]):
+    """Loads a YAML file with the keys of `PromptTemplate`; people write it, so it is read-only.
+
+    Example:
+        ```yaml
+        "prompt.{name}":
+          type: ilf_kedro.datasets.PromptTemplateDataset
+          filepath: conf/base/prompts/{name}.yml
+        ```
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str | os.PathLike[str],
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Points at a file of any fsspec file system; nothing is read yet."""
+        self._protocol, path = get_protocol_and_path(filepath)
+        self._filepath = PurePosixPath(path)
+        self._fs = fsspec.filesystem(self._protocol, **(credentials or {}), **(fs_args or {}))
+        self.metadata = metadata
+
+    def load(self) -> PromptTemplate:
+        """Return the template.
+
+        Raises:
+            DatasetError: the file is absent, no YAML, or no template; with every fault in it.
+        """
+        file = self._filepath.as_posix()
+        try:
+            content = yaml.safe_load(self._fs.cat_file(file))
+        except FileNotFoundError:
+            raise DatasetError(f"there is no prompt template {file}; write it, or correct the catalog entry") from None
+        except yaml.YAMLError as error:
+            raise DatasetError(
+                f"the prompt template {file} is not YAML: {error}\nIndent the lines of `text: |-` alike, and quote "
+                "values that begin with a brace, bracket or quotation mark."
+            ) from None
+        if not isinstance(content, dict):
+            raise DatasetError(
+                f"the prompt template {file} holds {_kind(content)}; expected a mapping with the keys "
+                f"{', '.join(PromptTemplate.model_fields)}"
+            )
+        return parse_options(
+            PromptTemplate, {str(key): value for key, value in content.items()}, where=f"the prompt template {file}"
+        )
+
+    def save(self, data: NoReturn) -> None:
+        """Refuse: prompts are written by people.
+
+        Raises:
+            DatasetError: always.
+        """
+        raise DatasetError(f"prompt templates are read-only; edit {self._filepath} by hand")
+
+    def _exists(self) -> bool:
+        return bool(self._fs.exists(self._filepath.as_posix()))
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath, "protocol": self._protocol}
+
+
+def _kind(content: object) -> str:
+    return "nothing" if content is None else f"a {type(content).__name__}"

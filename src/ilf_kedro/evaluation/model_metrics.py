@@ -1,0 +1,78 @@
+"""The figures of every model on the test posts, in one tidy table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+
+import pandas as pd
+
+from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, mean_estimate
+from ilf_kedro.evaluation.judging import HUMAN_SUMMARY
+from ilf_kedro.evaluation.log_likelihoods import nll_difference, nll_per_token
+from ilf_kedro.evaluation.text_metrics import rouge_l, words
+from ilf_kedro.schemas import DataFrame, Examples, LogLikelihoods, ModelMetrics, Outcomes, Rewards, Summaries
+
+__all__ = ["BASE_MODEL", "model_metrics", "with_human_summaries"]
+
+BASE_MODEL = "finetune.base"
+
+
+def with_human_summaries(examples: DataFrame[Examples], summaries: DataFrame[Summaries]) -> pd.DataFrame:
+    """Return example_id, model, sample_index and text of the summaries and, as one more model, the people's."""
+    human = examples.loc[examples["human_summary"].notna(), ["example_id", "human_summary"]]
+    human = human.rename(columns={"human_summary": "text"}).assign(model=HUMAN_SUMMARY, sample_index=0)
+    columns = ["example_id", "model", "sample_index", "text"]
+    parts: list[pd.DataFrame] = [human[columns], summaries[columns]]
+    return pd.concat(parts, ignore_index=True)
+
+
+def model_metrics(
+    examples: DataFrame[Examples],
+    summaries: DataFrame[Summaries],
+    log_likelihoods: DataFrame[LogLikelihoods],
+    rewards: DataFrame[Rewards],
+    outcomes: DataFrame[Outcomes],
+    *,
+    count_tokens: Callable[[Sequence[str]], list[int]],
+    bootstrap: Bootstrap,
+) -> DataFrame[ModelMetrics]:
+    """Estimate every metric of every model, with errors over examples.
+
+    Metrics: nll_per_token (nats, of the human summaries), nll_minus_base (paired), rouge_l (F1 against the
+    human summary), length_tokens and length_words, reward (p(Yes) of the reward model), win_rate (over the
+    human summaries). Several samples of one example are averaged first.
+    """
+    texts = with_human_summaries(examples, summaries)
+    texts["length_words"] = words(texts["text"].tolist())
+    texts["length_tokens"] = count_tokens(texts["text"].tolist())
+    parts = [
+        *_nll(log_likelihoods, bootstrap),
+        *_means(_rouge(examples, summaries), "rouge_l", bootstrap),
+        *_means(texts, "length_tokens", bootstrap),
+        *_means(texts, "length_words", bootstrap),
+        *_means(rewards, "reward", bootstrap),
+        *_means(outcomes.rename(columns={"outcome": "win_rate"}), "win_rate", bootstrap),
+    ]
+    rows = [{"model": model, "metric": metric, **asdict(estimate)} for model, metric, estimate in parts]
+    return ModelMetrics.validate(pd.DataFrame(rows, columns=list(ModelMetrics.to_schema().columns)))
+
+
+def _rouge(examples: DataFrame[Examples], summaries: DataFrame[Summaries]) -> pd.DataFrame:
+    pairs = summaries.merge(examples[["example_id", "human_summary"]].dropna(), on="example_id")
+    return pairs.assign(rouge_l=rouge_l(pairs["text"].tolist(), pairs["human_summary"].tolist()))
+
+
+def _nll(log_likelihoods: DataFrame[LogLikelihoods], bootstrap: Bootstrap) -> Iterator[tuple[str, str, Estimate]]:
+    of_human = log_likelihoods[log_likelihoods["text_kind"] == HUMAN_SUMMARY]
+    base = of_human[of_human["model"] == BASE_MODEL]
+    for model, group in of_human.groupby("model", sort=False):
+        yield str(model), "nll_per_token", nll_per_token(group, bootstrap)
+        if model != BASE_MODEL and not base.empty:
+            yield str(model), "nll_minus_base", nll_difference(group, base, bootstrap)
+
+
+def _means(table: pd.DataFrame, metric: str, bootstrap: Bootstrap) -> Iterator[tuple[str, str, Estimate]]:
+    for model, group in table.groupby("model", sort=False):
+        per_example = group.groupby("example_id", sort=False)[metric].mean()
+        yield str(model), metric, mean_estimate(per_example, bootstrap)

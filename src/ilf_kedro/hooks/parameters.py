@@ -1,0 +1,29 @@
+"""The check of the parameters, before the registry is built from them."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
+
+from ilf_kedro.config_loader import LayeredConfigLoader
+from ilf_kedro.parameters import check_parameters
+
+
+class ParameterHook:
+    """Refuses wrong parameters before anything runs, and has the pipelines built from the right ones."""
+
+    @hook_impl(tryfirst=True)
+    def after_context_created(self, context: KedroContext) -> None:
+        """Check the parameters of the chosen environment, `--params` included.
+
+        They are read from the config loader: reading `context.params` would build the registry. A registry
+        built before (for another environment) is forgotten: `register_pipelines` reads the same loader.
+
+        Raises:
+            ParameterError: naming every wrong key and value.
+        """
+        check_parameters(cast(LayeredConfigLoader, context.config_loader))
+        pipelines.configure("ilf_kedro.pipeline_registry")

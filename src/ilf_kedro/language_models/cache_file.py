@@ -1,0 +1,141 @@
+"""The completion cache's file: its tables, and the statements on an open connection.
+
+Only cache.py uses this.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import time
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+Row = tuple[str, str, int, int]  # key, value, checksum, last_used_day
+
+BUSY_SECONDS = 60.0
+_SECONDS_PER_DAY = 86_400
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS completions (
+    key TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER NOT NULL, last_used_day INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS lookups (day INTEGER PRIMARY KEY, hits INTEGER NOT NULL, misses INTEGER NOT NULL);
+"""
+_INSERT = "INSERT OR IGNORE INTO completions (key, value, checksum, last_used_day) VALUES (?, ?, ?, ?)"
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the file, and make it and its tables where they are missing.
+
+    Raises:
+        sqlite3.Error: it cannot be opened; `is_damage` tells whether its content is at fault.
+    """
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
+    # Garbled text fails its checksum below instead of failing to decode here.
+    connection.text_factory = lambda raw: raw.decode(errors="replace")
+    try:
+        connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        # Without a disk flush per commit: safe against any kill of the process, and after a power cut
+        # whole but perhaps without the last seconds.
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.executescript(_SCHEMA)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def look_up(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, str]:
+    """Return the intact values of the keys that are there, and record the look-ups and the day of use."""
+    query = "SELECT key, value, checksum, last_used_day FROM completions WHERE key IN (SELECT value FROM json_each(?))"
+    found: dict[str, str] = {}
+    stale, garbled = [], []
+    for key, value, checksum, day in connection.execute(query, (json.dumps(list(keys)),)):
+        if _checksum(value) != checksum:
+            garbled.append((key,))
+            continue
+        found[key] = value
+        if day < today():
+            stale.append((today(), key))
+    hits = sum(key in found for key in keys)
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("UPDATE completions SET last_used_day = ? WHERE key = ?", stale)
+        connection.executemany("DELETE FROM completions WHERE key = ?", garbled)
+        connection.execute(
+            "INSERT INTO lookups VALUES (?, ?, ?) ON CONFLICT (day) DO UPDATE "
+            "SET hits = hits + excluded.hits, misses = misses + excluded.misses",
+            (today(), hits, len(keys) - hits),
+        )
+    if garbled:
+        logger.warning("Dropped %d garbled answers from the completion cache", len(garbled))
+    return found
+
+
+def insert(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
+    """Add the rows in one transaction; a key that is there keeps its value."""
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(_INSERT, rows)
+
+
+def new_rows(items: Iterable[tuple[str, str]]) -> list[Row]:
+    """Return rows of keys and values, used today."""
+    return [(key, value, _checksum(value), today()) for key, value in items]
+
+
+def count(connection: sqlite3.Connection) -> tuple[int, int, int]:
+    """Return the numbers of entries, hits and misses."""
+    (entries,) = connection.execute("SELECT count(*) FROM completions").fetchone()
+    hits, misses = connection.execute("SELECT total(hits), total(misses) FROM lookups").fetchone()
+    return entries, int(hits), int(misses)
+
+
+def delete_unused(connection: sqlite3.Connection, before_day: int) -> int:
+    """Delete what was last used before the day, give the space back, and return how many rows went."""
+    with connection:
+        deleted = connection.execute("DELETE FROM completions WHERE last_used_day < ?", (before_day,)).rowcount
+    try:
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError as error:  # another process reads; the freed pages are used again anyway
+        logger.info("The completion cache was pruned but could not be shrunk now: %s", error)
+    return deleted
+
+
+def readable_rows(path: Path) -> list[Row]:
+    """Read what is intact of a damaged file: from its first row on, from its last back, and by its index."""
+    rows: dict[str, Row] = {}
+    for order in ("rowid", "rowid DESC", "key", "key DESC"):
+        try:
+            connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
+            connection.text_factory = lambda raw: raw.decode(errors="replace")
+            try:
+                for row in connection.execute(f"SELECT * FROM completions ORDER BY {order}"):  # noqa: S608
+                    if isinstance(row[1], str) and _checksum(row[1]) == row[2]:
+                        rows[row[0]] = row
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            logger.debug("Reading %s stopped: %s", path, error)
+    return list(rows.values())
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Tell whether the error says that the file's content, not its place or permissions, is wrong."""
+    # The low byte is the primary code: an extended one, such as SQLITE_CORRUPT_INDEX, is damage too.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+
+
+def today() -> int:
+    """Return the days since 1970-01-01."""
+    return int(time.time() // _SECONDS_PER_DAY)
+
+
+def _checksum(value: str) -> int:
+    return zlib.crc32(value.encode())

@@ -1,0 +1,326 @@
+"""The local backend: transformers models on this machine, each shared prefix computed once."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, JsonValue
+
+from ilf_kedro.language_models.batching import BatchRunner, RunStatistics, batches_by_prefix, batches_by_size
+from ilf_kedro.language_models.cache import CompletionCache, cache_key
+from ilf_kedro.language_models.checkpoint import Checkpoint, ModelSource
+from ilf_kedro.language_models.decoding import Sample, run_decoding
+from ilf_kedro.language_models.formatting import Formatted, Formatter
+from ilf_kedro.language_models.loading import (
+    Device,
+    LoadedModel,
+    context_length,
+    load_model,
+    load_model_source,
+    load_tokenizer,
+    resolve_device,
+    resolve_dtype,
+)
+from ilf_kedro.language_models.protocol import (
+    Capability,
+    Choice,
+    ChoiceProbabilities,
+    Completion,
+    MissingCapabilityError,
+    SamplingOptions,
+    TokenLogProbabilities,
+)
+from ilf_kedro.language_models.resident import RESIDENT
+from ilf_kedro.language_models.sampling import random_stream
+from ilf_kedro.prompting import Prompt
+from ilf_kedro.schemas import Options
+
+__all__ = ["LocalLanguageModel", "LocalOptions", "load_model_source"]
+
+logger = logging.getLogger(__name__)
+
+ENGINE_VERSION = 1  # part of every cache key: raise it where answers change
+
+
+class LocalOptions(Options):
+    """How the local backend computes; none of it but the device enters the answers' cache keys.
+
+    A batch has at most `max_batch_tokens` unique prompt tokens and `max_batch_samples` samples decoded
+    together. `embeddings` offers the capability embed: the mean of the last hidden states.
+    """
+
+    max_batch_tokens: int = Field(default=8192, ge=1)
+    max_batch_samples: int = Field(default=64, ge=1)
+    device: Device = "auto"
+    embeddings: bool = False
+
+
+class LocalLanguageModel:
+    """A transformers model on this machine; implements LanguageModel.
+
+    Nothing is loaded before it is needed: the tokenizer for the first request, the weights for the first
+    that is not in the cache. One model's weights are in memory at a time, whichever was asked last.
+    """
+
+    def __init__(
+        self,
+        source: ModelSource,
+        *,
+        checkpoint: Checkpoint | None = None,
+        cache: CompletionCache | None = None,
+        options: LocalOptions = LocalOptions(),
+    ) -> None:
+        self.source = source
+        self.checkpoint = checkpoint
+        self.statistics = RunStatistics()
+        self._cache, self._options = cache, options
+        self._runner = BatchRunner(cache, self.statistics)
+
+    @property
+    def name(self) -> str:
+        """The base model's name, and the checkpoint's where there is one."""
+        return self.source.name if self.checkpoint is None else f"{self.source.name}+{self.revision[:8]}"
+
+    @property
+    def revision(self) -> str:
+        """The content hash of the checkpoint, or else of the base model's files."""
+        return self.source.revision if self.checkpoint is None else self.checkpoint.record.content_hash
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """All but embed, which the options offer."""
+        return frozenset(Capability) if self._options.embeddings else frozenset(Capability) - {Capability.EMBED}
+
+    def with_checkpoint(self, checkpoint: Checkpoint) -> LocalLanguageModel:
+        """Return the same model with trained weights: an adapter merged on loading, or a whole model."""
+        return LocalLanguageModel(self.source, checkpoint=checkpoint, cache=self._cache, options=self._options)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text, special tokens not counted."""
+        return [self._formatter.count(text) for text in texts]
+
+    def generate(
+        self, prompts: Sequence[Prompt], samples: range, options: SamplingOptions, *, seed: int, label: str = ""
+    ) -> list[list[Completion]]:
+        """Sample completions; see LanguageModel.
+
+        Raises:
+            PromptTooLongError: a prompt does not fit the context, even with its post cut away.
+        """
+        if not prompts or not samples:
+            return [[] for _ in prompts]
+        formatted = [self._format(prompt, options.max_new_tokens) for prompt in prompts]
+        sampling = options.model_dump(mode="json")
+        keys = [
+            [
+                self._key("generate", text.text, sampling=sampling, seed=seed, id=prompt.example_id, sample=i)
+                for i in samples
+            ]
+            for prompt, text in zip(prompts, formatted, strict=True)
+        ]
+        lengths = [len(text.tokens) for text in formatted]
+        batches = batches_by_size(
+            lengths, len(samples), self._options.max_batch_tokens, self._options.max_batch_samples
+        )
+        ids = [prompt.example_id for prompt in prompts]
+
+        def compute(batch: list[int]) -> list[list[str]]:
+            rows = [[Sample(random_stream(seed, ids[index], i)) for i in samples] for index in batch]
+            with self._loaded() as loaded:
+                decoding = loaded.engine.decode(
+                    [formatted[index].tokens for index in batch], len(samples), options.max_new_tokens
+                )
+                run_decoding(decoding, [s for row in rows for s in row], options, loaded.ends, self._to_text)
+            self.statistics.n_asked += sum(
+                lengths[i] + len(s.tokens) for i, row in zip(batch, rows, strict=True) for s in row
+            )
+            return [[_to_json(sample) for sample in row] for row in rows]
+
+        answers = self._runner.run(batches, keys, compute, label)
+        return [[_to_completion(json.loads(answer), seed) for answer in row] for row in answers]
+
+    def choice_probabilities(
+        self, prompts: Sequence[Prompt], choices: Sequence[Choice], *, label: str = ""
+    ) -> list[ChoiceProbabilities]:
+        """Return how probable each choice is after each prompt; see LanguageModel.
+
+        Every spelling is scored whole, and those of a choice are summed.
+        """
+        reserve = max(self._formatter.count(spelling) for choice in choices for spelling in choice.spellings) + 1
+        formatted = [self._format(prompt, reserve) for prompt in prompts]
+        asked = [[choice.name, *choice.spellings] for choice in choices]
+        keys = [[self._key("choice_probabilities", text.text, choices=asked)] for text in formatted]
+        requests: list[list[tuple[int, ...]]] = []
+        bases, ways = [], []
+        for text in formatted:
+            base, answers, merged = self._formatter.answers(text, choices)
+            self.statistics.n_merged += merged
+            requests.append([text.tokens[:base] + added for way in answers for added in way])
+            bases.append(base)
+            ways.append([len(way) for way in answers])
+
+        def finish(index: int, scores: list[NDArray[np.float64]]) -> str:
+            totals = np.array([score.sum() for score in scores])
+            of_choices = [np.logaddexp.reduce(part) for part in np.split(totals, np.cumsum(ways[index])[:-1])]
+            covered = np.logaddexp.reduce(of_choices)
+            values = [float(value - covered) for value in of_choices]
+            return json.dumps({"log_probabilities": values, "covered": float(np.exp(covered))})
+
+        answered = self._score(requests, bases, keys, finish, label)
+        return [
+            ChoiceProbabilities(tuple(answer["log_probabilities"]), covered=answer["covered"]) for answer in answered
+        ]
+
+    def log_likelihood(
+        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = ""
+    ) -> list[TokenLogProbabilities]:
+        """Return the log-probability of every token of each continuation; see LanguageModel.
+
+        Where a continuation merges with its prompt's last characters into one token, that token counts.
+        """
+        pairs = [
+            self._formatter.continuation(prompt, continuation)
+            for prompt, continuation in zip(prompts, continuations, strict=True)
+        ]
+        for formatted, joint in pairs:
+            self._count_cut(formatted)
+            self.statistics.n_merged += joint.merged
+        keys = [
+            [self._key("log_likelihood", formatted.text, continuation=continuation)]
+            for (formatted, _), continuation in zip(pairs, continuations, strict=True)
+        ]
+
+        def finish(index: int, scores: list[NDArray[np.float64]]) -> str:
+            return json.dumps({"log_probabilities": scores[0].tolist(), "spans": pairs[index][1].spans})
+
+        answered = self._score(
+            [[joint.tokens] for _, joint in pairs], [joint.start for _, joint in pairs], keys, finish, label
+        )
+        return [
+            TokenLogProbabilities(tuple(a["log_probabilities"]), tuple((b, e) for b, e in a["spans"])) for a in answered
+        ]
+
+    def embed(self, texts: Sequence[str], *, label: str = "") -> NDArray[np.float32]:
+        """Return one unit vector per text: the mean of the last hidden states; see LanguageModel.
+
+        Raises:
+            MissingCapabilityError: the options do not offer it.
+        """
+        if not self._options.embeddings:
+            raise MissingCapabilityError("embed()", Capability.EMBED, self.name, ("local with `embeddings: true`",))
+        tokens = [self._formatter.text_tokens(text) for text in texts]
+        keys = [[self._key("embed", text)] for text in texts]
+
+        def compute(batch: list[int]) -> list[list[str]]:
+            with self._loaded() as loaded:
+                vectors = loaded.engine.embed([tokens[index] for index in batch])
+            return [[json.dumps(vector.tolist())] for vector in vectors]
+
+        batches = batches_by_prefix([[each] for each in tokens], self._options.max_batch_tokens)
+        answers = self._runner.run(batches, keys, compute, label)
+        return np.array([json.loads(answer) for (answer,) in answers], dtype=np.float32)
+
+    def _score(
+        self,
+        requests: Sequence[Sequence[tuple[int, ...]]],
+        starts: Sequence[int],
+        keys: Sequence[Sequence[str]],
+        finish: Callable[[int, list[NDArray[np.float64]]], str],
+        label: str,
+    ) -> list[Any]:
+        """Score every token sequence of every request from its start on; `finish` makes the answer's JSON."""
+
+        def compute(batch: list[int]) -> list[list[str]]:
+            flat = [(sequence, starts[index]) for index in batch for sequence in requests[index]]
+            with self._loaded() as loaded:
+                scores = iter(loaded.engine.score([sequence for sequence, _ in flat], [start for _, start in flat]))
+            self.statistics.n_asked += sum(len(requests[index][0]) for index in batch)
+            return [[finish(index, list(islice(scores, len(requests[index]))))] for index in batch]
+
+        batches = batches_by_prefix(requests, self._options.max_batch_tokens)
+        return [json.loads(answer) for (answer,) in self._runner.run(batches, keys, compute, label)]
+
+    @contextmanager
+    def _loaded(self) -> Iterator[LoadedModel]:
+        """Give the weights, loading them where another model's are in memory."""
+        key = f"{self.revision}:{self._dtype}:{self._device}"
+        tokenizer = self._formatter.tokenizer
+        with (
+            RESIDENT.use(
+                key, lambda: load_model(self.source, self.checkpoint, self._dtype, self._device, tokenizer)
+            ) as loaded,
+            torch.inference_mode(),
+        ):
+            before = loaded.engine.n_computed
+            yield loaded
+            self.statistics.n_computed += loaded.engine.n_computed - before
+
+    @cached_property
+    def _formatter(self) -> Formatter:
+        tokenizer = load_tokenizer(self.source, self.checkpoint)
+        return Formatter(tokenizer, self.source.format, context_length(self.source))
+
+    @cached_property
+    def _device(self) -> str:
+        return resolve_device(self._options.device)
+
+    @cached_property
+    def _dtype(self) -> str:
+        return resolve_dtype(self.source.dtype, self._device)
+
+    def _format(self, prompt: Prompt, n_reserved: int) -> Formatted:
+        formatted = self._formatter.prompt(prompt, n_reserved)
+        self._count_cut(formatted)
+        return formatted
+
+    def _count_cut(self, formatted: Formatted) -> None:
+        """Count a prompt whose post was cut; the first is logged."""
+        if not formatted.n_cut:
+            return
+        if not self.statistics.n_truncated:
+            logger.warning("%s: posts longer than the context are cut (counted in the statistics)", self.name)
+        self.statistics.n_truncated += 1
+        self.statistics.n_cut += formatted.n_cut
+
+    def _to_text(self, tokens: list[int]) -> str:
+        return str(self._formatter.tokenizer.decode(tokens, skip_special_tokens=True))
+
+    def _key(self, question: str, text: str, **parts: JsonValue) -> str:
+        return cache_key(
+            backend="local",
+            engine=ENGINE_VERSION,
+            revision=self.revision,
+            format=self.source.format,
+            template=self._formatter.template_hash,
+            dtype=self._dtype,
+            device=self._device,
+            question=question,
+            text=text,
+            **parts,
+        )
+
+
+def _to_json(sample: Sample) -> str:
+    return json.dumps(
+        {
+            "text": sample.text,
+            "n_tokens": len(sample.tokens),
+            "finish_reason": sample.finish_reason,
+            "token_log_probabilities": sample.log_probabilities,
+        }
+    )
+
+
+def _to_completion(answer: Any, seed: int) -> Completion:
+    return Completion(
+        answer["text"], answer["n_tokens"], answer["finish_reason"], seed, tuple(answer["token_log_probabilities"])
+    )

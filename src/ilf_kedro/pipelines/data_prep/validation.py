@@ -1,0 +1,187 @@
+"""Finds every fault of the raw files at once: broken rows, and rows that two splits share."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from ilf_kedro.pipelines.data_prep.records import COLUMNS, Record
+from ilf_kedro.schemas import RawLines, Split
+
+__all__ = ["Fault", "InvalidDataError", "Row", "find_shared", "read_rows"]
+
+_MAX_FAULTS = 50
+_MAX_SHOWN = 80
+_MAX_RANGES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong where: `row` is the line number from 1, 0 for the whole file."""
+
+    file: str
+    row: int
+    column: str | None
+    found: str
+    expected: str
+    raw: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a file: what it holds where it is a JSON object, and the record where it is valid."""
+
+    number: int
+    raw: str
+    values: Mapping[str, object]
+    record: Record | None
+
+
+class InvalidDataError(ValueError):
+    """The raw files have faults; the message lists them all, at most 50 kinds per file."""
+
+    def __init__(self, faults: Sequence[Fault], advice: str) -> None:
+        self.faults = tuple(faults)
+        n_rows = len({(fault.file, fault.row) for fault in faults})
+        lines = [f"The raw data has {len(faults)} fault(s) in {n_rows} row(s):"]
+        for file in dict.fromkeys(fault.file for fault in faults):
+            kinds = _describe_kinds([fault for fault in faults if fault.file == file])
+            lines += kinds[:_MAX_FAULTS]
+            if len(kinds) > _MAX_FAULTS:
+                lines.append(f"{file}: and {len(kinds) - _MAX_FAULTS} more like these")
+        super().__init__("\n  ".join(lines) + f"\n{advice}")
+
+
+def read_rows(raw: RawLines) -> tuple[list[Row], list[Fault]]:
+    """Read one JSON object per line, and validate each on its own.
+
+    A byte-order mark, carriage returns and blank lines are ignored; NaN (which Python writes for a
+    missing number) is null. Every line that is not blank gives a row; invalid ones have no record.
+    """
+    rows: list[Row] = []
+    faults: list[Fault] = []
+    for number, line in enumerate(raw.lines, start=1):
+        text = line.removeprefix("\ufeff").strip() if number == 1 else line.strip()
+        if not text:
+            continue
+        values, record = {}, None
+        try:
+            values = _parse_object(text)
+            record = Record.model_validate(values)
+        except ValidationError as error:
+            faults += [
+                _explain(detail, raw.file, number, _printable(text)) for detail in error.errors(include_url=False)
+            ]
+        except (ValueError, RecursionError) as error:
+            faults.append(Fault(raw.file, number, None, str(error), "one JSON object on each line", _printable(text)))
+        rows.append(Row(number, _printable(text), values, record))
+    if not rows:
+        faults.append(Fault(raw.file, 0, None, "an empty file", "one JSON object on each line"))
+    return rows, faults
+
+
+def find_shared(splits: Mapping[Split, tuple[RawLines, Sequence[Row]]]) -> dict[Split, list[Fault]]:
+    """Find ids that a file repeats, and ids or posts that two splits share.
+
+    Compared after folding case and white space. Of the rows that share something, the first stays
+    (so, with train first, never a row of train for a leak) and the others are at fault. Rows with
+    other faults count too: correcting those must not bring up new ones.
+    """
+    faults: dict[Split, list[Fault]] = {split: [] for split in splits}
+    first: dict[tuple[str, str], tuple[Split, int]] = {}
+    for split, (raw, rows) in splits.items():
+        for row in rows:
+            for column, thing in (("id", "an id"), ("post", "a post")):
+                value = row.values.get(column)
+                if not isinstance(value, str) or not (folded := " ".join(value.split()).casefold()):
+                    continue
+                other, number = first.setdefault((column, folded), (split, row.number))
+                if (other, number) == (split, row.number) or (other == split and column == "post"):
+                    continue
+                place = f"{splits[other][0].file}:{number}"
+                expected = "an id of its own" if other == split else f"{thing} that no other split has"
+                found = f"{_show(value)}, which is also in {place}"
+                faults[split].append(Fault(raw.file, row.number, column, found, expected, row.raw))
+    return faults
+
+
+def _parse_object(text: str) -> dict[str, object]:
+    """Parse a JSON object; every way in which it is none is a ValueError that says so."""
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_refuse_repeated_keys,
+            parse_constant=lambda name: None if name == "NaN" else float(name),
+        )
+    except json.JSONDecodeError as error:
+        raise ValueError(f"broken JSON ({error.msg}, at character {error.colno})") from error
+    if not isinstance(value, dict):
+        raise ValueError(_show(value))
+    return value
+
+
+def _refuse_repeated_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = sorted({key for key in keys if keys.count(key) > 1})
+        raise ValueError(f"columns written twice: {', '.join(map(_show, repeated))}")
+    return values
+
+
+def _explain(detail: ErrorDetails, file: str, number: int, raw: str) -> Fault:
+    """Say in the file's own terms what pydantic found wrong with a row."""
+    column = str(detail["loc"][0])
+    value, kind = detail["input"], detail["type"]
+    found, expected = _show(value), COLUMNS.get(column, "")
+    if kind == "missing":
+        found = "no such column"
+    elif kind == "extra_forbidden":
+        nearest = difflib.get_close_matches(column, COLUMNS, n=1)
+        found = "an unknown column"
+        expected = f"{nearest[0]!r}, perhaps" if nearest else f"one of {', '.join(COLUMNS)}"
+    elif kind == "no_summary":
+        found, expected = detail["msg"], "both summaries, or a preference of null"
+    elif kind == "lone_surrogate":
+        expected += ", without half a surrogate pair"
+    elif kind == "string_type" and isinstance(value, int | float):
+        expected += f'; put it in quotes: "{found}"'
+    return Fault(file, number, _printable(column), found, expected, raw)
+
+
+def _show(value: object) -> str:
+    """Write a value as JSON does, shortened, and safe to print."""
+    text = _printable(json.dumps(value, ensure_ascii=False))
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
+
+
+def _printable(text: str) -> str:
+    """Escape lone surrogates, which no file and no terminal can take."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _describe_kinds(faults: Sequence[Fault]) -> list[str]:
+    """Write one line per kind of fault in a file, with the rows that have it, in order of first row."""
+    kinds: dict[tuple[str | None, str, str], list[int]] = {}
+    for fault in faults:
+        kinds.setdefault((fault.column, fault.found, fault.expected), []).append(fault.row)
+    return [
+        f"{faults[0].file}:{_describe_numbers(rows)} {column or '(row)'}: found {found}; expected {expected}"
+        for (column, found, expected), rows in sorted(kinds.items(), key=lambda item: item[1][0])
+    ]
+
+
+def _describe_numbers(numbers: Sequence[int]) -> str:
+    """Write consecutive numbers as ranges, and at most ten of these: "1-3, 7"."""
+    ranges = []
+    for _, group in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
+        run = [number for _, number in group]
+        ranges.append(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}")
+    more = f", … ({len(numbers)} rows)" if len(ranges) > _MAX_RANGES else ""
+    return ", ".join(ranges[:_MAX_RANGES]) + more

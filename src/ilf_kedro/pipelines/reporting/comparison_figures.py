@@ -1,0 +1,143 @@
+"""The report's figures that compare refinement methods, scorers and rewards with comparisons."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from ilf_kedro.evaluation.refinement_metrics import ANY
+from ilf_kedro.pipelines.reporting.figures import panels
+from ilf_kedro.pipelines.reporting.labels import colour, words_of
+from ilf_kedro.schemas import DataFrame, RefinementMetrics, Reliability, RewardModelAccuracy, ScorerAgreement
+
+__all__ = ["refinement_methods_figure", "reward_model_figure", "scorers_figure"]
+
+_COMPARED = (ANY, "random", "longest", "instruct_rm_ensemble")
+_PANELS = {
+    "instruct_rm_ensemble": "InstructRM score of the chosen",
+    "length_tokens": "Length of the chosen, tokens",
+    "length_correlation": "Rank correlation, score and length",
+}
+
+
+def refinement_methods_figure(metrics: DataFrame[RefinementMetrics], confidence: float) -> go.Figure:
+    """Compare refinements with and without the feedback by a model's score, with their lengths beside it."""
+    shown = metrics[metrics["chosen_by"].isin(_COMPARED)]
+    names = [metric for metric in ("instruct_rm_ensemble", "length_tokens") if metric in set(shown["metric"])]
+    rows = [chosen_by for chosen_by in _COMPARED if chosen_by in set(shown["chosen_by"])]
+    titles = [_PANELS[name].replace(" of the chosen", "") for name in names]
+    figure = panels(titles, heights=[60 + 44 * len(rows)] * len(names))
+    for panel, name in enumerate(names, start=1):
+        for index, method in enumerate(dict.fromkeys(shown["method"])):
+            points = shown[(shown["metric"] == name) & (shown["method"] == method)].set_index("chosen_by")
+            points = points.reindex([row for row in rows if row in points.index])
+            trace = _dots(points, words_of(method), colour(method, index), confidence)
+            figure.add_trace(trace.update(legendgroup=method, showlegend=panel == 1), row=panel, col=1)
+    figure.update_layout(scattermode="group", scattergap=0.5, showlegend=True)
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+def scorers_figure(
+    metrics: DataFrame[RefinementMetrics],
+    agreement: DataFrame[ScorerAgreement],
+    confidence: float,
+    *,
+    method: str = "refinement_with_feedback",
+) -> go.Figure:
+    """Compare what each scorer chooses: how long it is, how InstructRM scores it, who chooses alike."""
+    shown = metrics[(metrics["method"] == method) & (metrics["chosen_by"] != ANY)]
+    scorers = list(dict.fromkeys(shown["chosen_by"]))
+    names = [name for name in _PANELS if name in set(shown["metric"])]
+    height = 60 + 24 * len(scorers)
+    figure = panels(
+        [*(_PANELS[name] for name in names), "Share of posts with the same choice"],
+        heights=[height] * len(names) + [height + 90],
+    )
+    for panel, name in enumerate(names, start=1):
+        points = shown[shown["metric"] == name].set_index("chosen_by").reindex(scorers)
+        figure.add_trace(_dots(points, words_of(name), colour(method), confidence), row=panel, col=1)
+    figure.add_trace(_agreement_map(agreement[agreement["method"] == method], scorers), row=len(names) + 1, col=1)
+    figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(tickangle=-50, row=len(names) + 1, col=1)
+    figure.update_layout(showlegend=False)
+    return figure
+
+
+def reward_model_figure(
+    accuracy: DataFrame[RewardModelAccuracy], reliability: DataFrame[Reliability], confidence: float
+) -> go.Figure:
+    """Draw the accuracy on held-out comparisons with its interval and, given enough, the reliability curve."""
+    verdict = accuracy["calibration_verdict"].iloc[0]
+    judged = pd.isna(verdict)
+    titles = ["Accuracy on held-out comparisons", *(["Reliability"] if judged else [])]
+    figure = panels(titles, heights=[70 + 40 * len(accuracy), *([320] if judged else [])])
+    points = accuracy.rename(columns={"accuracy": "value"}).assign(metric="accuracy")
+    points.index = pd.Index([f"{row.split}, n = {row.n}" for row in accuracy.itertuples()])
+    figure.add_trace(_dots(points, "reward model", colour("refinements"), confidence), row=1, col=1)
+    figure.add_vline(0.5, line={"color": "#808895", "dash": "dot"}, row=1, col=1)
+    figure.update_xaxes(range=[0, 1], title_text="share right (dotted: a coin)", row=1, col=1)
+    figure.update_layout(showlegend=False)
+    if not judged:
+        figure.update_layout(height=figure.layout.height + 10)
+        return figure
+    curve = go.Scatter(
+        x=reliability["p_mean"],
+        y=reliability["observed"],
+        mode="lines+markers",
+        marker={"size": 5 + 15 * (reliability["n"] / reliability["n"].max()) ** 0.5, "color": colour("refinements")},
+        line={"color": colour("refinements")},
+        customdata=reliability["n"],
+        hovertemplate="predicted %{x:.2f}, observed %{y:.2f}, n = %{customdata}<extra></extra>",
+    )
+    figure.add_trace(curve, row=2, col=1)
+    diagonal = {"color": "#808895", "dash": "dot"}
+    figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line=diagonal, row=2, col=1)
+    figure.update_xaxes(range=[-0.03, 1.03], title_text="predicted probability", row=2, col=1)
+    figure.update_yaxes(range=[-0.05, 1.05], title_text="observed share", row=2, col=1)
+    return figure
+
+
+def _dots(points: pd.DataFrame, name: str, line: str, confidence: float) -> go.Scatter:
+    """Draw one dot per row of `points`, named by its index, with its interval."""
+    return go.Scatter(
+        x=points["value"],
+        y=[words_of(str(label)) for label in points.index],
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": points["upper"] - points["value"],
+            "arrayminus": points["value"] - points["lower"],
+            "thickness": 1.4,
+            "width": 4,
+        },
+        customdata=points[["lower", "upper", "n"]],
+        hovertemplate=(
+            "%{y}: <b>%{x:.3f}</b><br>"
+            f"{confidence:.0%} interval " + "%{customdata[0]:.3f} to %{customdata[1]:.3f}, n = %{customdata[2]}"
+        ),
+        name=name,
+        mode="markers",
+        marker={"size": 9, "color": line},
+    )
+
+
+def _agreement_map(agreement: pd.DataFrame, scorers: list[str]) -> go.Heatmap:
+    """Draw the share of equal choices of every two scorers; the diagonal says nothing and stays empty."""
+    shares = agreement.pivot_table(index="scorer", columns="other", values="share")
+    shares = shares.reindex(index=scorers, columns=scorers)
+    shares = shares.fillna(shares.T)
+    labels = [words_of(scorer) for scorer in scorers]
+    return go.Heatmap(
+        z=shares,
+        x=labels,
+        y=labels,
+        zmin=0,
+        zmax=1,
+        colorscale=[[0, "#eef3fa"], [1, "#1c5fa8"]],
+        showscale=False,
+        texttemplate="%{z:.2f}",
+        textfont={"size": 11},
+        hovertemplate="%{y} and %{x}: %{z:.2f}<extra></extra>",
+        hoverongaps=False,
+    )

@@ -1,0 +1,198 @@
+"""The report's figures: scaling curves, and the losses of the trainings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from ilf_kedro.pipelines.reporting.labels import arm_and_size, colour, in_order, model_label, words_of
+from ilf_kedro.schemas import DataFrame, ModelMetrics, TrainingLogs
+
+__all__ = ["panels", "scaling_figure", "training_loss_figure", "translucent"]
+
+_PANEL = 230
+_SCALED = ("nll_per_token", "win_rate", "reward", "rouge_l", "length_tokens")
+_PANEL_TITLES = {
+    "nll_per_token": "NLL of human summaries, nats per token",
+    "win_rate": "Win rate over human, judged by a model",
+    "reward": "Reward, p(excellent)",
+    "rouge_l": "ROUGE-L against the human summary",
+    "length_tokens": "Length, tokens",
+}
+
+
+def panels(titles: Sequence[str], *, heights: Sequence[int], shared_x: bool = False) -> go.Figure:
+    """Create panels one below the other, each with its title at the left: readable on a phone too."""
+    total = sum(heights)
+    figure = make_subplots(
+        rows=len(titles),
+        cols=1,
+        shared_xaxes=shared_x,
+        subplot_titles=[f"<b>{title}</b>" for title in titles],
+        vertical_spacing=min(0.95 / max(1, len(titles) - 1), 62 / total),
+        row_heights=list(heights),
+    )
+    figure.update_annotations(x=0, xanchor="left", font_size=13)
+    figure.update_layout(
+        template="plotly_white",
+        height=total + 110,
+        margin={"l": 10, "r": 14, "t": 34, "b": 40},
+        font={"family": "system-ui, sans-serif", "size": 13},
+        hoverlabel={"align": "left"},
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
+    )
+    figure.update_xaxes(automargin=True)
+    figure.update_yaxes(automargin=True)
+    return figure
+
+
+def translucent(hexadecimal: str, opacity: float = 0.16) -> str:
+    """Return a colour such as "#2f7fd1" as rgba with the opacity."""
+    red, green, blue = (int(hexadecimal[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"
+
+
+def scaling_figure(metrics: DataFrame[ModelMetrics], confidence: float) -> go.Figure:
+    """Draw every metric of every arm over the train size, with intervals as bands.
+
+    Base model and human summaries have no train size: they are lines across.
+    """
+    shown = [metric for metric in _SCALED if metric in set(metrics["metric"])]
+    table = metrics.assign(
+        arm=[(arm_and_size(model) or (model, 0))[0] for model in metrics["model"]],
+        size=[(arm_and_size(model) or (model, 0))[1] for model in metrics["model"]],
+    )
+    sizes = sorted(set(table["size"]) - {0}) or [1]
+    titles = [_PANEL_TITLES[metric] for metric in shown]
+    figure = panels(titles, heights=[_PANEL] * len(shown), shared_x=True)
+    named: set[str] = set()
+    for row, metric in enumerate(shown, start=1):
+        of_metric = table[table["metric"] == metric]
+        for index, arm in enumerate(dict.fromkeys(_arms(table))):
+            points = of_metric[of_metric["arm"] == arm].sort_values("size")
+            if len(points):
+                _add_arm(figure, row, points, arm, index, confidence, show_legend=arm not in named)
+                named.add(arm)
+        for model in ("finetune.base", "human_summary", "finetune.best_of_n"):
+            points = of_metric[of_metric["model"] == model]
+            if len(points):
+                _add_single(figure, row, points.iloc[0], sizes, show_legend=model not in named)
+                named.add(model)
+        figure.update_yaxes(tickformat=".1f" if metric == "length_tokens" else ".2f", row=row, col=1)
+        if metric == "win_rate":
+            figure.add_hline(0.5, line={"color": "#808895", "width": 1, "dash": "dot"}, row=row, col=1)
+    figure.update_xaxes(
+        type="log",
+        tickvals=sizes,
+        ticktext=[f"{size:,}" for size in sizes],
+        range=list(_log_range(sizes)),
+        showticklabels=True,
+    )
+    figure.update_xaxes(title_text="train size (posts)", row=len(shown), col=1)
+    return figure
+
+
+def training_loss_figure(logs: DataFrame[TrainingLogs]) -> go.Figure:
+    """Draw the loss over optimiser steps of every training; reward models apart, for theirs is another loss."""
+    finetunings = [model for model in in_order(logs["model"]) if arm_and_size(model)]
+    others = [model for model in in_order(logs["model"]) if not arm_and_size(model)]
+    groups = [("Finetuning, nats per weighted token", finetunings), ("Reward model, nats per answer", others)]
+    groups = [(title, models) for title, models in groups if models]
+    figure = panels([title for title, _ in groups], heights=[_PANEL + 40] * len(groups))
+    dashes = ("dot", "dash", "solid", "dashdot")
+    for row, (_, models) in enumerate(groups, start=1):
+        sizes = sorted({trained[1] for model in models if (trained := arm_and_size(model))})
+        for index, model in enumerate(models):
+            log = logs[logs["model"] == model].sort_values("step")
+            arm, size = arm_and_size(model) or (model, 0)
+            dash = dashes[sizes.index(size) % len(dashes)] if len(sizes) > 1 else "solid"
+            figure.add_trace(
+                go.Scatter(
+                    x=log["step"],
+                    y=log["loss"],
+                    name=model_label(model),
+                    mode="lines+markers" if len(log) <= 20 else "lines",
+                    line={"color": colour(arm, index), "dash": dash},
+                    hovertemplate="step %{x}: %{y:.3f}",
+                ),
+                row=row,
+                col=1,
+            )
+    figure.update_xaxes(rangemode="tozero", tickformat="d", nticks=10)
+    figure.update_xaxes(title_text="optimiser step", row=len(groups), col=1)
+    figure.update_layout(showlegend=True)
+    return figure
+
+
+def _arms(table: pd.DataFrame) -> list[str]:
+    models = in_order(table["model"])
+    return [trained[0] for model in models if (trained := arm_and_size(model))]
+
+
+def _log_range(sizes: Sequence[int]) -> tuple[float, float]:
+    """Return the ends of a logarithmic axis with some room beside the first and the last size."""
+    margin = max(0.12, 0.12 * math.log10(sizes[-1] / sizes[0]))
+    return math.log10(sizes[0]) - margin, math.log10(sizes[-1]) + margin
+
+
+def _add_arm(
+    figure: go.Figure, row: int, points: pd.DataFrame, arm: str, index: int, confidence: float, *, show_legend: bool
+) -> None:
+    """Add an arm's curve, its error bars and, where it has two sizes or more, the band between them."""
+    # Arms stand a little beside each other, or their error bars would hide one another.
+    sizes = points["size"] * (1 + 0.035 * (index - 1))
+    line = colour(arm, index)
+    bounded = points["lower"].notna()
+    if bounded.sum() > 1:
+        outline_x = pd.concat([sizes[bounded], sizes[bounded][::-1]])
+        outline_y = pd.concat([points.loc[bounded, "upper"], points.loc[bounded, "lower"][::-1]])
+        band = go.Scatter(
+            x=outline_x, y=outline_y, fill="toself", fillcolor=translucent(line), line={"width": 0}, mode="lines"
+        )
+        figure.add_trace(band.update(hoverinfo="skip", legendgroup=arm, showlegend=False), row=row, col=1)
+    curve = go.Scatter(
+        x=sizes,
+        y=points["value"],
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": points["upper"] - points["value"],
+            "arrayminus": points["value"] - points["lower"],
+            "thickness": 1.2,
+            "width": 3,
+        },
+        customdata=points[["size", "lower", "upper", "n"]],
+        hovertemplate=(
+            "%{customdata[0]:,} posts: <b>%{y:.3f}</b><br>"
+            f"{confidence:.0%} interval " + "%{customdata[1]:.3f} to %{customdata[2]:.3f}, n = %{customdata[3]}"
+        ),
+        name=words_of(arm),
+        legendgroup=arm,
+        showlegend=show_legend,
+        mode="lines+markers",
+        line={"color": line, "width": 2},
+        marker={"size": 8},
+    )
+    figure.add_trace(curve, row=row, col=1)
+
+
+def _add_single(figure: go.Figure, row: int, point: pd.Series, sizes: Sequence[int], *, show_legend: bool) -> None:
+    """Add a model without a train size: a line across, or, for best-of-N, a mark at the largest size."""
+    model = str(point["model"])
+    shared = {"name": model_label(model), "legendgroup": model, "showlegend": show_legend}
+    shared["hovertemplate"] = "<b>%{y:.3f}</b>, n = " + f"{point['n']}"
+    line = colour(model)
+    if model == "finetune.best_of_n":
+        bars = {"type": "data", "symmetric": False, "thickness": 1.2, "width": 3}
+        bars |= {"array": [point["upper"] - point["value"]], "arrayminus": [point["value"] - point["lower"]]}
+        mark = {"symbol": "diamond", "size": 10, "color": line}
+        trace = go.Scatter(x=[sizes[-1] * 1.1], y=[point["value"]], mode="markers", marker=mark, error_y=bars, **shared)
+    else:
+        ends = [10**end for end in _log_range(sizes)]
+        dash = {"color": line, "width": 1.6, "dash": "dash" if model == "finetune.base" else "dot"}
+        trace = go.Scatter(x=ends, y=[point["value"]] * 2, mode="lines", line=dash, **shared)
+    figure.add_trace(trace, row=row, col=1)

@@ -1,0 +1,104 @@
+"""What the report calls models, metrics and methods, and in which colour it draws them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = ["METRICS", "Metric", "arm_and_size", "colour", "in_order", "model_label", "words_of"]
+
+_TRAINED = re.compile(r"finetune\.(?P<arm>.+)\.n(?P<size>\d+)")
+_NAMES = {
+    "human_summary": "human summaries",
+    "finetune.base": "base model, not finetuned",
+    "finetune.best_of_n": "best-of-N",
+    "reward_model": "reward model",
+    "instruct_rm_ensemble": "InstructRM, mean of five",
+    "refinement_with_feedback": "with feedback",
+    "refinement_without_feedback": "without feedback",
+    "any": "all, on average",
+}
+# Mid-tones that keep a contrast of 3:1 on white and on near-black, apart also for colour-blind readers.
+_COLOURS = {
+    "refinements": "#2f7fd1",
+    "human_summaries": "#2a9d6f",
+    "initial_summaries": "#d9822b",
+    "finetune.best_of_n": "#b05cc6",
+    "finetune.base": "#808895",
+    "human_summary": "#c2496b",
+    "refinement_with_feedback": "#2f7fd1",
+    "refinement_without_feedback": "#808895",
+}
+_MORE_COLOURS = ("#7a6ff0", "#1f9fb0", "#a8853a", "#d45d5d")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A column of the main table: its name, unit or explanation, number of digits, and what is better."""
+
+    label: str
+    short: str
+    explanation: str
+    digits: int
+    better: str = ""
+
+
+METRICS = {
+    "nll_per_token": Metric(
+        "Negative log-likelihood",
+        "NLL",
+        "nats per token of the human test summaries, given their posts",
+        3,
+        "lower is better",
+    ),
+    "nll_minus_base": Metric(
+        "NLL less the base model's", "Δ NLL", "nats per token, paired by post", 3, "below 0 is better"
+    ),
+    "rouge_l": Metric("ROUGE-L", "ROUGE-L", "F1 against the human summary", 3, "higher is better"),
+    "length_tokens": Metric("Length", "Length", "tokens of the cleaned summary", 1),
+    "reward": Metric("Reward", "Reward", "the reward model's p(excellent)", 3, "higher is better"),
+    "win_rate": Metric(
+        "Win rate over human summaries",
+        "Win rate",
+        "judged by a language model in both orders, not by people",
+        3,
+        "higher is better",
+    ),
+}
+
+
+def arm_and_size(model: str) -> tuple[str, int] | None:
+    """Return the arm and train size of a finetuned model's name; None for any other model."""
+    match = _TRAINED.fullmatch(model)
+    return (match["arm"], int(match["size"])) if match else None
+
+
+def words_of(name: str) -> str:
+    """Return a name of the tables in plain words."""
+    return _NAMES.get(name, name.replace("_", " "))
+
+
+def model_label(model: str) -> str:
+    """Return a model's name in plain words, such as "refinements, 100 posts"."""
+    trained = arm_and_size(model)
+    return words_of(model) if trained is None else f"{words_of(trained[0])}, {trained[1]:,} posts"
+
+
+def in_order(models: Iterable[str]) -> list[str]:
+    """Sort models as the report shows them: people, the base model, each arm by size, best-of-N, others."""
+
+    def place(model: str) -> tuple[int, int, int, str]:
+        trained = arm_and_size(model)
+        if trained is not None:
+            arms = [name for name in _COLOURS if name not in _NAMES]
+            return (2, arms.index(trained[0]) if trained[0] in arms else len(arms), trained[1], trained[0])
+        first = {"human_summary": 0, "finetune.base": 1, "finetune.best_of_n": 3}
+        return (first.get(model, 4), 0, 0, model)
+
+    return sorted(set(models), key=place)
+
+
+def colour(name: str, index: int = 0) -> str:
+    """Return the colour of an arm, method or model; others take the next of a list."""
+    return _COLOURS.get(name, _MORE_COLOURS[index % len(_MORE_COLOURS)])

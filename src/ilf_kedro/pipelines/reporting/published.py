@@ -1,0 +1,205 @@
+"""The paper's figures beside ours: told apart by column, never on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ilf_kedro.pipelines.reporting.labels import arm_and_size
+from ilf_kedro.schemas import (
+    DataFrame,
+    ModelMetrics,
+    PublishedResults,
+    RefinementMetrics,
+    RewardModelAccuracy,
+    TextStatistics,
+)
+
+__all__ = ["Comparison", "Figure", "Row", "beside_ours", "without_counterpart"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A published or own figure: under which condition (such as a train size), its value and error."""
+
+    condition: str
+    value: float
+    standard_error: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A method's published figures and ours."""
+
+    method: str
+    published: tuple[Figure, ...]
+    ours: tuple[Figure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """An experiment of the paper beside its counterpart here, with what differs between them."""
+
+    title: str
+    paper: str
+    here: str
+    digits: int
+    rows: tuple[Row, ...]
+
+
+_ARMS = {
+    "finetuned_on_refinements": "refinements",
+    "finetuned_on_human_summaries": "human_summaries",
+    "finetuned_on_initial_summaries": "initial_summaries",
+}
+_REFINEMENTS = {
+    "refinement_without_feedback": ("refinement_without_feedback", "random"),
+    "refinement_with_feedback": ("refinement_with_feedback", "random"),
+    "refinement_with_feedback_best_of_5_instruct_rm": ("refinement_with_feedback", "instruct_rm_ensemble"),
+}
+_TEXTS = {
+    "human_summary": "human_summary",
+    "feedback": "feedback",
+    "initial_summary": "initial_summary",
+    "tldr_reference_summary": "reference_summary",
+}
+_ANSWERED = ("finetuned_models", "refinement_methods", "reward_models", "token_lengths", "annotation_time")
+
+
+def beside_ours(
+    published: DataFrame[PublishedResults],
+    metrics: DataFrame[ModelMetrics],
+    refinement_metrics: DataFrame[RefinementMetrics],
+    accuracy: DataFrame[RewardModelAccuracy],
+    statistics: DataFrame[TextStatistics],
+) -> list[Comparison]:
+    """Put each published experiment that has a counterpart here beside it."""
+    experiments = {str(name): rows for name, rows in published.groupby("experiment", sort=False)}
+    best = "finetuned_on_refinements_best_of_64_opt_rm"
+    joint = experiments.get("language_and_comparison_feedback", published.head(0))
+    finetuned = pd.concat(
+        [experiments.get("finetuned_models", published.head(0)), joint[joint["method"] == best]]
+    )
+    rows = {name: experiments.get(name, published.head(0)) for name in _ANSWERED}
+    found = [
+        Comparison(
+            "Win rate over human summaries on test posts",
+            "GPT-3 175B (best-of-64 with OPT 13B), ranked by people",
+            "our models, judged by a language model",
+            3,
+            _rows(finetuned, _our_win_rates(metrics) | {best: _ours(metrics, "finetune.best_of_n", "win_rate")}),
+        ),
+        Comparison(
+            "Refinement methods",
+            "win rate over the initial summaries, ranked by people",
+            "mean InstructRM score, another quantity: compare only the order",
+            3,
+            _rows(
+                rows["refinement_methods"].query("baseline == 'initial_summary'"), _our_refinements(refinement_metrics)
+            ),
+        ),
+        Comparison(
+            "Reward model that answers Yes or No, accuracy on validation comparisons",
+            "OPT 13B, people's comparisons",
+            "our reward model",
+            3,
+            _rows(
+                rows["reward_models"].query("method == 'opt_rm_classification'"),
+                {"opt_rm_classification": _our_accuracy(accuracy)},
+            ),
+        ),
+        Comparison(
+            "Length of texts of the train split, tokens",
+            "SLF5K, GPT-2 tokens",
+            "our train split, tokens of our base model",
+            1,
+            _rows(rows["token_lengths"], _our_texts(statistics, "tokens", "mean")),
+        ),
+        Comparison(
+            "Median seconds to write",
+            "SLF5K, development split",
+            "our development split",
+            1,
+            _rows(rows["annotation_time"], _our_texts(statistics, "seconds", "median")),
+        ),
+    ]
+    return [comparison for comparison in found if any(row.ours for row in comparison.rows)]
+
+
+def without_counterpart(published: DataFrame[PublishedResults]) -> pd.DataFrame:
+    """Return the published rows of experiments that `beside_ours` has no counterpart for."""
+    return published[~published["experiment"].isin(_ANSWERED)]
+
+
+def _rows(published: pd.DataFrame, ours: Mapping[str, Iterable[Figure]]) -> tuple[Row, ...]:
+    return tuple(
+        Row(str(method), tuple(_published_figures(group)), tuple(ours.get(str(method), ())))
+        for method, group in published.groupby("method", sort=False)
+    )
+
+
+def _published_figures(group: pd.DataFrame) -> list[Figure]:
+    return [
+        Figure(
+            f"{row['train_size']:,.0f}" if pd.notna(row["train_size"]) else "",
+            float(row["value"]),
+            _or_none(row["standard_error"]),
+            int(row["n"]),
+        )
+        for row in group.to_dict("records")
+    ]
+
+
+def _our_win_rates(metrics: pd.DataFrame) -> dict[str, list[Figure]]:
+    models = sorted({str(model) for model in metrics["model"]}, key=lambda model: (arm_and_size(model) or ("", 0))[1])
+    figures: dict[str, list[Figure]] = {}
+    for method, arm in _ARMS.items():
+        of_arm = [model for model in models if (trained := arm_and_size(model)) and trained[0] == arm]
+        figures[method] = [figure for model in of_arm for figure in _ours(metrics, model, "win_rate")]
+    return figures
+
+
+def _ours(metrics: pd.DataFrame, model: str, metric: str) -> list[Figure]:
+    found = metrics[(metrics["model"] == model) & (metrics["metric"] == metric)]
+    trained = arm_and_size(model)
+    return [_figure(row, f"{trained[1]:,}" if trained else "") for row in found.to_dict("records")]
+
+
+def _our_refinements(metrics: pd.DataFrame) -> dict[str, list[Figure]]:
+    scored = metrics[metrics["metric"] == "instruct_rm_ensemble"].set_index(["method", "chosen_by"])
+    return {
+        name: [_figure(scored.loc[key].to_dict(), "")] for name, key in _REFINEMENTS.items() if key in scored.index
+    }
+
+
+def _our_accuracy(accuracy: pd.DataFrame) -> list[Figure]:
+    return [
+        Figure(f"{row['n_train']:,}", float(row["accuracy"]), _or_none(row["standard_error"]), int(row["n"]))
+        for row in accuracy.to_dict("records")
+    ]
+
+
+def _our_texts(statistics: pd.DataFrame, unit: str, column: str) -> dict[str, list[Figure]]:
+    split = "train" if unit == "tokens" else "development"
+    table = statistics[(statistics["unit"] == unit) & (statistics["split"] == split) & (statistics["n"] > 0)]
+    by_text = {row["text"]: row for row in table.to_dict("records")}
+    names = _TEXTS | {"comparison": "comparison"}
+    error = "standard_error" if column == "mean" else None
+    return {
+        name: [
+            Figure("", float(by_text[text][column]), _or_none(by_text[text][error]) if error else None, by_text[text]["n"])
+        ]
+        for name, text in names.items()
+        if text in by_text
+    }
+
+
+def _figure(row: Mapping[str, object], condition: str) -> Figure:
+    return Figure(condition, float(str(row["value"])), _or_none(row["standard_error"]), int(str(row["n"])))
+
+
+def _or_none(value: object) -> float | None:
+    return None if value is None or pd.isna(value) else float(str(value))

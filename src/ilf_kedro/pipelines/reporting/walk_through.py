@@ -1,0 +1,161 @@
+"""One training example from post to selected refinement, and one test post as every model summarised it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ilf_kedro.evaluation.judging import HUMAN_SUMMARY
+from ilf_kedro.pipelines.reporting.labels import in_order, model_label, words_of
+from ilf_kedro.schemas import (
+    DataFrame,
+    Examples,
+    Outcomes,
+    Refinements,
+    Rewards,
+    Scores,
+    Selections,
+    Summaries,
+    text_or_empty,
+)
+
+__all__ = ["Candidate", "ExampleWalk", "SummarisedPost", "WrittenSummary", "first_test_post", "walk_through"]
+
+_SHOWN_SCORERS = ("instruct_rm_ensemble", "longest", "random")
+_VERDICTS = {1.0: "better than the human one", 0.5: "tie or undecided", 0.0: "worse than the human one"}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A refinement with its scores, in the order of the scorers shown, and which scorers chose it."""
+
+    method: str
+    number: int
+    text: str
+    scores: tuple[float | None, ...]
+    chosen_by: tuple[str, ...]
+    is_target: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleWalk:
+    """A training example on its way through the loop."""
+
+    example_id: str
+    title: str
+    post: str
+    initial_summary: str
+    feedback: str
+    human_summary: str
+    scorers: tuple[str, ...]
+    target_scorer: str
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenSummary:
+    """What one model wrote, its reward, and the judge's verdict on it in words."""
+
+    model: str
+    text: str
+    reward: float | None
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class SummarisedPost:
+    """A test post and the summaries of it."""
+
+    example_id: str
+    title: str
+    post: str
+    summaries: tuple[WrittenSummary, ...]
+
+
+def walk_through(
+    train: DataFrame[Examples],
+    refinements: DataFrame[Refinements],
+    scores: DataFrame[Scores],
+    selections: DataFrame[Selections],
+    target_scorer: str,
+) -> ExampleWalk | None:
+    """Follow the first example that was refined: not one chosen for its looks. None where there is none."""
+    refined = train[train["example_id"].isin(refinements["example_id"])].sort_values("position")
+    if refined.empty:
+        return None
+    example = refined.iloc[0]
+    example_id = str(example["example_id"])
+    shown = [scorer for scorer in (target_scorer, *_SHOWN_SCORERS) if scorer in set(scores["scorer"])]
+    shown = list(dict.fromkeys(shown))
+    candidates = _candidates(
+        *(table[table["example_id"] == example_id] for table in (refinements, scores, selections)), shown, target_scorer
+    )
+    return ExampleWalk(
+        example_id=example_id,
+        title=text_or_empty(example["title"]),
+        post=str(example["post"]),
+        initial_summary=text_or_empty(example["initial_summary"]),
+        feedback=text_or_empty(example["feedback"]),
+        human_summary=text_or_empty(example["human_summary"]),
+        scorers=tuple(words_of(scorer) for scorer in shown),
+        target_scorer=words_of(target_scorer),
+        candidates=candidates,
+    )
+
+
+def first_test_post(
+    test: DataFrame[Examples],
+    summaries: DataFrame[Summaries],
+    rewards: DataFrame[Rewards],
+    outcomes: DataFrame[Outcomes],
+) -> SummarisedPost | None:
+    """Show the first test post with the first summary of every model; None where there are no summaries."""
+    posts = test[test["example_id"].isin(summaries["example_id"])].sort_values("position")
+    if posts.empty:
+        return None
+    example = posts.iloc[0]
+    example_id = str(example["example_id"])
+    first = summaries[(summaries["example_id"] == example_id) & (summaries["sample_index"] == 0)]
+    texts = {HUMAN_SUMMARY: text_or_empty(example["human_summary"])} | _by_model(first, "text", example_id)
+    of_first = rewards[rewards["sample_index"] == 0]
+    reward_of, outcome_of = _by_model(of_first, "reward", example_id), _by_model(outcomes, "outcome", example_id)
+    written = tuple(
+        WrittenSummary(
+            model=model_label(model),
+            text=str(texts[model]),
+            reward=float(reward_of[model]) if model in reward_of else None,
+            verdict=_VERDICTS[float(outcome_of[model])] if model in outcome_of else "",
+        )
+        for model in in_order(texts)
+        if texts[model] or model != HUMAN_SUMMARY
+    )
+    return SummarisedPost(example_id, text_or_empty(example["title"]), str(example["post"]), written)
+
+
+def _candidates(
+    refinements: pd.DataFrame, scores: pd.DataFrame, selections: pd.DataFrame, scorers: list[str], target: str
+) -> tuple[Candidate, ...]:
+    keys = ["method", "sample_index"]
+    score_of = scores.set_index([*keys, "scorer"])["score"].dropna().to_dict()
+    chosen = selections.groupby(keys)["scorer"].agg(list).to_dict()
+    candidates = []
+    for row in refinements.sort_values(keys).to_dict("records"):
+        key = (row["method"], row["sample_index"])
+        choosers = chosen.get(key, [])
+        candidates.append(
+            Candidate(
+                method=words_of(row["method"]),
+                number=int(row["sample_index"]) + 1,
+                text=row["text"],
+                scores=tuple(score_of.get((*key, scorer)) for scorer in scorers),
+                chosen_by=tuple(words_of(scorer) for scorer in choosers),
+                is_target=row["method"] == "refinement_with_feedback" and target in choosers,
+            )
+        )
+    return tuple(candidates)
+
+
+def _by_model(table: pd.DataFrame, column: str, example_id: str) -> dict[str, str | float]:
+    rows = table[table["example_id"] == example_id]
+    return dict(zip(rows["model"].astype(str), rows[column], strict=True))

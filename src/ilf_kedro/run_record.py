@@ -1,0 +1,173 @@
+"""What a run did, with what and at what cost: enough to say later where a figure came from.
+
+A record names no machine, no user and no absolute path, and holds no secret.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import JsonValue
+
+from ilf_kedro.schemas import Options
+
+__all__ = [
+    "DatasetVersion",
+    "GitState",
+    "LanguageModelUsed",
+    "NodeCost",
+    "Outcome",
+    "RunRecord",
+    "cpu_seconds",
+    "describe_git",
+    "library_versions",
+    "peak_memory_mb",
+]
+
+Outcome = Literal["started", "succeeded", "failed"]
+
+_LIBRARIES = (
+    "ilf-kedro",
+    "kedro",
+    "kedro-datasets",
+    "numpy",
+    "openai",
+    "pandas",
+    "pandera",
+    "peft",
+    "pyarrow",
+    "pydantic",
+    "safetensors",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
+
+
+class GitState(Options):
+    """The commit that was checked out, and whether no tracked or new file differed from it."""
+
+    commit: str
+    clean: bool
+
+
+class DatasetVersion(Options):
+    """A persisted data set that a run read or wrote.
+
+    `version` is null where the entry is not versioned; `content_hash` is the SHA-256 of a prompt, a raw
+    file or a checkpoint, and null for what the run makes from them.
+    """
+
+    name: str
+    version: str | None = None
+    content_hash: str | None = None
+
+
+class LanguageModelUsed(Options):
+    """A language model that a node was given, by the name of its catalog entry."""
+
+    dataset: str
+    name: str
+    revision: str
+
+
+class NodeCost(Options):
+    """What a node took, loading its inputs and saving its outputs included.
+
+    `seconds` are of the wall clock, `cpu_seconds` of all threads and finished child processes;
+    `peak_memory_mb` is the highest resident memory of the process so far (MiB), `memory_increase_mb` by how
+    much the node raised it.
+    """
+
+    name: str
+    seconds: float
+    cpu_seconds: float
+    peak_memory_mb: float
+    memory_increase_mb: float
+
+
+class RunRecord(Options):
+    """One run. `outcome` stays "started" where the run was killed; times are UTC."""
+
+    run_id: str
+    outcome: Outcome
+    started: datetime
+    finished: datetime | None = None
+    error: str | None = None
+    command: str | None = None
+    pipelines: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+    environment: str
+    git: GitState | None
+    parameters: dict[str, JsonValue]
+    loaded: tuple[DatasetVersion, ...] = ()
+    saved: tuple[DatasetVersion, ...] = ()
+    language_models: tuple[LanguageModelUsed, ...] = ()
+    libraries: dict[str, str]
+    python: str
+    platform: str
+    nodes_planned: int
+    nodes: tuple[NodeCost, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the finished nodes took together."""
+        return sum(node.seconds for node in self.nodes)
+
+
+def describe_git(project: Path) -> GitState | None:
+    """Return the state of the repository around `project`; None without git, a repository or a commit."""
+    commit = _git(project, "rev-parse", "HEAD")
+    status = _git(project, "status", "--porcelain")
+    if commit is None or status is None:
+        return None
+    return GitState(commit=commit, clean=not status)
+
+
+def library_versions() -> dict[str, str]:
+    """Return the installed versions of the libraries that a result depends on."""
+    versions = {}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def describe_platform() -> str:
+    """Return the kind of machine, such as "Linux x86_64, 2 CPUs", without its name."""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time so far of this process and its finished children."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def peak_memory_mb() -> float:
+    """Return the highest resident memory of this process so far, in MiB."""
+    if sys.platform == "win32":
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset) / 2**20
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def _git(project: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=project, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,168 @@
+"""One training run: load the base model, fit it on encoded examples, write the weights.
+
+Imported only where something is really trained (see trainer.py).
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from rich.progress import Progress
+from transformers import AutoModelForCausalLM, PrinterCallback, TrainingArguments
+
+from ilf_kedro.language_models.checkpoint import ModelSource
+from ilf_kedro.training.encoding import EncodedExample
+from ilf_kedro.training.options import LoraOptions, TrainingOptions
+from ilf_kedro.training.trainer import StepReporter, WeightedLossTrainer, collate
+
+logger = logging.getLogger(__name__)
+
+_COLUMNS = {
+    "step": "step",
+    "epoch": "epoch",
+    "loss": "loss",
+    "learning_rate": "learning_rate",
+    "grad_norm": "gradient_norm",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A fitted model, the log of all its optimiser steps, and how many of them this process executed."""
+
+    model: Any
+    log: tuple[dict[str, float], ...]
+    executed_steps: int
+
+
+def fit_language_model(
+    base: ModelSource,
+    examples: Sequence[EncodedExample],
+    options: TrainingOptions,
+    *,
+    dtype: Literal["float32", "bfloat16"],
+    seed: int,
+    state_directory: Path,
+    label: str,
+) -> Fit:
+    """Fit `base` on `examples`, from the last mid-run checkpoint in `state_directory` where there is one.
+
+    The order of the examples, the adapters' first weights and the dropout are functions of the seed. The
+    caller's torch random state is left as it was.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = load_trainable(base, options, dtype)
+        with Progress() as progress:
+            reporter = StepReporter(progress, label, options.save_steps)
+            trainer = WeightedLossTrainer(
+                model=model,
+                args=_arguments(options, len(examples), dtype, seed, state_directory),
+                data_collator=collate,
+                train_dataset=list(examples),
+                callbacks=[reporter],
+            )
+            trainer.remove_callback(PrinterCallback)
+            resume_from = last_state(state_directory)
+            if resume_from is not None:
+                logger.info("%s: resuming the unfinished training from %s", label, resume_from.name)
+            trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    log = tuple(
+        {ours: float(row[theirs]) for theirs, ours in _COLUMNS.items()}
+        for row in trainer.state.log_history
+        if "loss" in row
+    )
+    return Fit(model, log, reporter.executed_steps)
+
+
+def load_trainable(base: ModelSource, options: TrainingOptions, dtype: Literal["float32", "bfloat16"]) -> Any:
+    """Return the base model with fresh adapters, or whole with every weight trainable.
+
+    With adapters the frozen weights have the training's dtype and the adapters float32; a whole model
+    has float32 weights, from which bfloat16 computes.
+    """
+    frozen = options.method == "lora"
+    model = AutoModelForCausalLM.from_pretrained(
+        base.directory, dtype=getattr(torch, dtype) if frozen else torch.float32
+    )
+    return get_peft_model(model, _lora_config(options.lora)) if frozen else model
+
+
+def save_model(model: Any, tokenizer: Any, base: ModelSource, directory: Path) -> None:
+    """Write the adapter, or the whole model with its tokenizer, as safetensors."""
+    if isinstance(model, PeftModel):
+        model.peft_config["default"].base_model_name_or_path = base.name  # a path means nothing elsewhere
+        model.save_pretrained(str(directory), save_embedding_layers=False)
+    else:
+        model.config.use_cache = True  # switched off by the trainer; whoever samples from the model wants it
+        model.save_pretrained(directory)
+        tokenizer.save_pretrained(directory)
+
+
+def free_memory() -> None:
+    """Give back what a deleted model held, on the accelerator too."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def last_state(directory: Path) -> Path | None:
+    """Return the newest whole mid-run checkpoint, and remove those whose saving was cut off."""
+    whole: dict[int, Path] = {}
+    for path in directory.glob("checkpoint-*"):
+        try:  # written after everything else
+            whole[json.loads((path / "trainer_state.json").read_bytes())["global_step"]] = path
+        except (OSError, ValueError, KeyError):
+            shutil.rmtree(path, ignore_errors=True)
+    return whole[max(whole)] if whole else None
+
+
+def _lora_config(options: LoraOptions) -> LoraConfig:
+    modules = options.target_modules
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=options.rank,
+        lora_alpha=options.alpha,  # type: ignore[arg-type]  # any number will do
+        lora_dropout=options.dropout,
+        target_modules=modules if isinstance(modules, str) else list(modules),
+    )
+
+
+def _arguments(
+    options: TrainingOptions, n_examples: int, dtype: str, seed: int, state_directory: Path
+) -> TrainingArguments:
+    micro_batch = max(size for size in range(1, options.micro_batch_size + 1) if options.batch_size % size == 0)
+    n_steps = options.epochs * -(-n_examples // options.batch_size)
+    arguments = TrainingArguments(
+        output_dir=str(state_directory),
+        num_train_epochs=options.epochs,
+        per_device_train_batch_size=micro_batch,
+        gradient_accumulation_steps=options.batch_size // micro_batch,
+        learning_rate=options.learning_rate * options.learning_rate_multiplier / 0.1,
+        warmup_steps=round(options.warmup_fraction * n_steps),
+        weight_decay=options.weight_decay,
+        max_grad_norm=options.max_gradient_norm,
+        bf16=dtype == "bfloat16",
+        seed=seed,
+        data_seed=seed,
+        use_cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
+        save_strategy="no",  # StepReporter asks for mid-run saves
+        save_total_limit=1,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        dataloader_pin_memory=False,
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        report_to="none",
+    )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # noqa: SLF001  # no torch DataParallel: one process, one device
+    return arguments

@@ -1,0 +1,151 @@
+"""The training loop: transformers' Trainer with a weighted loss.
+
+Imported only where something is really trained, since importing transformers' trainer takes seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, cast
+
+import torch
+from peft import PeftModel
+from rich.progress import Progress
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from ilf_kedro.training.encoding import EncodedExample
+
+
+class DivergedError(RuntimeError):
+    """The loss became infinite or not a number."""
+
+
+def collate(examples: Sequence[EncodedExample]) -> dict[str, torch.Tensor]:
+    """Pad on the right: input_ids and loss_weights, each (examples, longest). Padding weighs 0.
+
+    A causal model's tokens see nothing that stands to their right, so padding needs no mask, and its
+    token id does not matter.
+    """
+    longest = max(len(example.input_ids) for example in examples)
+    input_ids = torch.zeros(len(examples), longest, dtype=torch.long)
+    loss_weights = torch.zeros(len(examples), longest)
+    for row, example in enumerate(examples):
+        length = len(example.input_ids)
+        input_ids[row, :length] = torch.tensor(example.input_ids)
+        loss_weights[row, :length] = torch.tensor(example.loss_weights)
+    return {"input_ids": input_ids, "loss_weights": loss_weights}
+
+
+class WeightedLossTrainer(Trainer):
+    """Trainer of loss = Σ wᵢ·ceᵢ / Σ wᵢ, normalised over the whole optimiser batch.
+
+    The batch is the micro-batches of one optimiser step over all processes, so neither the division
+    into micro-batches nor the number of processes changes the loss. Only positions with a positive
+    weight go through the language-model head.
+    """
+
+    loss_is_scaled_for_ga = True
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[dict[str, torch.Tensor]], num_batches: int, device: torch.device
+    ) -> tuple[list[dict[str, torch.Tensor]], torch.Tensor]:
+        """Return the micro-batches of one optimiser step, and their total loss weight over all processes."""
+        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        total = sum((batch["loss_weights"][:, 1:].sum() for batch in batches), torch.zeros(())).to(device)
+        return batches, self.accelerator.reduce(total, reduction="sum")
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """Return this micro-batch's share of the loss; the shares of one optimiser step add up to it."""
+        input_ids, weights = inputs["input_ids"], inputs["loss_weights"][:, 1:]
+        predicting = weights > 0  # the position before each weighted token
+        logits = logits_at(model, self.accelerator.unwrap_model(model), input_ids, predicting)
+        losses = nn.functional.cross_entropy(logits.float(), input_ids[:, 1:][predicting], reduction="none")
+        weights = weights[predicting]
+        total = weights.sum() if num_items_in_batch is None else num_items_in_batch
+        # Data-parallel processes average their gradients, while these shares are to be added up.
+        loss = (losses * weights).sum() / total * self.accelerator.num_processes
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None) -> LRScheduler:
+        """Let the learning rate rise and fall as rate_factor says."""
+        if self.lr_scheduler is None:
+            factor = partial(rate_factor, n_steps=num_training_steps, warmup=int(self.args.warmup_steps))
+            self.lr_scheduler = LambdaLR(cast(Optimizer, optimizer or self.optimizer), factor)
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+
+def rate_factor(step: int, n_steps: int, warmup: int) -> float:
+    """Return the share of the learning rate at a step (from 0): linear warm-up, then linear decay towards zero.
+
+    No step of the training has a share of zero, which would waste it.
+    """
+    return min((step + 1) / (warmup + 1), (n_steps - step) / max(n_steps - warmup, 1))
+
+
+def logits_at(
+    model: nn.Module, language_model: PreTrainedModel | PeftModel, input_ids: torch.Tensor, positions: torch.Tensor
+) -> torch.Tensor:
+    """Return the logits, shape (selected, vocabulary), at the selected `positions` of (rows, length - 1).
+
+    `model` is called, so that its wrappers (autocast, data parallelism) do their work; a hook before the
+    head of the `language_model` inside hands over only the selected hidden states, whatever the architecture.
+    """
+
+    def select(_: nn.Module, hidden: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
+        return (hidden[0][:, :-1][positions][None],)
+
+    hook = language_model.get_output_embeddings().register_forward_pre_hook(select)
+    try:
+        logits: torch.Tensor = model(input_ids=input_ids, use_cache=False).logits
+    finally:
+        hook.remove()
+    return logits[0]
+
+
+class StepReporter(TrainerCallback):
+    """Shows progress, counts the steps executed here, asks for mid-run saves, and stops where the loss diverges."""
+
+    def __init__(self, progress: Progress, label: str, save_steps: int) -> None:
+        self.executed_steps = 0
+        self._progress = progress
+        self._save_steps = save_steps
+        self._label = label
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Open the display where the training (or its resumption) starts."""
+        self._task = self._progress.add_task(self._label, total=state.max_steps, completed=state.global_step)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> TrainerControl:
+        """Count, show, and save every `save_steps` steps but the last (then the finished model is saved)."""
+        self.executed_steps += 1
+        self._progress.update(self._task, completed=state.global_step)
+        if state.global_step % self._save_steps == 0 and state.global_step < state.max_steps:
+            control.should_save = True
+        return control
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:
+        """Stop at a loss that is not a finite number.
+
+        Raises:
+            DivergedError: naming the step and what to change.
+        """
+        loss = others["logs"].get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"{self._label}: the loss is {loss} at optimiser step {state.global_step} of {state.max_steps}, "
+                "expected a finite number; lower learning_rate, or set dtype to float32"
+            )

@@ -1,0 +1,107 @@
+"""Judging with small judges whose answers are known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+import pytest
+
+from ilf_kedro.evaluation.judging import judge_summaries
+from ilf_kedro.evaluation.win_rates import outcomes_from_verdicts
+from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceProbabilities, MissingCapabilityError
+from ilf_kedro.prompting import Prompt, PromptTemplate
+from ilf_kedro.schemas import Examples, Summaries
+
+TEMPLATE = PromptTemplate(
+    text="{title}|{post}|{summary_a}|{summary_b}",
+    slots=("title", "post", "summary_a", "summary_b"),
+    positive=("A", " A"),
+    negative=("B", " B"),
+)
+
+
+class LongerIsBetter:
+    """A judge that prefers the longer summary, or, with `always_first`, the one that stands first."""
+
+    name = "longer-is-better"
+    revision = "1"
+
+    def __init__(self, *, always_first: bool = False, capable: bool = True) -> None:
+        self.always_first = always_first
+        self.capabilities = frozenset({Capability.CHOICE_PROBABILITIES} if capable else ())
+        self.prompts: list[Prompt] = []
+
+    def choice_probabilities(
+        self, prompts: Sequence[Prompt], choices: Sequence[Choice], *, label: str = ""
+    ) -> list[ChoiceProbabilities]:
+        """Answer p(A) = 0.8, 0.2 or, for equal lengths, 0.5."""
+        self.prompts += prompts
+        assert [choice.spellings for choice in choices] == [("A", " A"), ("B", " B")]
+        answers = []
+        for prompt in prompts:
+            _, _, first, second = prompt.text.split("|")
+            p = 0.8 if self.always_first or len(first) > len(second) else 0.5 if len(first) == len(second) else 0.2
+            answers.append(ChoiceProbabilities((math.log(p), math.log(1 - p)), covered=0.9))
+        return answers
+
+
+def examples(human: Sequence[str | None] = ("aaa", "bbb", "ccc")) -> pd.DataFrame:
+    columns = list(Examples.to_schema().columns)
+    rows = [
+        dict.fromkeys(columns)
+        | {"example_id": f"e{i}", "split": "test", "position": i, "post": f"post {i}", "human_summary": text}
+        for i, text in enumerate(human)
+    ]
+    return Examples.validate(pd.DataFrame(rows, columns=columns))
+
+
+def summaries() -> pd.DataFrame:
+    rows = [("e0", "m", 0, "long text"), ("e0", "m", 1, "!"), ("e1", "m", 0, "x"), ("e2", "m", 0, "{p}")]
+    table = pd.DataFrame(rows, columns=["example_id", "model", "sample_index", "text"])
+    filled = table.assign(raw_text="", finish_reason="stop", n_tokens=1, seed=0)
+    return Summaries.validate(filled[list(Summaries.to_schema().columns)])
+
+
+def test_each_pair_is_asked_in_both_orders_with_the_first_sample_only() -> None:
+    judge = LongerIsBetter()
+    verdicts = judge_summaries(judge, TEMPLATE, examples(), summaries())
+    assert sorted(prompt.text for prompt in judge.prompts) == sorted(
+        [
+            "|post 0|long text|aaa",
+            "|post 0|aaa|long text",
+            "|post 1|x|bbb",
+            "|post 1|bbb|x",
+            "|post 2|{p}|ccc",
+            "|post 2|ccc|{p}",
+        ]
+    )
+    assert set(verdicts["judged_by"]) == {"longer-is-better"}
+    assert set(verdicts["covered"]) == {0.9}
+    outcomes = outcomes_from_verdicts(verdicts).set_index("example_id")["outcome"].to_dict()
+    assert outcomes == {"e0": 1.0, "e1": 0.0, "e2": 0.5}
+
+
+def test_a_judge_that_always_takes_the_first_gives_ties() -> None:
+    verdicts = judge_summaries(LongerIsBetter(always_first=True), TEMPLATE, examples(), summaries())
+    outcomes = outcomes_from_verdicts(verdicts)
+    assert outcomes["outcome"].tolist() == [0.5] * 3
+    assert not outcomes["agrees"].any()
+
+
+def test_only_as_many_posts_are_judged_as_asked_and_those_with_human_summaries() -> None:
+    verdicts = judge_summaries(LongerIsBetter(), TEMPLATE, examples((None, "bbb", "ccc")), summaries(), n_judged=1)
+    assert set(verdicts["example_id"]) == {"e1"}
+
+
+def test_missing_human_summaries_are_named() -> None:
+    with pytest.raises(ValueError, match=r"test split has no ideal_human_summary in any of its 2 rows"):
+        judge_summaries(LongerIsBetter(), TEMPLATE, examples((None, " ")), summaries())
+
+
+def test_a_judge_that_cannot_weigh_choices_is_refused_before_any_request() -> None:
+    judge = LongerIsBetter(capable=False)
+    with pytest.raises(MissingCapabilityError, match="the judge needs"):
+        judge_summaries(judge, TEMPLATE, examples(), summaries())
+    assert judge.prompts == []

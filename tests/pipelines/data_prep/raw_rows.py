@@ -1,0 +1,48 @@
+"""Raw files for the tests of data_prep, written row by row."""
+
+from __future__ import annotations
+
+import json
+
+from ilf_kedro.schemas import RawLines
+
+SPLITS = ("train", "development", "validation", "test")
+
+
+def row(identifier: str, **changes: object) -> dict[str, object]:
+    """A valid row with every column of SLF5K; `changes` replace columns, `...` drops one."""
+    values: dict[str, object] = {
+        "id": identifier,
+        "subreddit": "AskReddit",
+        "title": f"Title of {identifier}",
+        "post": f"The post of {identifier}.",
+        "tldr_human_reference_summary": "A reference.",
+        "summary_prompt": "Summarise.",
+        "generated_summary_for_comparison_A": "Summary one.",
+        "generated_summary_for_comparison_B": "Summary two.",
+        "comparison_preference": "Summary A",
+        "generated_summary_for_feedback": "An initial summary.",
+        "feedback": "It misses the point.",
+        "feedback_class": "Coverage",
+        "has_additional_feedback": False,
+        "ideal_human_summary": "An ideal summary.",
+        "time_spent_in_seconds_feedback": 61.5,
+        "time_spent_in_seconds_ideal_human_summary": 120,
+        "time_spent_in_seconds_comparison": 30,
+    }
+    values |= changes
+    return {column: value for column, value in values.items() if value is not ...}
+
+
+def raw(split: str, *rows: dict[str, object] | str) -> RawLines:
+    """A raw file named after its split; texts among the rows are lines as they are."""
+    lines = tuple(line if isinstance(line, str) else json.dumps(line, ensure_ascii=False) for line in rows)
+    return RawLines(f"{split}.jsonl", lines)
+
+
+def raw_splits(**files: RawLines) -> tuple[RawLines, RawLines, RawLines, RawLines]:
+    """The four splits with two valid rows each, but for the files given."""
+    train, development, validation, test = (
+        files.get(split, raw(split, row(f"{split}-1"), row(f"{split}-2"))) for split in SPLITS
+    )
+    return train, development, validation, test

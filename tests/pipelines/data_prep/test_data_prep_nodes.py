@@ -1,0 +1,136 @@
+"""The tables of data_prep hold what the files hold, under the project's names."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+from raw_rows import SPLITS, raw, raw_splits, row
+
+from ilf_kedro.options import DataPrepOptions
+from ilf_kedro.pipelines.data_prep import create_pipeline
+from ilf_kedro.pipelines.data_prep.nodes import describe_texts, nest_subsets, validate_splits
+from ilf_kedro.schemas import Comparisons, Examples, RejectedRows, Subsets, TextStatistics
+
+STOP = DataPrepOptions()
+
+
+class WordCounter:
+    """Counts words for tokens, so that expected numbers can be read off the texts."""
+
+    def count_tokens(self, texts: list[str]) -> list[int]:
+        return [len(text.split()) for text in texts]
+
+
+def test_renames_columns_and_keeps_order() -> None:
+    files = raw_splits(train=raw("train", row("b"), row("a", comparison_preference="Summary B"), row("c")))
+    tables = validate_splits(*files, STOP)
+    train = tables[0]
+    assert train["example_id"].tolist() == ["b", "a", "c"]
+    assert train["position"].tolist() == [0, 1, 2]
+    assert train.iloc[1].to_dict() == {
+        "example_id": "a",
+        "split": "train",
+        "position": 1,
+        "subreddit": "AskReddit",
+        "title": "Title of a",
+        "post": "The post of a.",
+        "reference_summary": "A reference.",
+        "human_summary": "An ideal summary.",
+        "initial_summary": "An initial summary.",
+        "feedback": "It misses the point.",
+        "feedback_class": "Coverage",
+        "seconds_feedback": 61.5,
+        "seconds_human_summary": 120.0,
+        "seconds_comparison": 30.0,
+    }
+    assert tables[4].iloc[1].to_dict() == {
+        "example_id": "a",
+        "split": "train",
+        "position": 1,
+        "title": "Title of a",
+        "post": "The post of a.",
+        "summary_a": "Summary one.",
+        "summary_b": "Summary two.",
+        "preferred": "b",
+    }
+    assert [table["split"].unique().tolist() for table in tables[:4]] == [[split] for split in SPLITS]
+
+
+def test_missing_columns_are_null_and_give_no_comparisons() -> None:
+    bare = [{"id": f"t{number}", "post": f"Post {number}."} for number in range(3)]
+    unjudged = row("v", comparison_preference=None)
+    files = raw_splits(test=raw("test", *bare), validation=raw("validation", unjudged))
+    tables = validate_splits(*files, STOP)
+    assert tables[3].drop(columns=["example_id", "split", "position", "post"]).isna().all(axis=None)
+    assert [len(table) for table in tables[4:8]] == [2, 2, 0, 0]
+    for table, schema in zip(tables, [Examples] * 4 + [Comparisons] * 4 + [RejectedRows], strict=True):
+        schema.validate(table)
+
+
+def test_positions_are_consecutive_after_quarantine_and_counts_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    files = raw_splits(train=raw("train", row("a"), row("b", id=5, post=" "), row("c"), "{"))
+    with caplog.at_level(logging.INFO):
+        tables = validate_splits(*files, DataPrepOptions(on_invalid="quarantine"))
+    assert tables[0]["example_id"].tolist() == ["a", "c"]
+    assert tables[0]["position"].tolist() == [0, 1]
+    assert tables[4]["position"].tolist() == [0, 1]
+    assert tables[8]["row"].tolist() == [2, 2, 4]
+    assert tables[8]["column"].isna().tolist() == [False, False, True]
+    assert "train: set aside 2 row(s) with 3 fault(s)" in caplog.text
+    assert "train: 2 examples, 2 with feedback, 2 comparisons" in caplog.text
+
+
+def test_subsets_are_nested_prefixes() -> None:
+    files = raw_splits(train=raw("train", *(row(name) for name in "zyxwv")))
+    train = validate_splits(*files, STOP)[0]
+    subsets = nest_subsets(train.sample(frac=1, random_state=0), [1, 3, 5])
+    by_size = subsets.groupby("train_size")["example_id"].apply("".join).to_dict()
+    assert by_size == {1: "z", 3: "zyx", 5: "zyxwv"}
+    Subsets.validate(subsets)
+
+
+def test_names_every_train_size_that_is_too_large() -> None:
+    train = validate_splits(*raw_splits(), STOP)[0]
+    with pytest.raises(ValueError, match=r"found 3, 100, but the train split has 2 .*expected sizes up to 2.*Lower"):
+        nest_subsets(train, [1, 3, 100])
+
+
+def test_describes_tokens_and_seconds() -> None:
+    counts = [3, 5, 10]
+    rows = [
+        row(f"r{n}", post=f"p{n} " + "word " * (n - 1), feedback=..., time_spent_in_seconds_comparison=n * 1.5)
+        for n in counts
+    ]
+    tables = validate_splits(*raw_splits(train=raw("train", *rows)), STOP)
+    described = describe_texts(*tables[:4], WordCounter()).set_index(["split", "text", "unit"])
+    post = described.loc[("train", "post", "tokens")]
+    assert (post["n"], post["mean"], post["median"], post["maximum"]) == (3, 6.0, 5.0, 10.0)
+    assert post["standard_error"] == pytest.approx(statistics.stdev(counts) / 3**0.5)
+    assert described.loc[("train", "comparison", "seconds"), "median"] == 7.5
+    missing = described.loc[("train", "feedback", "tokens")]
+    assert missing["n"] == 0
+    assert missing.drop("n").isna().all()
+    assert described.loc[("test", "feedback", "tokens"), "mean"] == 4
+    assert len(described) == 4 * (6 + 3)
+
+
+def test_the_pipeline_runs_as_declared() -> None:
+    files = raw_splits()
+    inputs = {f"raw.{split}": file for split, file in zip(SPLITS, files, strict=True)}
+    inputs |= {"params:data_prep": STOP, "params:train_sizes": [1, 2], "base_model": WordCounter()}
+    outputs = ["rejected_rows", "subsets", "text_statistics"]
+    outputs += [f"{table}.{split}" for table in ("examples", "comparisons") for split in SPLITS]
+    datasets = {name: MemoryDataset(value) for name, value in inputs.items()}
+    catalog = DataCatalog(datasets | {name: MemoryDataset() for name in outputs})
+    pipeline = create_pipeline()
+    assert pipeline.inputs() == set(inputs)
+    assert pipeline.all_outputs() == set(outputs)
+    SequentialRunner().run(pipeline, catalog)
+    assert catalog.load("comparisons.test")["example_id"].tolist() == ["test-1", "test-2"]
+    assert len(catalog.load("subsets")) == 3
+    assert catalog.load("rejected_rows").empty
+    TextStatistics.validate(catalog.load("text_statistics"))
