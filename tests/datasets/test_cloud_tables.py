@@ -11,6 +11,7 @@ import pytest
 from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog, DatasetError
 from kedro.validation.exceptions import DataValidationError
+from omegaconf.errors import InterpolationResolutionError
 from omegaconf.resolvers import oc
 
 from ilf_kedro.datasets import TableDataset
@@ -63,6 +64,13 @@ run_summary:
 """
 
 
+def read_catalog(folder: Path) -> dict[str, Any]:
+    loader = OmegaConfigLoader(
+        str(folder), env="cloud", base_env="base", default_run_env="local", custom_resolvers={"oc.env": oc.env}
+    )
+    return dict(loader["catalog"])
+
+
 @pytest.fixture(params=["local", "s3"])
 def configuration(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The catalog above, read as Kedro reads it, with its root from the environment."""
@@ -76,14 +84,7 @@ def configuration(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: p
     ]:
         (tmp_path / "conf" / folder).mkdir(parents=True, exist_ok=True)
         (tmp_path / "conf" / folder / name).write_text(text, encoding="utf-8")
-    loader = OmegaConfigLoader(
-        str(tmp_path / "conf"),
-        env="cloud",
-        base_env="base",
-        default_run_env="local",
-        custom_resolvers={"oc.env": oc.env},
-    )
-    return dict(loader["catalog"])
+    return read_catalog(tmp_path / "conf")
 
 
 def catalog(configuration: dict[str, Any], save: str | None = None, load: dict[str, str] | None = None) -> DataCatalog:
@@ -178,15 +179,8 @@ def test_tables_are_previewed_for_kedro_viz(configuration: dict[str, Any]) -> No
 
 def test_the_root_must_be_given(configuration: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ILF_ROOT")
-    loader = OmegaConfigLoader(
-        str(tmp_path / "conf"),
-        env="cloud",
-        base_env="base",
-        default_run_env="local",
-        custom_resolvers={"oc.env": oc.env},
-    )
-    with pytest.raises(Exception, match="ILF_ROOT"):
-        loader["catalog"]
+    with pytest.raises(InterpolationResolutionError, match="Environment variable 'ILF_ROOT' not found"):
+        read_catalog(tmp_path / "conf")
 
 
 def test_a_table_that_fails_half_way_leaves_the_version_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

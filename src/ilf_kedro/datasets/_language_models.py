@@ -79,16 +79,11 @@ class LocalEntry(ModelEntry):
         """Return the model of the directory.
 
         Raises:
-            DatasetError: there is no such directory.
+            ModelDirectoryError: the directory is missing, or holds no complete model.
         """
         from ilf_kedro.language_models.local import LocalLanguageModel, LocalOptions, load_model_source
 
         directory = project_path(self.model)
-        if not self.exists():
-            raise DatasetError(
-                f"there is no language model in {directory}: expected a directory in transformers format (config.json, "
-                "safetensors weights, tokenizer). `make install` makes the embedded ones; else correct `model`."
-            )
         source = load_model_source(self.name or directory.name, directory, format=self.format, dtype=self.dtype)
         return LocalLanguageModel(source, cache=self.open_cache(), options=LocalOptions.model_validate(self.options))
 

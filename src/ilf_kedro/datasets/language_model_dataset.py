@@ -66,7 +66,7 @@ class LanguageModelDataset(AbstractDataset[NoReturn, LanguageModel]):
         """Return the language model.
 
         Raises:
-            DatasetError: the directory of a local model does not exist.
+            DatasetError: the directory of a local model is missing or incomplete.
         """
         return self._entry.build()
 

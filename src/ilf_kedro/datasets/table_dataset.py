@@ -58,6 +58,9 @@ class TableDataset(ParquetDataset):  # type: ignore[misc]  # kedro_datasets has 
     def preview(self, nrows: int = 5) -> TablePreview:
         """Return the first rows for kedro-viz, reading no more of the file than it needs."""
         with self._fs.open(self._get_load_path().as_posix(), "rb") as file:
-            rows = next(pq.ParquetFile(file).iter_batches(batch_size=nrows), None)
-            table = rows.to_pandas() if rows is not None else pq.read_schema(file).empty_table().to_pandas()
-        return TablePreview(table.to_dict(orient="split"))
+            table = pq.ParquetFile(file)
+            columns = table.schema_arrow.names
+            batch = next(table.iter_batches(batch_size=nrows), None)
+            rows = batch.to_pylist() if batch is not None else []
+        data = [list(row.values()) for row in rows]
+        return TablePreview({"index": list(range(len(data))), "columns": columns, "data": data})

@@ -105,9 +105,7 @@ def embedding_work(options: ApiOptions, texts: Mapping[str, str]) -> Work:
     return Work(tuple(texts), request, _read_embeddings, EMBEDDINGS_PER_REQUEST)
 
 
-def _read_completions(
-    body: bytes, keys: Keys, options: ApiOptions, sampling: SamplingOptions, seed: int
-) -> Values:
+def _read_completions(body: bytes, keys: Keys, options: ApiOptions, sampling: SamplingOptions, seed: int) -> Values:
     answer = read_answer(body, Answer)
     choices = answer.choices[: len(keys)]
     tokens = _tokens_each(choices, answer.spent.output_tokens if answer.spent else 0)

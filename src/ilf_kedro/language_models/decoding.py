@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 
 from ilf_kedro.language_models.engines import Decoding
-from ilf_kedro.language_models.protocol import FinishReason, SamplingOptions
+from ilf_kedro.language_models.protocol import Completion, FinishReason, SamplingOptions
 from ilf_kedro.language_models.sampling import sample_tokens
 
 
@@ -35,6 +36,25 @@ class Sample:
         self.log_probabilities.append(log_probability)
         if len(self.tokens) == options.max_new_tokens:
             self.finish_reason = "length"
+
+    def to_json(self) -> str:
+        """Return the finished sample as the JSON that the cache keeps."""
+        return json.dumps(
+            {
+                "text": self.text,
+                "n_tokens": len(self.tokens),
+                "finish_reason": self.finish_reason,
+                "token_log_probabilities": self.log_probabilities,
+            }
+        )
+
+
+def completion_from_json(answer: str, seed: int) -> Completion:
+    """Return the completion that Sample.to_json() wrote."""
+    values = json.loads(answer)
+    return Completion(
+        values["text"], values["n_tokens"], values["finish_reason"], seed, tuple(values["token_log_probabilities"])
+    )
 
 
 def run_decoding(

@@ -126,17 +126,16 @@ def load_model(
 ) -> LoadedModel:
     """Load the weights (an adapter is merged in float32), and choose the engine that fits the architecture."""
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging as transformers_logging
 
     full = checkpoint is not None and checkpoint.record.kind == "full"
     directory = checkpoint.directory if checkpoint is not None and full else source.directory
     target = getattr(torch, dtype)
     adapter = checkpoint if checkpoint is not None and not full else None
     logger.info("Loading %s (%s on %s)", directory.name, dtype, device)
+    transformers_logging.disable_progress_bar()
     model = AutoModelForCausalLM.from_pretrained(
-        str(directory),
-        dtype=torch.float32 if adapter else target,
-        local_files_only=True,
-        use_safetensors=True,
+        str(directory), dtype=torch.float32 if adapter else target, local_files_only=True, use_safetensors=True
     )
     if adapter is not None:
         from peft import PeftModel
@@ -157,7 +156,7 @@ def choose_engine(model: Any) -> Engine:
     """Return a TreeEngine where it agrees with plain forward passes on a short trial, else a PlainEngine."""
     plain = PlainEngine(model)
     expected = _trial(plain, model)
-    before = model.config._attn_implementation
+    before = getattr(model.config, "_attn_implementation", "sdpa")
     model.set_attn_implementation(NAME)
     tree = TreeEngine(model)
     tolerance = 1e-3 if model.dtype == torch.float32 else 0.2

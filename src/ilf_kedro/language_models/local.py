@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +17,8 @@ from pydantic import Field, JsonValue
 from ilf_kedro.language_models.batching import BatchRunner, RunStatistics, batches_by_prefix, batches_by_size
 from ilf_kedro.language_models.cache import CompletionCache, cache_key
 from ilf_kedro.language_models.checkpoint import Checkpoint, ModelSource
-from ilf_kedro.language_models.decoding import Sample, run_decoding
+from ilf_kedro.language_models.choices import AnswerFinder
+from ilf_kedro.language_models.decoding import Sample, completion_from_json, run_decoding
 from ilf_kedro.language_models.formatting import Formatted, Formatter
 from ilf_kedro.language_models.loading import (
     Device,
@@ -64,6 +64,9 @@ class LocalOptions(Options):
     embeddings: bool = False
 
 
+_DEFAULT_OPTIONS = LocalOptions()
+
+
 class LocalLanguageModel:
     """A transformers model on this machine; implements LanguageModel.
 
@@ -77,7 +80,7 @@ class LocalLanguageModel:
         *,
         checkpoint: Checkpoint | None = None,
         cache: CompletionCache | None = None,
-        options: LocalOptions = LocalOptions(),
+        options: LocalOptions = _DEFAULT_OPTIONS,
     ) -> None:
         self.source = source
         self.checkpoint = checkpoint
@@ -106,7 +109,7 @@ class LocalLanguageModel:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text, special tokens not counted."""
-        return [self._formatter.count(text) for text in texts]
+        return [len(self._formatter.bare(text)) for text in texts]
 
     def generate(
         self, prompts: Sequence[Prompt], samples: range, options: SamplingOptions, *, seed: int, label: str = ""
@@ -143,10 +146,10 @@ class LocalLanguageModel:
             self.statistics.n_asked += sum(
                 lengths[i] + len(s.tokens) for i, row in zip(batch, rows, strict=True) for s in row
             )
-            return [[_to_json(sample) for sample in row] for row in rows]
+            return [[sample.to_json() for sample in row] for row in rows]
 
         answers = self._runner.run(batches, keys, compute, label)
-        return [[_to_completion(json.loads(answer), seed) for answer in row] for row in answers]
+        return [[completion_from_json(answer, seed) for answer in row] for row in answers]
 
     def choice_probabilities(
         self, prompts: Sequence[Prompt], choices: Sequence[Choice], *, label: str = ""
@@ -155,30 +158,14 @@ class LocalLanguageModel:
 
         Every spelling is scored whole, and those of a choice are summed.
         """
-        reserve = max(self._formatter.count(spelling) for choice in choices for spelling in choice.spellings) + 1
+        reserve = max(len(self._formatter.bare(word)) for choice in choices for word in choice.spellings) + 1
         formatted = [self._format(prompt, reserve) for prompt in prompts]
-        asked = [[choice.name, *choice.spellings] for choice in choices]
-        keys = [[self._key("choice_probabilities", text.text, choices=asked)] for text in formatted]
-        requests: list[list[tuple[int, ...]]] = []
-        bases, ways = [], []
-        for text in formatted:
-            base, answers, merged = self._formatter.answers(text, choices)
-            self.statistics.n_merged += merged
-            requests.append([text.tokens[:base] + added for way in answers for added in way])
-            bases.append(base)
-            ways.append([len(way) for way in answers])
-
-        def finish(index: int, scores: list[NDArray[np.float64]]) -> str:
-            totals = np.array([score.sum() for score in scores])
-            of_choices = [np.logaddexp.reduce(part) for part in np.split(totals, np.cumsum(ways[index])[:-1])]
-            covered = np.logaddexp.reduce(of_choices)
-            values = [float(value - covered) for value in of_choices]
-            return json.dumps({"log_probabilities": values, "covered": float(np.exp(covered))})
-
-        answered = self._score(requests, bases, keys, finish, label)
-        return [
-            ChoiceProbabilities(tuple(answer["log_probabilities"]), covered=answer["covered"]) for answer in answered
-        ]
+        requests = [self._answer_finder.find(each, choices) for each in formatted]
+        self.statistics.n_merged += sum(request.merged for request in requests)
+        asked: JsonValue = [[choice.name, *choice.spellings] for choice in choices]
+        keys = [self._key("choice_probabilities", each.text, choices=asked) for each in formatted]
+        scores = self._score([(request.sequences, request.start) for request in requests], keys, label)
+        return [request.combine(each) for request, each in zip(requests, scores, strict=True)]
 
     def log_likelihood(
         self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = ""
@@ -195,18 +182,13 @@ class LocalLanguageModel:
             self._count_cut(formatted)
             self.statistics.n_merged += joint.merged
         keys = [
-            [self._key("log_likelihood", formatted.text, continuation=continuation)]
+            self._key("log_likelihood", formatted.text, continuation=continuation)
             for (formatted, _), continuation in zip(pairs, continuations, strict=True)
         ]
-
-        def finish(index: int, scores: list[NDArray[np.float64]]) -> str:
-            return json.dumps({"log_probabilities": scores[0].tolist(), "spans": pairs[index][1].spans})
-
-        answered = self._score(
-            [[joint.tokens] for _, joint in pairs], [joint.start for _, joint in pairs], keys, finish, label
-        )
+        scores = self._score([((joint.tokens,), joint.start) for _, joint in pairs], keys, label)
         return [
-            TokenLogProbabilities(tuple(a["log_probabilities"]), tuple((b, e) for b, e in a["spans"])) for a in answered
+            TokenLogProbabilities(tuple(score.tolist()), joint.spans)
+            for (_, joint), (score,) in zip(pairs, scores, strict=True)
         ]
 
     def embed(self, texts: Sequence[str], *, label: str = "") -> NDArray[np.float32]:
@@ -230,24 +212,20 @@ class LocalLanguageModel:
         return np.array([json.loads(answer) for (answer,) in answers], dtype=np.float32)
 
     def _score(
-        self,
-        requests: Sequence[Sequence[tuple[int, ...]]],
-        starts: Sequence[int],
-        keys: Sequence[Sequence[str]],
-        finish: Callable[[int, list[NDArray[np.float64]]], str],
-        label: str,
-    ) -> list[Any]:
-        """Score every token sequence of every request from its start on; `finish` makes the answer's JSON."""
+        self, requests: Sequence[tuple[Sequence[tuple[int, ...]], int]], keys: Sequence[str], label: str
+    ) -> list[list[NDArray[np.float64]]]:
+        """Return the token log-probabilities of every sequence of every request, from its start on."""
 
         def compute(batch: list[int]) -> list[list[str]]:
-            flat = [(sequence, starts[index]) for index in batch for sequence in requests[index]]
+            flat = [(sequence, requests[index][1]) for index in batch for sequence in requests[index][0]]
             with self._loaded() as loaded:
                 scores = iter(loaded.engine.score([sequence for sequence, _ in flat], [start for _, start in flat]))
-            self.statistics.n_asked += sum(len(requests[index][0]) for index in batch)
-            return [[finish(index, list(islice(scores, len(requests[index]))))] for index in batch]
+            self.statistics.n_asked += sum(len(requests[index][0][0]) for index in batch)
+            return [[json.dumps([score.tolist() for score in islice(scores, len(requests[i][0]))])] for i in batch]
 
-        batches = batches_by_prefix(requests, self._options.max_batch_tokens)
-        return [json.loads(answer) for (answer,) in self._runner.run(batches, keys, compute, label)]
+        batches = batches_by_prefix([sequences for sequences, _ in requests], self._options.max_batch_tokens)
+        answers = self._runner.run(batches, [[key] for key in keys], compute, label)
+        return [[np.array(score) for score in json.loads(answer)] for (answer,) in answers]
 
     @contextmanager
     def _loaded(self) -> Iterator[LoadedModel]:
@@ -268,6 +246,10 @@ class LocalLanguageModel:
     def _formatter(self) -> Formatter:
         tokenizer = load_tokenizer(self.source, self.checkpoint)
         return Formatter(tokenizer, self.source.format, context_length(self.source))
+
+    @cached_property
+    def _answer_finder(self) -> AnswerFinder:
+        return AnswerFinder(self._formatter)
 
     @cached_property
     def _device(self) -> str:
@@ -307,20 +289,3 @@ class LocalLanguageModel:
             text=text,
             **parts,
         )
-
-
-def _to_json(sample: Sample) -> str:
-    return json.dumps(
-        {
-            "text": sample.text,
-            "n_tokens": len(sample.tokens),
-            "finish_reason": sample.finish_reason,
-            "token_log_probabilities": sample.log_probabilities,
-        }
-    )
-
-
-def _to_completion(answer: Any, seed: int) -> Completion:
-    return Completion(
-        answer["text"], answer["n_tokens"], answer["finish_reason"], seed, tuple(answer["token_log_probabilities"])
-    )

@@ -135,7 +135,12 @@ class OpenAICompatibleLanguageModel:
             keys.append(own)
             works.append(
                 generation_work(
-                    self.options, text, prompt.example_id, options, seed, dict(zip(own, indices, strict=True))
+                    self.options,
+                    text,
+                    options,
+                    example_id=prompt.example_id,
+                    seed=seed,
+                    samples=dict(zip(own, indices, strict=True)),
                 )
             )
         values = self._answer(works, label or "Generating")

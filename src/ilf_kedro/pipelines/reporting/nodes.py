@@ -5,21 +5,13 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
+from ilf_kedro.evaluation import judging, model_metrics, refinement_metrics, win_rates
 from ilf_kedro.evaluation.intervals import Bootstrap
-from ilf_kedro.evaluation.judging import judge_summaries
-from ilf_kedro.evaluation.model_metrics import model_metrics, with_human_summaries
-from ilf_kedro.evaluation.refinement_metrics import refinement_metrics, scorer_agreement
-from ilf_kedro.evaluation.win_rates import judge_agreement, outcomes_from_verdicts, win_rates
 from ilf_kedro.language_models.checkpoint import Checkpoint
 from ilf_kedro.language_models.local import LocalLanguageModel
 from ilf_kedro.language_models.protocol import LanguageModel, TokenCounter
 from ilf_kedro.options import ReportingOptions, RewardModelOptions, SelectionOptions
-from ilf_kedro.pipelines.reporting.comparison_figures import (
-    refinement_methods_figure,
-    reward_model_figure,
-    scorers_figure,
-)
-from ilf_kedro.pipelines.reporting.figures import scaling_figure, training_loss_figure
+from ilf_kedro.pipelines.reporting import comparison_figures, figures
 from ilf_kedro.pipelines.reporting.rendering import Report, render_report
 from ilf_kedro.pipelines.reporting.walk_through import first_test_post, walk_through
 from ilf_kedro.prompting import PromptTemplate
@@ -77,7 +69,7 @@ def score_rewards(
 ) -> DataFrame[Rewards]:
     """Score every summary, and the human ones, by the reward model; an empty summary gets the lowest reward."""
     posts = examples[["example_id", "title", "post"]]
-    table = with_human_summaries(examples, summaries).merge(posts, on="example_id", how="left")
+    table = model_metrics.with_human_summaries(examples, summaries).merge(posts, on="example_id", how="left")
     written = table["text"].str.strip() != ""
     rows = [
         SummaryToScore(row["example_id"], text_or_empty(row["title"]), row["post"], row["text"])
@@ -96,15 +88,16 @@ def judge_models(
     options: ReportingOptions,
 ) -> DataFrame[Verdicts]:
     """Ask a language model, in both orders, whether each model's summary or the human one is better."""
-    return judge_summaries(judge, template, examples, summaries, n_judged=options.n_judged)
+    return judging.judge_summaries(judge, template, examples, summaries, n_judged=options.n_judged)
 
 
 def count_wins(
     verdicts: DataFrame[Verdicts], options: ReportingOptions
 ) -> tuple[DataFrame[Outcomes], DataFrame[WinRates], DataFrame[JudgeAgreement]]:
     """Count wins where both orders agree, and how often they do."""
-    outcomes = outcomes_from_verdicts(verdicts)
-    return outcomes, win_rates(outcomes), judge_agreement(outcomes, confidence=options.confidence)
+    outcomes = win_rates.outcomes_from_verdicts(verdicts)
+    agreement = win_rates.judge_agreement(outcomes, confidence=options.confidence)
+    return outcomes, win_rates.win_rates(outcomes), agreement
 
 
 def measure_models(
@@ -118,7 +111,7 @@ def measure_models(
     seed: int,
 ) -> DataFrame[ModelMetrics]:
     """Estimate every metric of every model, with errors over test posts."""
-    return model_metrics(
+    return model_metrics.model_metrics(
         examples,
         summaries,
         log_likelihoods,
@@ -133,36 +126,37 @@ def compare_refinements(
     scores: DataFrame[Scores], selections: DataFrame[Selections], options: ReportingOptions, seed: int
 ) -> tuple[DataFrame[RefinementMetrics], DataFrame[ScorerAgreement]]:
     """Compare refinement methods and scorers by InstructRM's score, by length and by agreement."""
-    return refinement_metrics(scores, selections, _bootstrap(options, seed)), scorer_agreement(selections)
+    compared = refinement_metrics.refinement_metrics(scores, selections, _bootstrap(options, seed))
+    return compared, refinement_metrics.scorer_agreement(selections)
 
 
 def draw_scaling(metrics: DataFrame[ModelMetrics], options: ReportingOptions) -> go.Figure:
     """Draw every metric over the train size, one curve per arm."""
-    return scaling_figure(metrics, options.confidence)
+    return figures.scaling_figure(metrics, options.confidence)
 
 
 def draw_refinement_methods(metrics: DataFrame[RefinementMetrics], options: ReportingOptions) -> go.Figure:
     """Draw refinements with feedback beside those without."""
-    return refinement_methods_figure(metrics, options.confidence)
+    return comparison_figures.refinement_methods_figure(metrics, options.confidence)
 
 
 def draw_scorers(
     metrics: DataFrame[RefinementMetrics], agreement: DataFrame[ScorerAgreement], options: ReportingOptions
 ) -> go.Figure:
     """Draw what each scorer chooses, and who chooses alike."""
-    return scorers_figure(metrics, agreement, options.confidence)
+    return comparison_figures.scorers_figure(metrics, agreement, options.confidence)
 
 
 def draw_reward_model(
     accuracy: DataFrame[RewardModelAccuracy], reliability: DataFrame[Reliability], options: RewardModelOptions
 ) -> go.Figure:
     """Draw the reward model's accuracy and, given enough comparisons, its reliability curve."""
-    return reward_model_figure(accuracy, reliability, options.confidence)
+    return comparison_figures.reward_model_figure(accuracy, reliability, options.confidence)
 
 
 def draw_training_loss(logs: DataFrame[TrainingLogs]) -> go.Figure:
     """Draw the loss of every training."""
-    return training_loss_figure(logs)
+    return figures.training_loss_figure(logs)
 
 
 def write_report(
@@ -178,16 +172,16 @@ def write_report(
     summaries: DataFrame[Summaries],
     rewards: DataFrame[Rewards],
     outcomes: DataFrame[Outcomes],
-    judge_agreement: DataFrame[JudgeAgreement],
-    model_metrics: DataFrame[ModelMetrics],
-    refinement_metrics: DataFrame[RefinementMetrics],
+    agreement: DataFrame[JudgeAgreement],
+    metrics: DataFrame[ModelMetrics],
+    compared: DataFrame[RefinementMetrics],
     accuracy: DataFrame[RewardModelAccuracy],
-    published_results: DataFrame[PublishedResults],
-    scaling_figure: go.Figure,
-    refinement_methods_figure: go.Figure,
-    scorers_figure: go.Figure,
-    reward_model_figure: go.Figure,
-    training_loss_figure: go.Figure,
+    published: DataFrame[PublishedResults],
+    scaling: go.Figure,
+    refinement_methods: go.Figure,
+    scorers: go.Figure,
+    reward_model: go.Figure,
+    training_loss: go.Figure,
     run_record: RunRecord,
     options: ReportingOptions,
     selection: SelectionOptions,
@@ -196,22 +190,22 @@ def write_report(
     refinements = Refinements.validate(pd.concat([with_feedback, without_feedback], ignore_index=True))
     return render_report(
         Report(
-            metrics=model_metrics,
-            agreement=judge_agreement,
+            metrics=metrics,
+            agreement=agreement,
             accuracy=accuracy,
-            refinement_metrics=refinement_metrics,
+            refinement_metrics=compared,
             statistics=text_statistics,
             rejected=rejected_rows,
-            published=published_results,
+            published=published,
             example=walk_through(train, refinements, scores, selections, selection.target_scorer),
             test_example=first_test_post(test, summaries, rewards, outcomes),
             n_test=len(test),
             figures={
-                "scaling": scaling_figure,
-                "refinement_methods": refinement_methods_figure,
-                "scorers": scorers_figure,
-                "reward_model": reward_model_figure,
-                "training_loss": training_loss_figure,
+                "scaling": scaling,
+                "refinement_methods": refinement_methods,
+                "scorers": scorers,
+                "reward_model": reward_model,
+                "training_loss": training_loss,
             },
             run=run_record,
             confidence=options.confidence,

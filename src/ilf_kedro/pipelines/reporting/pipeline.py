@@ -24,9 +24,7 @@ def create_pipeline(models: Sequence[str]) -> Pipeline:
         [
             Node(nodes.collect_summaries, [f"{model}.summaries" for model in sampled], "summaries"),
             Node(nodes.collect_log_likelihoods, [f"{model}.log_likelihoods" for model in measured], "log_likelihoods"),
-            Node(
-                nodes.collect_training_logs, {model: f"{model}.training_log" for model in trained}, "training_logs"
-            ),
+            Node(nodes.collect_training_logs, {model: f"{model}.training_log" for model in trained}, "training_logs"),
             *_measuring_nodes(),
             *_figure_nodes(),
             _report_node(),
@@ -102,19 +100,22 @@ def _figure_nodes() -> list[Node]:
 
 
 def _report_node() -> Node:
-    tables = ("outcomes", "judge_agreement", "refinement_metrics", "scores", "selections", "summaries", "rewards")
-    tables += ("model_metrics", "text_statistics", "rejected_rows", "published_results")
     figures = ("scaling", "refinement_methods", "scorers", "reward_model", "training_loss")
+    tables = ("text_statistics", "rejected_rows", "scores", "selections", "summaries", "rewards", "outcomes")
     return Node(
         nodes.write_report,
         {
             **{table: table for table in tables},
-            **{f"{figure}_figure": f"figure.{figure}" for figure in figures},
+            **{figure: f"figure.{figure}" for figure in figures},
             "train": "examples.train",
             "test": "examples.test",
             "with_feedback": "refinements.refinement_with_feedback",
             "without_feedback": "refinements.refinement_without_feedback",
+            "agreement": "judge_agreement",
+            "metrics": "model_metrics",
+            "compared": "refinement_metrics",
             "accuracy": "reward_model.accuracy",
+            "published": "published_results",
             "run_record": "run_record.so_far",
             "options": "params:reporting",
             "selection": "params:selection",

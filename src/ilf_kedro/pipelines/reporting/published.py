@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from ilf_kedro.pipelines.reporting.labels import arm_and_size
+from ilf_kedro.pipelines.reporting.main_table import number_or_none
 from ilf_kedro.schemas import (
     DataFrame,
     ModelMetrics,
@@ -17,7 +19,7 @@ from ilf_kedro.schemas import (
     TextStatistics,
 )
 
-__all__ = ["Comparison", "Figure", "Row", "beside_ours", "without_counterpart"]
+__all__ = ["Comparison", "Figure", "Row", "beside_ours"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +82,12 @@ def beside_ours(
     experiments = {str(name): rows for name, rows in published.groupby("experiment", sort=False)}
     best = "finetuned_on_refinements_best_of_64_opt_rm"
     joint = experiments.get("language_and_comparison_feedback", published.head(0))
-    finetuned = pd.concat(
-        [experiments.get("finetuned_models", published.head(0)), joint[joint["method"] == best]]
-    )
+    finetuned = pd.concat([experiments.get("finetuned_models", published.head(0)), joint[joint["method"] == best]])
     rows = {name: experiments.get(name, published.head(0)) for name in _ANSWERED}
     found = [
         Comparison(
             "Win rate over human summaries on test posts",
-            "GPT-3 175B (best-of-64 with OPT 13B), ranked by people",
+            "GPT-3 175B (best-of-64 by an OPT reward model), ranked by people",
             "our models, judged by a language model",
             3,
             _rows(finetuned, _our_win_rates(metrics) | {best: _ours(metrics, "finetune.best_of_n", "win_rate")}),
@@ -103,7 +103,7 @@ def beside_ours(
         ),
         Comparison(
             "Reward model that answers Yes or No, accuracy on validation comparisons",
-            "OPT 13B, people's comparisons",
+            "OPT reward model, people's comparisons",
             "our reward model",
             3,
             _rows(
@@ -129,11 +129,6 @@ def beside_ours(
     return [comparison for comparison in found if any(row.ours for row in comparison.rows)]
 
 
-def without_counterpart(published: DataFrame[PublishedResults]) -> pd.DataFrame:
-    """Return the published rows of experiments that `beside_ours` has no counterpart for."""
-    return published[~published["experiment"].isin(_ANSWERED)]
-
-
 def _rows(published: pd.DataFrame, ours: Mapping[str, Iterable[Figure]]) -> tuple[Row, ...]:
     return tuple(
         Row(str(method), tuple(_published_figures(group)), tuple(ours.get(str(method), ())))
@@ -146,7 +141,7 @@ def _published_figures(group: pd.DataFrame) -> list[Figure]:
         Figure(
             f"{row['train_size']:,.0f}" if pd.notna(row["train_size"]) else "",
             float(row["value"]),
-            _or_none(row["standard_error"]),
+            number_or_none(row["standard_error"]),
             int(row["n"]),
         )
         for row in group.to_dict("records")
@@ -170,14 +165,12 @@ def _ours(metrics: pd.DataFrame, model: str, metric: str) -> list[Figure]:
 
 def _our_refinements(metrics: pd.DataFrame) -> dict[str, list[Figure]]:
     scored = metrics[metrics["metric"] == "instruct_rm_ensemble"].set_index(["method", "chosen_by"])
-    return {
-        name: [_figure(scored.loc[key].to_dict(), "")] for name, key in _REFINEMENTS.items() if key in scored.index
-    }
+    return {name: [_figure(scored.loc[key].to_dict(), "")] for name, key in _REFINEMENTS.items() if key in scored.index}
 
 
 def _our_accuracy(accuracy: pd.DataFrame) -> list[Figure]:
     return [
-        Figure(f"{row['n_train']:,}", float(row["accuracy"]), _or_none(row["standard_error"]), int(row["n"]))
+        Figure(f"{row['n_train']:,}", float(row["accuracy"]), number_or_none(row["standard_error"]), int(row["n"]))
         for row in accuracy.to_dict("records")
     ]
 
@@ -190,16 +183,17 @@ def _our_texts(statistics: pd.DataFrame, unit: str, column: str) -> dict[str, li
     error = "standard_error" if column == "mean" else None
     return {
         name: [
-            Figure("", float(by_text[text][column]), _or_none(by_text[text][error]) if error else None, by_text[text]["n"])
+            Figure(
+                "",
+                float(by_text[text][column]),
+                number_or_none(by_text[text][error]) if error else None,
+                by_text[text]["n"],
+            )
         ]
         for name, text in names.items()
         if text in by_text
     }
 
 
-def _figure(row: Mapping[str, object], condition: str) -> Figure:
-    return Figure(condition, float(str(row["value"])), _or_none(row["standard_error"]), int(str(row["n"])))
-
-
-def _or_none(value: object) -> float | None:
-    return None if value is None or pd.isna(value) else float(str(value))
+def _figure(row: Mapping[Hashable, Any], condition: str) -> Figure:
+    return Figure(condition, row["value"], number_or_none(row["standard_error"]), row["n"])

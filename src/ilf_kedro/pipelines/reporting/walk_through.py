@@ -88,9 +88,6 @@ def walk_through(
     example_id = str(example["example_id"])
     shown = [scorer for scorer in (target_scorer, *_SHOWN_SCORERS) if scorer in set(scores["scorer"])]
     shown = list(dict.fromkeys(shown))
-    candidates = _candidates(
-        *(table[table["example_id"] == example_id] for table in (refinements, scores, selections)), shown, target_scorer
-    )
     return ExampleWalk(
         example_id=example_id,
         title=text_or_empty(example["title"]),
@@ -100,7 +97,13 @@ def walk_through(
         human_summary=text_or_empty(example["human_summary"]),
         scorers=tuple(words_of(scorer) for scorer in shown),
         target_scorer=words_of(target_scorer),
-        candidates=candidates,
+        candidates=_candidates(
+            refinements[refinements["example_id"] == example_id],
+            scores[scores["example_id"] == example_id],
+            selections[selections["example_id"] == example_id],
+            shown,
+            target_scorer,
+        ),
     )
 
 

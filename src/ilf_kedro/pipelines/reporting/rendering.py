@@ -1,0 +1,106 @@
+"""Renders the report: jinja2 with autoescape, Plotly embedded once, no request to anywhere."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from ilf_kedro.pipelines.reporting.findings import FEW_POSTS, opening, weak_models
+from ilf_kedro.pipelines.reporting.labels import model_label, words_of
+from ilf_kedro.pipelines.reporting.main_table import main_table
+from ilf_kedro.pipelines.reporting.published import beside_ours
+from ilf_kedro.pipelines.reporting.walk_through import ExampleWalk, SummarisedPost
+from ilf_kedro.run_record import RunRecord
+from ilf_kedro.schemas import (
+    DataFrame,
+    JudgeAgreement,
+    ModelMetrics,
+    PublishedResults,
+    RefinementMetrics,
+    RejectedRows,
+    RewardModelAccuracy,
+    TextStatistics,
+)
+
+__all__ = ["Report", "render_report"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that the report shows; `figures` by their names in the catalog."""
+
+    metrics: DataFrame[ModelMetrics]
+    agreement: DataFrame[JudgeAgreement]
+    accuracy: DataFrame[RewardModelAccuracy]
+    refinement_metrics: DataFrame[RefinementMetrics]
+    statistics: DataFrame[TextStatistics]
+    rejected: DataFrame[RejectedRows]
+    published: DataFrame[PublishedResults]
+    example: ExampleWalk | None
+    test_example: SummarisedPost | None
+    n_test: int
+    figures: Mapping[str, go.Figure]
+    run: RunRecord
+    confidence: float
+
+
+def render_report(report: Report) -> str:
+    """Return the report as one HTML file that loads nothing from elsewhere."""
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        report=report,
+        opening=opening(
+            report.metrics, report.agreement, report.accuracy, n_test=report.n_test, confidence=report.confidence
+        ),
+        models=main_table(report.metrics),
+        agreement=report.agreement.to_dict("records"),
+        accuracy=report.accuracy.to_dict("records"),
+        judges=sorted(report.agreement["judged_by"].unique()),
+        weak_models=weak_models(report.run),
+        few=report.n_test < FEW_POSTS,
+        comparisons=beside_ours(
+            report.published, report.metrics, report.refinement_metrics, report.accuracy, report.statistics
+        ),
+        published=report.published.to_dict("records"),
+        statistics=[row for row in report.statistics.to_dict("records") if row["n"]],
+        rejected_by_file=report.rejected.groupby("file").size().to_dict(),
+        parameters=json.dumps(report.run.parameters, indent=2, ensure_ascii=False),
+        figures={name: _script_json(figure) for name, figure in report.figures.items()},
+        plotly_js=Markup(get_plotlyjs()),  # noqa: S704  # the library's own code, not a user's text
+    )
+
+
+def _environment() -> Environment:
+    loader = PackageLoader("ilf_kedro.pipelines.reporting", "templates")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals["labels"] = model_label
+    environment.filters |= {"number": number, "signed": signed, "words": words_of}
+    return environment
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number with its digits and a true minus sign; a dash where there is none."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """Return a number with its sign, for differences."""
+    text = number(value, digits)
+    return f"+{text}" if value is not None and value > 0 else text
+
+
+def _script_json(figure: go.Figure) -> Markup:
+    """Return a figure as JSON that cannot end the script element that it stands in."""
+    text = str(figure.to_json()).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return Markup(text)  # noqa: S704  # escaped just above, as JSON inside a script must be

@@ -1,0 +1,86 @@
+"""Prompts in the catalog: loaded from YAML, every fault named with its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kedro.io import DatasetError
+
+from ilf_kedro.datasets import PromptTemplateDataset
+from ilf_kedro.prompting import PromptTemplate
+
+GOOD = """
+# a comment
+slots: [title, post]
+positive: ["Yes", " Yes"]
+text: |-
+  Title: {title}
+
+  {post}
+  é 😀
+"""
+
+
+def write(folder: Path, text: str | bytes) -> PromptTemplateDataset:
+    file = folder / "question.yml"
+    file.write_bytes(text.encode() if isinstance(text, str) else text)
+    return PromptTemplateDataset(filepath=str(file))
+
+
+def test_a_template_is_loaded(tmp_path: Path) -> None:
+    loaded = write(tmp_path, GOOD).load()
+    text = "Title: {title}\n\n{post}\né 😀"
+    assert loaded == PromptTemplate(text=text, slots=("title", "post"), positive=("Yes", " Yes"))
+    assert loaded.render("1", title="T", post="P").text == "Title: T\n\nP\né 😀"
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_byte_order_marks_and_windows_line_ends_make_no_difference(tmp_path: Path, mark: bytes, end: bytes) -> None:
+    assert write(tmp_path, mark + GOOD.encode().replace(b"\n", end)).load() == write(tmp_path, GOOD).load()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("slots: [post]\ntext: 'no slot'", r"the text lacks the declared slots \['post'\]; it has \[\]"),
+        ("slots: []\ntext: '{post}'", r"the text has undeclared slots \['post'\]"),
+        ("slots: [post]\ntext: '{post} {post}'", "must stand only once"),
+        ("slots: []\ntext: x\npostive: [Yes]", "unknown key 'postive'; did you mean 'positive'"),
+        ("slots: []\ntext: x\nzzz: 1\n1: 2", r"unknown key 'zzz'; known: negative, positive.*\n.*unknown key '1'"),
+        ("slots: []\ntext: x\npositive: [yes]", "positive.0: found True; .*string"),
+        ("slots: []", "the key 'text' is missing"),
+        ("text: x\nslots: post", "slots: found 'post'; .*tuple"),
+        ("", "holds nothing; expected a mapping with the keys text, slots"),
+        ("- a list", "holds a list; expected a mapping"),
+        ("text: {post", r"is not YAML: .*(\n.*)*Indent"),
+        ("text: !!python/object/apply:os.getcwd []", "is not YAML"),
+        (b"text: \xff", "is not YAML"),
+    ],
+)
+def test_faults_name_the_file(tmp_path: Path, text: str | bytes, message: str) -> None:
+    with pytest.raises(DatasetError, match=rf"question\.yml[\s\S]*{message}"):
+        write(tmp_path, text).load()
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    dataset = PromptTemplateDataset(filepath=str(tmp_path / "absent.yml"))
+    assert not dataset.exists()
+    with pytest.raises(DatasetError, match=r"there is no prompt template .*absent\.yml"):
+        dataset.load()
+
+
+def test_it_is_read_only(tmp_path: Path) -> None:
+    dataset = write(tmp_path, GOOD)
+    assert dataset.exists()
+    with pytest.raises(DatasetError, match="read-only; edit .*question.yml"):
+        dataset.save(dataset.load())
+    assert (tmp_path / "question.yml").read_text(encoding="utf-8") == GOOD
+
+
+def test_every_prompt_of_the_project_loads(project_root: Path) -> None:
+    files = sorted((project_root / "conf").glob("*/prompts/**/*.yml"))
+    assert files
+    for file in files:
+        assert PromptTemplateDataset(filepath=str(file)).load().text

@@ -1,0 +1,232 @@
+"""What happens around a run: parameters checked, inputs there, the last words of the log."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from kedro.framework.cli.project import run as run_command
+from kedro.framework.project import pipelines
+from kedro.io import DatasetError
+from kedro.pipeline import Node, Pipeline
+from kedro.pipeline.node import Node as NodeType
+from mini_project import MiniProject, project, text_entry
+
+from ilf_kedro.hooks.missing_inputs import MissingInputsError
+from ilf_kedro.hooks.outcome import RunError, find_message
+from ilf_kedro.options import RefinementOptions
+from ilf_kedro.parameters import ParameterError
+from ilf_kedro.prompting.templates import TemplateError
+
+__all__ = ["project"]
+
+
+def shout(text: str) -> str:
+    return text.upper()
+
+
+def node(source: str, target: str, **options: object) -> NodeType:
+    return Node(shout, source, target, name=f"make_{target}", **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def chain(project: MiniProject) -> MiniProject:
+    """first: raw → a → b (kept); second: b → c (kept), b → d (in memory); third: c and d → report."""
+    entries = {name: text_entry(name, versioned=name != "raw") for name in ("raw", "a", "b", "c", "report")}
+    project.write("base/catalog_texts.yml", entries)
+    (project.path / "data" / "raw.txt").write_text("hello")
+    project.register(
+        first=Pipeline([node("raw", "a"), node("a", "b", tags="late")]),
+        second=Pipeline([node("b", "c"), node("b", "d")]),
+        third=Pipeline([Node(lambda c, d: c + d, ["c", "d"], "report", name="make_report")]),
+    )
+    return project
+
+
+def kept(project: MiniProject, name: str) -> list[str]:
+    return [file.read_text() for file in sorted((project.path / "data").glob(f"{name}.txt/*/{name}.txt"))]
+
+
+def test_wrong_parameters_stop_before_the_registry_is_built(project: MiniProject) -> None:
+    def explode() -> dict[str, Pipeline]:
+        raise AssertionError("the registry was built")
+
+    project.monkeypatch.setattr("ilf_kedro.pipeline_registry.register_pipelines", explode)
+    with pytest.raises(ParameterError, match="refinement.n_refinments"):
+        project.run(params={"refinement": {"n_refinments": 1}})
+
+
+def test_the_users_layer_counts_under_another_environment(project: MiniProject) -> None:
+    """`--env test` with a key only in conf/local, as a node sees it."""
+    project.write("test/parameters.yml", {"seed": 1})
+    project.write("local/parameters.yml", {"refinement": {"n_refinements": 9}})
+    seen: list[object] = []
+
+    def look(options: RefinementOptions, seed: int) -> str:
+        seen.extend([options.n_refinements, seed])
+        return "done"
+
+    project.register(only=Pipeline([Node(look, ["params:refinement", "params:seed"], "out", name="look")]))
+    project.run(env="test")
+    project.run(env="test", params={"refinement": {"n_refinements": 2}})
+    assert seen == [9, 1, 2, 1]
+
+
+def test_a_wrong_key_in_the_users_layer_is_refused(chain: MiniProject) -> None:
+    chain.write("local/parameters.yml", {"sede": 1})
+    with pytest.raises(ParameterError, match=r"sede \(conf/local/parameters.yml\).*nearest right one is seed"):
+        chain.run(env="test")
+
+
+def test_the_whole_chain_runs(chain: MiniProject) -> None:
+    chain.run()
+    assert kept(chain, "report") == ["HELLOHELLO"]
+
+
+@pytest.mark.parametrize("options", [{"pipeline_name": "second"}, {"pipeline_names": ["second"]}])
+def test_a_pipeline_alone_reads_what_the_last_run_kept(chain: MiniProject, options: dict[str, object]) -> None:
+    chain.run(pipeline_names=["first"])
+    chain.run(**options)
+    assert kept(chain, "c") == ["HELLO"]
+
+
+def test_missing_inputs_are_named_with_the_pipeline_that_makes_them(chain: MiniProject) -> None:
+    with pytest.raises(MissingInputsError) as caught:
+        chain.run(pipeline_names=["third"], env="test")
+    lines = caught.value.format_message().splitlines()
+    assert lines[0].startswith("2 of the inputs are missing")
+    assert lines[1:] == [
+        "  c: made by the pipeline second",
+        "  d: made by the pipeline second (it is not in the catalog, so it is not kept between runs)",
+        # first, because second needs b, which was never made either
+        "Make them with: kedro run --pipelines first,second --env test",
+    ]
+    assert not (chain.path / "data" / "run_record.json").exists()
+
+
+def test_what_is_there_need_not_be_made_again(chain: MiniProject) -> None:
+    chain.run(pipeline_names=["first"])
+    with pytest.raises(MissingInputsError, match="--pipelines second$"):
+        chain.run(pipeline_names=["third"])
+
+
+def test_a_missing_raw_file_is_named_with_its_place(chain: MiniProject) -> None:
+    (chain.path / "data" / "raw.txt").unlink()
+    with pytest.raises(MissingInputsError, match=r"raw: no pipeline makes it; put the file where .*data/raw\.txt") as caught:
+        chain.run()
+    assert "Make them with" not in str(caught.value)
+
+
+def test_an_input_that_nobody_knows_is_named(project: MiniProject) -> None:
+    project.register(only=Pipeline([node("nowhere", "out")]))
+    with pytest.raises(MissingInputsError, match="nowhere: no pipeline makes it, and it is not in the catalog"):
+        project.run()
+
+
+def test_a_version_that_does_not_exist_is_named(chain: MiniProject) -> None:
+    chain.run(pipeline_names=["first"])
+    with pytest.raises(MissingInputsError, match="b: there is no version 2001-01-01T00.00.00.000Z of it"):
+        chain.run(pipeline_names=["second"], load_versions={"b": "2001-01-01T00.00.00.000Z"})
+
+
+def test_an_older_version_can_be_asked_for(chain: MiniProject) -> None:
+    chain.run(pipeline_names=["first"])
+    (chain.path / "data" / "raw.txt").write_text("newer")
+    (first,) = [path.name for path in (chain.path / "data" / "b.txt").iterdir()]
+    chain.run(pipeline_names=["first"])
+    chain.run(pipeline_names=["second"], load_versions={"b": first})
+    chain.run(pipeline_names=["second"])
+    assert kept(chain, "c") == ["HELLO", "NEWER"]
+
+
+def test_tags_and_from_nodes_run_a_part(chain: MiniProject) -> None:
+    chain.run(pipeline_names=["first"])
+    chain.run(tags=["late"])
+    assert (len(kept(chain, "a")), len(kept(chain, "b"))) == (1, 2)
+    chain.run(from_nodes=["make_b"])
+    assert (len(kept(chain, "a")), len(kept(chain, "b")), len(kept(chain, "report"))) == (1, 3, 1)
+
+
+def test_a_registry_built_for_another_environment_is_forgotten(project: MiniProject) -> None:
+    project.register(one=Pipeline([]))
+    assert set(pipelines) == {"one", "__default__"}
+    project.monkeypatch.setattr("ilf_kedro.pipeline_registry.register_pipelines", lambda: {"two": Pipeline([])})
+    project.session().load_context()
+    assert set(pipelines) == {"two"}
+
+
+def test_the_last_lines_say_where_the_record_and_the_report_are(
+    chain: MiniProject, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "ilf_kedro.hooks.outcome"):
+        logging.getLogger().addHandler(caplog.handler)
+        chain.run()
+    record, report = [line.getMessage() for line in caplog.records if line.name == "ilf_kedro.hooks.outcome"]
+    version = next((chain.path / "data" / "report.txt").iterdir()).name
+    assert record == f"Run record: data/run_record.json/{version}/run_record.json"
+    assert report == f"Report: data/report.txt/{version}/report.txt"
+    assert (chain.path / report.removeprefix("Report: ")).is_file()
+
+
+def invoke(project: MiniProject, *arguments: str) -> tuple[int, str, BaseException | None]:
+    """Run `kedro run` in this process, as the command line does."""
+    project.monkeypatch.chdir(project.path)
+    result = CliRunner().invoke(run_command, list(arguments))
+    return result.exit_code, result.output, result.exception
+
+
+def test_an_error_of_the_projects_own_ends_a_command_with_its_message_alone(project: MiniProject) -> None:
+    def fail() -> str:
+        raise TemplateError(f"the file {project.path}/conf/prompt.yml lacks the slot 'post'")
+
+    project.register(only=Pipeline([Node(fail, None, "out", name="fail")]))
+    code, output, _ = invoke(project)
+    assert code == 1
+    assert output.splitlines()[-1] == "Error: the file conf/prompt.yml lacks the slot 'post'"
+    assert "Traceback" not in output
+    with pytest.raises(TemplateError):
+        project.run()
+
+
+def test_a_defect_keeps_its_traceback(project: MiniProject) -> None:
+    def fail() -> str:
+        raise KeyError("oops")
+
+    project.register(only=Pipeline([Node(fail, None, "out", name="fail")]))
+    code, _, exception = invoke(project)
+    assert code == 1
+    assert isinstance(exception, KeyError)
+
+
+def test_wrong_parameters_and_missing_inputs_end_a_command_with_their_message(chain: MiniProject) -> None:
+    code, output, _ = invoke(chain, "--params", "finetune.arm=1,seeds=2")
+    assert code == 1
+    assert "finetune.arm (--params): unknown key (found 1); the nearest right one is finetune.arms" in output
+    assert "seeds (--params): unknown key (found 2); the nearest right one is seed" in output
+    code, output, _ = invoke(chain, "--pipeline", "second")
+    assert code == 1
+    assert "b: made by the pipeline first" in output
+    assert "Traceback" not in output
+
+
+def test_the_message_is_found_behind_what_a_data_set_wraps() -> None:
+    try:
+        try:
+            raise TemplateError("the prompt is wrong")
+        except TemplateError as error:
+            raise DatasetError("Failed while loading") from error
+    except DatasetError as error:
+        assert find_message(error) == "the prompt is wrong"
+    assert find_message(DatasetError("Failed")) is None
+    assert find_message(RunError("again")) == "again"
+
+
+def test_the_paths_of_a_packaged_run(tmp_path: Path) -> None:
+    """`python -m ilf_kedro` finds the run command and its options."""
+    import ilf_kedro.__main__
+
+    with pytest.raises(SystemExit) as caught:
+        ilf_kedro.__main__.main(["--help"])
+    assert caught.value.code == 0
