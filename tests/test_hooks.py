@@ -114,7 +114,9 @@ def test_what_is_there_need_not_be_made_again(chain: MiniProject) -> None:
 
 def test_a_missing_raw_file_is_named_with_its_place(chain: MiniProject) -> None:
     (chain.path / "data" / "raw.txt").unlink()
-    with pytest.raises(MissingInputsError, match=r"raw: no pipeline makes it; put the file where .*data/raw\.txt") as caught:
+    with pytest.raises(
+        MissingInputsError, match=r"raw: no pipeline makes it; put the file where .*data/raw\.txt"
+    ) as caught:
         chain.run()
     assert "Make them with" not in str(caught.value)
 
@@ -161,9 +163,13 @@ def test_the_last_lines_say_where_the_record_and_the_report_are(
     chain: MiniProject, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "ilf_kedro.hooks.outcome"):
-        logging.getLogger().addHandler(caplog.handler)
+        project_logger = logging.getLogger("ilf_kedro.hooks.outcome")
+        chain.session()  # configures the logging
+        project_logger.addHandler(caplog.handler)
         chain.run()
-    record, report = [line.getMessage() for line in caplog.records if line.name == "ilf_kedro.hooks.outcome"]
+        project_logger.removeHandler(caplog.handler)
+    messages = [line.getMessage() for line in caplog.records if line.name == "ilf_kedro.hooks.outcome"]
+    record, report = list(dict.fromkeys(messages))  # twice where the logger also passes them on
     version = next((chain.path / "data" / "report.txt").iterdir()).name
     assert record == f"Run record: data/run_record.json/{version}/run_record.json"
     assert report == f"Report: data/report.txt/{version}/report.txt"

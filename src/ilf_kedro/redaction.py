@@ -11,8 +11,8 @@ MASK = "***"
 
 # Keys whose value is a secret: "api_key", "auth_token" and a bare "token" are, "max_new_tokens" is not.
 _MASKED_NAMES = (
-    r"[\w.-]*(?:(?:api|access|private)_?key|passw(?:or)?d|passphrase|secret|credential"
-    r"|(?:auth|access|session|hf)_?token|(?<![a-z\d])token)s?"
+    r"[\w.-]*(?:(?:api|access|private)_?keys?|passw(?:or)?ds?|passphrase|secrets?|credentials?"
+    r"|(?:auth|access|session|hf)_?tokens?|(?<![\w.-])token)"
 )
 _SECRET_KEY = re.compile(rf"(?i)^{_MASKED_NAMES}$")
 _ASSIGNED_SECRET = re.compile(rf"(?i)(\b{_MASKED_NAMES}[\"']?\s*[=:]\s*[\"']?)([^\s,;\"'&}}]+)")

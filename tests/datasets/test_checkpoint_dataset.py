@@ -105,7 +105,7 @@ def test_a_version_without_its_marker_does_not_exist(place: str, cache: Path, ma
 
 def test_where_nothing_was_saved_nothing_exists(place: str) -> None:
     assert not dataset(place).exists()
-    with pytest.raises(DatasetError, match="there is no checkpoint at .*Complete versions: none"):
+    with pytest.raises(DatasetError, match=r"there is no checkpoint at .*Complete versions: none"):
         dataset(place, load=OLD).load()
     with pytest.raises(DatasetError, match="Did not find any versions"):
         dataset(place).load()
@@ -173,7 +173,7 @@ def test_a_directory_without_a_record_is_refused(tmp_path: Path, make_checkpoint
 def test_a_truncated_local_file_is_noticed(tmp_path: Path, make_checkpoint: MakeCheckpoint) -> None:
     dataset(tmp_path, OLD).save(make_checkpoint())
     (tmp_path / "model" / OLD / "model" / "model.safetensors").write_bytes(b"w")
-    with pytest.raises(DatasetError, match="model.safetensors: expected 7 bytes, found 1"):
+    with pytest.raises(DatasetError, match=r"model.safetensors: expected 7 bytes, found 1"):
         dataset(tmp_path).load()
 
 
@@ -200,7 +200,7 @@ class TestRemote:
         dataset(root, OLD).save(make_checkpoint(weights=b"weights"))
         path = f"{root.removeprefix('memory://')}/model/{OLD}/model/model.safetensors"
         fsspec.filesystem("memory").pipe_file(path, b"wEights")  # the same size
-        with pytest.raises(DatasetError, match="is not what was saved .*model.safetensors: expected SHA-256"):
+        with pytest.raises(DatasetError, match=r"is not what was saved .*model.safetensors: expected SHA-256"):
             dataset(root, local_cache=cache).load()
         assert not any(cache.rglob("model.safetensors"))
 
@@ -237,7 +237,7 @@ class TestRemote:
             put(source, target)
 
         monkeypatch.setattr(interrupted._fs, "put_file", fail_later)
-        with pytest.raises(DatasetError, match="could not save the checkpoint to memory://.*connection lost"):
+        with pytest.raises(DatasetError, match=r"could not save the checkpoint to memory://.*connection lost"):
             interrupted.save(make_checkpoint("b", b"new"))
         assert len(puts) == after
         assert dataset(root).list_versions(full_path=False) == [OLD]

@@ -195,7 +195,7 @@ def test_a_table_that_fails_half_way_leaves_the_version_before(tmp_path: Path, m
 
     with monkeypatch.context() as patch:
         patch.setattr(pd.DataFrame, "to_parquet", fail_half_way)
-        with pytest.raises(DatasetError, match="could not save the table .*No space left"):
+        with pytest.raises(DatasetError, match=r"could not save the table .*No space left"):
             catalog(configuration, SECOND).save("t", pd.DataFrame({"a": [2]}))
 
     assert catalog(configuration).load("t")["a"].tolist() == [1]

@@ -11,7 +11,7 @@ from kedro.io import DataCatalog, DatasetError
 from ilf_kedro.datasets import LanguageModelDataset
 from ilf_kedro.language_models.local import LocalLanguageModel
 from ilf_kedro.language_models.openai_compatible import OpenAICompatibleLanguageModel
-from ilf_kedro.language_models.protocol import Capability, LanguageModel, SamplingOptions
+from ilf_kedro.language_models.protocol import LanguageModel, SamplingOptions
 from ilf_kedro.prompting import Prompt
 
 SECRET = "sk-never-to-be-seen"  # pragma: allowlist secret
@@ -68,7 +68,6 @@ def test_a_model_of_an_api_is_built_without_a_request(tmp_path: Path) -> None:
 
     assert isinstance(model, OpenAICompatibleLanguageModel)
     assert (model.name, model.revision) == ("judge", "some-model")
-    assert Capability.GENERATE in model.capabilities
     assert model.options.endpoint == "completions"
 
 

@@ -74,7 +74,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_it_is_read_only(tmp_path: Path) -> None:
     dataset = write(tmp_path, GOOD)
     assert dataset.exists()
-    with pytest.raises(DatasetError, match="read-only; edit .*question.yml"):
+    with pytest.raises(DatasetError, match=r"read-only; edit .*question.yml"):
         dataset.save(dataset.load())
     assert (tmp_path / "question.yml").read_text(encoding="utf-8") == GOOD
 

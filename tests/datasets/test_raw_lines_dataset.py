@@ -115,7 +115,8 @@ print(time.monotonic() - start)
     def run(self, tmp_path: Path, *, filename: str = "train.jsonl", **variables: str) -> tuple[str, float]:
         """Load in a process with an empty cache; return what it printed and how long loading took."""
         environment = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
-        environment |= {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"} | variables
+        environment |= {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
+        environment |= {"HF_HUB_DISABLE_TELEMETRY": "1"} | variables  # as settings.py sets it
         command = [sys.executable, "-c", self.SCRIPT, COMMIT, filename]
         ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=True, timeout=120)
         *printed, seconds = ran.stdout.splitlines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import threading
@@ -99,6 +100,8 @@ class MisbehavingServer:
             self.times.append(time.monotonic())
             self.keys.add(handler.headers["Authorization"])
             behaviour = self.script(body, attempt)
+            if behaviour == "fewer" and body.get("n", 1) == 1:
+                behaviour = None
             if behaviour:
                 self.faults[behaviour] += 1
         time.sleep(self.delay)
@@ -186,7 +189,7 @@ class MisbehavingServer:
             choice["text"] = body["prompt"] + " x"
             choice["logprobs"] = self._echo(body["prompt"])
         elif body.get("logprobs"):
-            token = list(self.top)[0]
+            token = next(iter(self.top))
             top_map = dict(list(self.top.items())[: body["logprobs"]])
             last = next_word(body["prompt"])
             top_map[last] = log_probability(body["prompt"], last)
@@ -198,7 +201,7 @@ class MisbehavingServer:
     def _echo(self, prompt: str) -> dict[str, Any]:
         """Tokens are words with their leading blank; each has a log-probability that depends on what precedes."""
         offsets = [0] + [i for i, letter in enumerate(prompt) if letter == " " and i] + [len(prompt)]
-        words = [prompt[start:end] for start, end in zip(offsets, offsets[1:], strict=False)]
+        words = [prompt[start:end] for start, end in itertools.pairwise(offsets)]
         values: list[float | None] = [None]
         values += [
             log_probability(prompt[:start], word) + self.echo_offset

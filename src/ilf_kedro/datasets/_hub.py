@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx2
-from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
+from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import (
     EntryNotFoundError,
     HfHubHTTPError,
@@ -41,14 +41,13 @@ def fetch(file: HubFile) -> Path:
     Raises:
         DatasetError: the file is neither cached nor reachable, or not on the hub.
     """
-    try:
-        return _download(file, local_files_only=True)
-    except LocalEntryNotFoundError:
-        pass
+    cached = try_to_load_from_cache(file.repo_id, file.filename, revision=file.revision, repo_type="dataset")
+    if isinstance(cached, str):
+        return Path(cached)
     try:
         url = hf_hub_url(file.repo_id, file.filename, repo_type="dataset", revision=file.revision)
         get_hf_file_metadata(url, timeout=PROBE_SECONDS)
-        return _download(file)
+        return Path(hf_hub_download(file.repo_id, file.filename, revision=file.revision, repo_type="dataset"))
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise DatasetError(
             f"the hub has no data set {file.repo_id!r} at revision {file.revision!r}, or not for you; correct repo_id "
@@ -62,18 +61,6 @@ def fetch(file: HubFile) -> Path:
         ) from error
     except HfHubHTTPError as error:  # a proxy that refuses, or a hub that is down
         raise DatasetError(_unreachable(file, error)) from error
-
-
-def _download(file: HubFile, *, local_files_only: bool = False) -> Path:
-    return Path(
-        hf_hub_download(
-            file.repo_id,
-            file.filename,
-            revision=file.revision,
-            repo_type="dataset",
-            local_files_only=local_files_only,
-        )
-    )
 
 
 def _unreachable(file: HubFile, error: Exception) -> str:

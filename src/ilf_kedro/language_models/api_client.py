@@ -9,12 +9,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import openai
 from openai import DefaultHttpxClient, OpenAI
-from pydantic import SecretStr
+from pydantic import JsonValue, SecretStr
 
 from ilf_kedro.language_models.api_answers import MalformedAnswerError
 from ilf_kedro.language_models.api_errors import (
@@ -31,6 +31,8 @@ from ilf_kedro.language_models.rate_limit import Pace
 from ilf_kedro.language_models.spending import Fault, Spending, Usage
 
 __all__ = ["ApiClient", "ApiRefusedError", "ApiUnavailableError", "StoppedError"]
+
+Result = TypeVar("Result")
 
 RETRY_SECONDS = 0.5
 MAX_RETRY_SECONDS = 8.0
@@ -169,6 +171,28 @@ class ApiClient:
         for fault in faults:
             self._spending.book_fault(fault)
         return outcome, call.attempts
+
+    def guard(self, call: Callable[[], Result]) -> Result:
+        """Make a call that is not billed, such as of the Batch API, with this client's errors.
+
+        Raises:
+            ApiRefusedError, ApiUnavailableError: as for `ask`.
+        """
+        failure: openai.APIError
+        try:
+            return call()
+        except openai.APIError as error:
+            failure = error
+        make = refused if is_permanent(failure) else unavailable
+        raise make(failure, self._options, self._key)
+
+    def permanent_error(self, status: int, body: JsonValue) -> ApiRefusedError | None:
+        """Return the error that an answer of this status and body would be, if it is permanent."""
+        details = body.get("error") if isinstance(body, dict) else None
+        message = str(details.get("message")) if isinstance(details, dict) else str(body)
+        response = httpx2.Response(status, request=httpx2.Request("POST", self._options.base_url))
+        error = openai.APIStatusError(message, response=response, body=details)
+        return refused(error, self._options, self._key) if is_permanent(error) else None
 
     def close(self) -> None:
         """Close the connections."""

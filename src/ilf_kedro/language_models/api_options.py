@@ -51,6 +51,9 @@ class ApiOptions(Options):
     and hard; `prices` maps model identifiers to prices.
     """
 
+    # A key that was put here by mistake must not be shown by the error about it.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
     model: str = Field(min_length=1)
     base_url: str
     endpoint: Literal["chat", "completions"] = "chat"

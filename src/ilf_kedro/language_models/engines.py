@@ -193,7 +193,7 @@ class _PlainDecoding:
 
     def step(self, tokens: Tensor) -> Tensor:
         logits = []
-        for index, part in enumerate(tokens.split(self._counts)):
+        for index, part in enumerate(torch.split(tokens, self._counts)):
             if len(part):
                 output = self._run(part[:, None], self._caches[index])
                 self._caches[index] = output.past_key_values

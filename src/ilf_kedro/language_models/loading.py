@@ -133,8 +133,8 @@ def load_model(
     target = getattr(torch, dtype)
     adapter = checkpoint if checkpoint is not None and not full else None
     logger.info("Loading %s (%s on %s)", directory.name, dtype, device)
-    transformers_logging.disable_progress_bar()
-    model = AutoModelForCausalLM.from_pretrained(
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    model: Any = AutoModelForCausalLM.from_pretrained(
         str(directory), dtype=torch.float32 if adapter else target, local_files_only=True, use_safetensors=True
     )
     if adapter is not None:

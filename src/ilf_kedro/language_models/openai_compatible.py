@@ -32,6 +32,7 @@ from ilf_kedro.language_models.api_work import (
 )
 from ilf_kedro.language_models.cache import CompletionCache, cache_key
 from ilf_kedro.language_models.choice_mass import choice_probabilities_from_top
+from ilf_kedro.language_models.openai_batch import BatchRunner
 from ilf_kedro.language_models.protocol import (
     Capability,
     Choice,
@@ -189,10 +190,7 @@ class OpenAICompatibleLanguageModel:
         keys = [self._key("echo", prompt=text) for text in joint]
         works: list[Work] = [echo_work(self.options, text, key) for text, key in zip(joint, keys, strict=True)]
         values = self._answer(works, label or "Scoring")
-        return [
-            api_echo.continuation_part(json.loads(values[key]), len(text))
-            for key, text in zip(keys, texts, strict=True)
-        ]
+        return [api_echo.continuation_part(values[key], len(text)) for key, text in zip(keys, texts, strict=True)]
 
     def embed(self, texts: Sequence[str], *, label: str = "") -> NDArray[np.float32]:
         """Return one unit vector per text, shape (len(texts), dimension), from `embedding_model`.
@@ -206,7 +204,7 @@ class OpenAICompatibleLanguageModel:
             return np.zeros((0, 0), np.float32)
         keys = [self._key("embed", text=text, embedding_model=self.options.embedding_model) for text in texts]
         work = embedding_work(self.options, dict(zip(keys, texts, strict=True)))
-        values = self._answer([work], label or "Embedding")
+        values = self._answer([work], label or "Embedding", self.options.embedding_model)
         vectors = np.array([json.loads(values[key])["vector"] for key in keys], dtype=np.float32)
         return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
 
@@ -219,11 +217,11 @@ class OpenAICompatibleLanguageModel:
         self._client.stopping.clear()
         return api_echo.probe_echo(self._client, self.options)
 
-    def _answer(self, works: Sequence[Work], label: str) -> dict[str, str]:
+    def _answer(self, works: Sequence[Work], label: str, billed_model: str | None = None) -> dict[str, str]:
         """Return the values of every key, from the cache or the server."""
         keys = list(dict.fromkeys(key for work in works for key in work.keys))
         values = self._cache.get_many(keys) if self._cache is not None else {}
-        price = self.options.prices.get(self.options.model)
+        price = self.options.prices.get(billed_model or self.options.model)
         self._spending.book_saved(len(values), sum((usage_in(value) for value in values.values()), Usage()), price)
         jobs = plan_jobs(works, values)
         if not jobs:
@@ -238,7 +236,12 @@ class OpenAICompatibleLanguageModel:
             values.update(new)
 
         try:
-            run_jobs(jobs, self._client, store, self.options.concurrency, label)
+            if self.options.send == "online":
+                run_jobs(jobs, self._client, store, self.options.concurrency, label)
+            else:
+                runner = BatchRunner(self._client, self.options, self._spending, store)
+                while jobs := plan_jobs(works, values):  # again for choices that a server left out
+                    runner.run(jobs, label)
         finally:
             logger.info("%s so far: %s", self._name, self.spending)
         return values

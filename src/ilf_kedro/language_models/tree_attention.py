@@ -134,11 +134,11 @@ class DecodingAttention:
         index = torch.stack([torch.nn.functional.pad(path, (0, longest - len(path))) for path in paths])
         self._lengths = torch.tensor(lengths, device=device)
         self._prompt_states = {
-            layer: [states[layer][:, index].transpose(0, 1).contiguous() for states in (prefill.keys, prefill.values)]
-            for layer in prefill.keys
+            layer: (_by_prompt(key, index), _by_prompt(prefill.values[layer], index))
+            for layer, key in prefill.keys.items()
         }
         self._n_samples, self._max_tokens = n_samples, max_tokens
-        self._own_states: dict[int, list[Tensor]] = {}
+        self._own_states: dict[int, tuple[Tensor, Tensor]] = {}
         self._slots = torch.arange(len(paths) * n_samples, device=device)  # of each row
         self._spread: Tensor | None = None  # row of each slot, where some slots are empty
         self._n_own = 0
@@ -172,10 +172,10 @@ class DecodingAttention:
         source = torch.zeros(len(prompts) * n_samples, dtype=torch.long, device=slots.device)
         source[slots] = self._slots
         for layer, states in self._own_states.items():
-            self._own_states[layer] = [part[source] for part in states]
+            self._own_states[layer] = (states[0][source], states[1][source])
         if len(prompts) < len(self._lengths):
             for layer, states in self._prompt_states.items():
-                self._prompt_states[layer] = [part[prompts] for part in states]
+                self._prompt_states[layer] = (states[0][prompts], states[1][prompts])
             self._lengths = self._lengths[prompts]
         self._slots, self._n_samples = slots, n_samples
         self._mask = self._prompt_mask()
@@ -212,15 +212,20 @@ class DecodingAttention:
         output = torch.lerp(own_out, prompt_out, share.to(own_out.dtype)).reshape(n_slots, heads, width)
         return output if self._spread is None else output[self._slots]
 
-    def _store(self, layer: int, key: Tensor, value: Tensor) -> list[Tensor]:
+    def _store(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Add the new keys and values to the samples' own, and return these: (slots, kv_heads, tokens, d)."""
         if layer not in self._own_states:
             shape = (key.shape[1], key.shape[0], self._max_tokens, key.shape[2])
-            self._own_states[layer] = [key.new_zeros(shape), value.new_zeros(shape)]
+            self._own_states[layer] = (key.new_zeros(shape), value.new_zeros(shape))
         states = self._own_states[layer]
         for storage, new in zip(states, (key, value), strict=True):
             storage[:, :, self._n_own] = new.transpose(0, 1)
-        return [storage[:, :, : self._n_own + 1] for storage in states]
+        return states[0][:, :, : self._n_own + 1], states[1][:, :, : self._n_own + 1]
+
+
+def _by_prompt(states: Tensor, index: Tensor) -> Tensor:
+    """Gather (kv_heads, n, d) states of a row as (prompts, kv_heads, longest, d)."""
+    return states[:, index].transpose(0, 1).contiguous()
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -9,15 +9,17 @@ import gc
 import json
 import logging
 import shutil
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from rich.progress import Progress
 from transformers import AutoModelForCausalLM, PrinterCallback, TrainingArguments
+from transformers.utils.logging import disable_progress_bar
 
 from ilf_kedro.language_models.checkpoint import ModelSource
 from ilf_kedro.training.encoding import EncodedExample
@@ -49,7 +51,7 @@ def fit_language_model(
     examples: Sequence[EncodedExample],
     options: TrainingOptions,
     *,
-    dtype: Literal["float32", "bfloat16"],
+    dtype: str,
     seed: int,
     state_directory: Path,
     label: str,
@@ -59,7 +61,9 @@ def fit_language_model(
     The order of the examples, the adapters' first weights and the dropout are functions of the seed. The
     caller's torch random state is left as it was.
     """
-    with torch.random.fork_rng():
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' own, for loading and saving
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated")  # peft asks for it
         torch.manual_seed(seed)
         model = load_trainable(base, options, dtype)
         with Progress() as progress:
@@ -84,7 +88,7 @@ def fit_language_model(
     return Fit(model, log, reporter.executed_steps)
 
 
-def load_trainable(base: ModelSource, options: TrainingOptions, dtype: Literal["float32", "bfloat16"]) -> Any:
+def load_trainable(base: ModelSource, options: TrainingOptions, dtype: str) -> Any:
     """Return the base model with fresh adapters, or whole with every weight trainable.
 
     With adapters the frozen weights have the training's dtype and the adapters float32; a whole model
@@ -92,7 +96,10 @@ def load_trainable(base: ModelSource, options: TrainingOptions, dtype: Literal["
     """
     frozen = options.method == "lora"
     model = AutoModelForCausalLM.from_pretrained(
-        base.directory, dtype=getattr(torch, dtype) if frozen else torch.float32
+        str(base.directory),
+        local_files_only=True,
+        use_safetensors=True,
+        dtype=getattr(torch, dtype) if frozen else torch.float32,
     )
     return get_peft_model(model, _lora_config(options.lora)) if frozen else model
 
@@ -102,6 +109,7 @@ def save_model(model: Any, tokenizer: Any, base: ModelSource, directory: Path) -
     if isinstance(model, PeftModel):
         model.peft_config["default"].base_model_name_or_path = base.name  # a path means nothing elsewhere
         model.save_pretrained(str(directory), save_embedding_layers=False)
+        (directory / "README.md").unlink(missing_ok=True)  # peft's empty model card
     else:
         model.config.use_cache = True  # switched off by the trainer; whoever samples from the model wants it
         model.save_pretrained(directory)

@@ -8,17 +8,16 @@ import logging
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
 
 from ilf_kedro.language_models.checkpoint import Checkpoint, ModelSource, TrainingRecord
+from ilf_kedro.language_models.loading import context_length, load_tokenizer, resolve_device, resolve_dtype
+from ilf_kedro.language_models.resident import RESIDENT
 from ilf_kedro.training.encoding import ExampleError, encode_examples
 from ilf_kedro.training.examples import TrainingExample
 from ilf_kedro.training.options import TrainingOptions
 from ilf_kedro.training.workspace import TrainingWorkspace
 
 logger = logging.getLogger(__name__)
-
-EffectiveDtype = Literal["float32", "bfloat16"]
 
 LOSS_VERSION = "1"
 _NOT_IN_HASH = {"retrain", "save_steps", "micro_batch_size", "dtype"}
@@ -55,19 +54,9 @@ def train_language_model(
         return _train(base, examples, options, dtype, content_hash, seed=seed, workspace=workspace, label=label)
 
 
-def training_dtype(base: ModelSource, options: TrainingOptions) -> EffectiveDtype:
+def training_dtype(base: ModelSource, options: TrainingOptions) -> str:
     """Return what a training computes in: the options' dtype, else the base model's, else the hardware's best."""
-    asked = base.dtype if options.dtype == "auto" else options.dtype
-    return hardware_dtype() if asked == "auto" else asked
-
-
-def hardware_dtype() -> EffectiveDtype:
-    """Return bfloat16 where the hardware multiplies it natively, else float32."""
-    import torch
-
-    if torch.cuda.is_available():
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    return "bfloat16" if torch.cpu.get_capabilities().get("avx512_bf16", False) else "float32"
+    return resolve_dtype(base.dtype if options.dtype == "auto" else options.dtype, resolve_device("auto"))
 
 
 def training_hash(
@@ -97,7 +86,7 @@ def _train(
     base: ModelSource,
     examples: Sequence[TrainingExample],
     options: TrainingOptions,
-    dtype: EffectiveDtype,
+    dtype: str,
     content_hash: str,
     *,
     seed: int,
@@ -105,13 +94,13 @@ def _train(
     label: str,
 ) -> Checkpoint:
     """Encode, fit and publish."""
-    from transformers import AutoTokenizer
-
     from ilf_kedro.training.fitting import fit_language_model, free_memory, save_model
 
     started = time.monotonic()
-    tokenizer = AutoTokenizer.from_pretrained(base.directory)
-    encoded = encode_examples(tokenizer, examples, options, base.format)
+    tokenizer = load_tokenizer(base, None)
+    max_tokens = min(options.max_tokens, context_length(base))
+    weight = options.prompt_loss_weight
+    encoded = encode_examples(tokenizer, examples, format=base.format, max_tokens=max_tokens, prompt_loss_weight=weight)
     n_truncated = sum(example.truncated for example in encoded)
     if n_truncated:
         logger.warning(
@@ -119,9 +108,10 @@ def _train(
             label,
             n_truncated,
             len(encoded),
-            options.max_tokens,
+            max_tokens,
         )
     state_directory = workspace.partial(content_hash, fresh=options.retrain)
+    RESIDENT.release()  # one model in memory at a time
     fit = fit_language_model(
         base, encoded, options, dtype=dtype, seed=seed, state_directory=state_directory, label=label
     )

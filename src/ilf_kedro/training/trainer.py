@@ -36,8 +36,8 @@ def collate(examples: Sequence[EncodedExample]) -> dict[str, torch.Tensor]:
     loss_weights = torch.zeros(len(examples), longest)
     for row, example in enumerate(examples):
         length = len(example.input_ids)
-        input_ids[row, :length] = torch.tensor(example.input_ids)
-        loss_weights[row, :length] = torch.tensor(example.loss_weights)
+        input_ids[row, :length] = torch.from_numpy(example.input_ids)
+        loss_weights[row, :length] = torch.from_numpy(example.loss_weights)
     return {"input_ids": input_ids, "loss_weights": loss_weights}
 
 

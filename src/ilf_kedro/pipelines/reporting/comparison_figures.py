@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from ilf_kedro.evaluation.refinement_metrics import ANY
 from ilf_kedro.pipelines.reporting.figures import panels
-from ilf_kedro.pipelines.reporting.labels import colour, words_of
+from ilf_kedro.pipelines.reporting.labels import colour, scorers_in_order, words_of
 from ilf_kedro.schemas import DataFrame, RefinementMetrics, Reliability, RewardModelAccuracy, ScorerAgreement
 
 __all__ = ["refinement_methods_figure", "reward_model_figure", "scorers_figure"]
@@ -47,7 +47,7 @@ def scorers_figure(
 ) -> go.Figure:
     """Compare what each scorer chooses: how long it is, how InstructRM scores it, who chooses alike."""
     shown = metrics[(metrics["method"] == method) & (metrics["chosen_by"] != ANY)]
-    scorers = list(dict.fromkeys(shown["chosen_by"]))
+    scorers = scorers_in_order(shown["chosen_by"])
     names = [name for name in _PANELS if name in set(shown["metric"])]
     height = 60 + 24 * len(scorers)
     figure = panels(
@@ -59,7 +59,8 @@ def scorers_figure(
         figure.add_trace(_dots(points, words_of(name), colour(method), confidence), row=panel, col=1)
     figure.add_trace(_agreement_map(agreement[agreement["method"] == method], scorers), row=len(names) + 1, col=1)
     figure.update_yaxes(autorange="reversed")
-    figure.update_xaxes(tickangle=-50, row=len(names) + 1, col=1)
+    figure.update_xaxes(tickangle=-50, showgrid=False, row=len(names) + 1, col=1)
+    figure.update_yaxes(showgrid=False, row=len(names) + 1, col=1)
     figure.update_layout(showlegend=False)
     return figure
 
@@ -101,6 +102,7 @@ def reward_model_figure(
 def _dots(points: pd.DataFrame, name: str, line: str, confidence: float) -> go.Scatter:
     """Draw one dot per row of `points`, named by its index, with its interval."""
     return go.Scatter(
+        orientation="h",
         x=points["value"],
         y=[words_of(str(label)) for label in points.index],
         error_x={

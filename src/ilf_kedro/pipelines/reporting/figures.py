@@ -45,8 +45,8 @@ def panels(titles: Sequence[str], *, heights: Sequence[int], shared_x: bool = Fa
         hoverlabel={"align": "left"},
         legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
     )
-    figure.update_xaxes(automargin=True)
-    figure.update_yaxes(automargin=True)
+    figure.update_xaxes(automargin=True, title_font_size=13)
+    figure.update_yaxes(automargin=True, title_font_size=13)
     return figure
 
 

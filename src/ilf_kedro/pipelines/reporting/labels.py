@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["METRICS", "Metric", "arm_and_size", "colour", "in_order", "model_label", "words_of"]
+__all__ = ["METRICS", "Metric", "arm_and_size", "colour", "in_order", "model_label", "scorers_in_order", "words_of"]
 
 _TRAINED = re.compile(r"finetune\.(?P<arm>.+)\.n(?P<size>\d+)")
 _NAMES = {
@@ -76,7 +76,7 @@ def arm_and_size(model: str) -> tuple[str, int] | None:
 
 def words_of(name: str) -> str:
     """Return a name of the tables in plain words."""
-    return _NAMES.get(name, name.replace("_", " "))
+    return _NAMES.get(name, name.replace("_", " ").replace("instruct rm", "InstructRM"))
 
 
 def model_label(model: str) -> str:
@@ -97,6 +97,12 @@ def in_order(models: Iterable[str]) -> list[str]:
         return (first.get(model, 4), 0, 0, model)
 
     return sorted(set(models), key=place)
+
+
+def scorers_in_order(scorers: Iterable[str]) -> list[str]:
+    """Sort scorers: the two that need no model first, a mean of others after them."""
+    first = ("random", "longest")
+    return sorted(set(scorers), key=lambda name: (name not in first, name.endswith("ensemble"), name))
 
 
 def colour(name: str, index: int = 0) -> str:

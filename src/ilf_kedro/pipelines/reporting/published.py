@@ -164,8 +164,9 @@ def _ours(metrics: pd.DataFrame, model: str, metric: str) -> list[Figure]:
 
 
 def _our_refinements(metrics: pd.DataFrame) -> dict[str, list[Figure]]:
-    scored = metrics[metrics["metric"] == "instruct_rm_ensemble"].set_index(["method", "chosen_by"])
-    return {name: [_figure(scored.loc[key].to_dict(), "")] for name, key in _REFINEMENTS.items() if key in scored.index}
+    scored = metrics[metrics["metric"] == "instruct_rm_ensemble"].to_dict("records")
+    by_key = {(row["method"], row["chosen_by"]): _figure(row, "") for row in scored}
+    return {name: [by_key[key]] for name, key in _REFINEMENTS.items() if key in by_key}
 
 
 def _our_accuracy(accuracy: pd.DataFrame) -> list[Figure]:

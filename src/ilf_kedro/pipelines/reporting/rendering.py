@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,7 +14,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from ilf_kedro.pipelines.reporting.findings import FEW_POSTS, opening, weak_models
-from ilf_kedro.pipelines.reporting.labels import model_label, words_of
+from ilf_kedro.pipelines.reporting.labels import in_order, model_label, words_of
 from ilf_kedro.pipelines.reporting.main_table import main_table
 from ilf_kedro.pipelines.reporting.published import beside_ours
 from ilf_kedro.pipelines.reporting.walk_through import ExampleWalk, SummarisedPost
@@ -60,7 +61,7 @@ def render_report(report: Report) -> str:
             report.metrics, report.agreement, report.accuracy, n_test=report.n_test, confidence=report.confidence
         ),
         models=main_table(report.metrics),
-        agreement=report.agreement.to_dict("records"),
+        agreement=_by_model(report.agreement),
         accuracy=report.accuracy.to_dict("records"),
         judges=sorted(report.agreement["judged_by"].unique()),
         weak_models=weak_models(report.run),
@@ -75,6 +76,12 @@ def render_report(report: Report) -> str:
         figures={name: _script_json(figure) for name, figure in report.figures.items()},
         plotly_js=Markup(get_plotlyjs()),  # noqa: S704  # the library's own code, not a user's text
     )
+
+
+def _by_model(agreement: DataFrame[JudgeAgreement]) -> list[dict[Hashable, Any]]:
+    """Return the rows with all models together first, then each model in the report's order."""
+    order = {model: place for place, model in enumerate(["all", *in_order(set(agreement["model"]) - {"all"})])}
+    return agreement.sort_values("model", key=lambda models: models.map(order)).to_dict("records")
 
 
 def _environment() -> Environment:

@@ -1,0 +1,81 @@
+"""The project's own commands beside Kedro's: `kedro ilf-cache size | prune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from kedro.framework.cli.project import run
+from kedro.framework.project import settings
+from kedro.framework.startup import ProjectMetadata
+
+from ilf_kedro.language_models.cache import CacheUnavailableError, CompletionCache
+
+# Kedro's entry point for packaged projects takes `run` from here where there is a cli module.
+__all__ = ["cli", "run"]
+
+
+@click.group(name="ilf_kedro")
+def cli() -> None:
+    """Commands that Kedro adds to its own in this project."""
+
+
+@cli.group("ilf-cache")
+def cache_group() -> None:
+    """Look after the completion cache, which keeps every answer of a language model."""
+
+
+_ENVIRONMENT = click.option("--env", "-e", default=None, help="The environment whose cache is meant.")
+_FILE = click.option(
+    "--file", type=click.Path(path_type=Path, dir_okay=False), help="The cache file, if not `cache` of globals.yml."
+)
+
+
+@cache_group.command("size")
+@_ENVIRONMENT
+@_FILE
+@click.pass_obj
+def show_size(metadata: ProjectMetadata, env: str | None, file: Path | None) -> None:
+    """Show how many answers are kept, on how many bytes, and how often one was found."""
+    cache = _find_cache(metadata, env, file)
+    try:
+        statistics = cache.statistics()
+    except CacheUnavailableError as error:
+        raise click.ClickException(str(error)) from None
+    rate = "no look-up yet" if statistics.hit_rate is None else f"{statistics.hit_rate:.1%} found"
+    click.echo(f"{cache.path}: {statistics.entries} answers, {_megabytes(statistics.n_bytes)}")
+    click.echo(f"Look-ups so far: {statistics.hits + statistics.misses}, {rate}")
+
+
+@cache_group.command("prune")
+@click.option("--older-than-days", type=click.IntRange(min=0), required=True, help="Days since the last use.")
+@_ENVIRONMENT
+@_FILE
+@click.pass_obj
+def prune(metadata: ProjectMetadata, env: str | None, file: Path | None, older_than_days: int) -> None:
+    """Delete answers that were not used for some time. They will be computed, or paid for, again."""
+    cache = _find_cache(metadata, env, file)
+    before = cache.size()
+    try:
+        deleted = cache.prune(older_than_days)
+    except CacheUnavailableError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{cache.path}: {deleted} answers deleted, {_megabytes(max(0, before - cache.size()))} freed")
+
+
+def _find_cache(metadata: ProjectMetadata, env: str | None, file: Path | None) -> CompletionCache:
+    """Return the existing cache file that is meant."""
+    if file is None:
+        conf_source = metadata.project_path / settings.CONF_SOURCE
+        loader = settings.CONFIG_LOADER_CLASS(str(conf_source), env=env, **settings.CONFIG_LOADER_ARGS)
+        configured = loader["globals"].get("cache")
+        if not configured:
+            raise click.ClickException("globals.yml names no `cache`; name the file with --file")
+        file = metadata.project_path / str(configured)
+    if not file.is_file():
+        raise click.ClickException(f"there is no completion cache at {file}: it is made at the first question")
+    return CompletionCache(file)
+
+
+def _megabytes(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:.1f} MB"

@@ -1,0 +1,115 @@
+"""The registered pipelines follow the declared arms and sizes, however the project is started."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.framework.project import configure_project, pipelines
+from kedro.framework.session import KedroSession
+from kedro.pipeline import Pipeline
+
+import ilf_kedro.settings
+from ilf_kedro.config_loader import LayeredConfigLoader
+from ilf_kedro.parameters import ParameterError
+from ilf_kedro.pipeline_registry import declared_parameters, register_pipelines
+
+NAMES = ["data_prep", "refinement", "selection", "reward_model", "finetune", "reporting", "__default__", "full"]
+
+
+@pytest.fixture(autouse=True)
+def _only_what_is_in_git(project_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project_root)
+    monkeypatch.setitem(ilf_kedro.settings.CONFIG_LOADER_ARGS, "default_run_env", "base")
+    monkeypatch.setattr(LayeredConfigLoader, "latest", None)
+    monkeypatch.delenv("KEDRO_ENV", raising=False)
+    configure_project("ilf_kedro")
+
+
+def structure(registered: Pipeline) -> set[str]:
+    """The models that a pipeline trains: finetune.<arm>.n<size>."""
+    found = (re.fullmatch(r"(finetune\.\w+\.n\d+)\.checkpoint", name) for name in registered.all_outputs())
+    return {match[1] for match in found if match}
+
+
+def expected(arms: list[str], sizes: list[int]) -> set[str]:
+    return {f"finetune.{arm}.n{size}" for arm in arms for size in sizes}
+
+
+def in_context(root: Path, env: str | None = None, params: dict[str, Any] | None = None) -> dict[str, Pipeline]:
+    with KedroSession.create(root, env=env, runtime_params=params, save_on_close=False) as session:
+        session.load_context()
+        return dict(pipelines)
+
+
+def test_the_pipelines_are_registered_in_the_order_of_the_flow(project_root: Path) -> None:
+    assert list(in_context(project_root)) == NAMES
+
+
+@pytest.mark.parametrize("env", [None, "test"])
+def test_the_structure_follows_the_environment(project_root: Path, env: str | None) -> None:
+    registered = in_context(project_root, env)
+    declared = declared_parameters()
+    for name in ("finetune", "__default__", "full"):
+        assert structure(registered[name]) == expected(list(declared.finetune.arms), list(declared.train_sizes))
+
+
+def test_the_structure_follows_params_after_another_environment(project_root: Path) -> None:
+    """One process, three sessions: each gets its own structure."""
+    in_context(project_root, "test")
+    asked = {"finetune": {"arms": ["human_summaries", "initial_summaries"]}, "train_sizes": [3]}
+    registered = in_context(project_root, "test", asked)
+    assert structure(registered["finetune"]) == expected(["human_summaries", "initial_summaries"], [3])
+    assert "finetune.best_of_n.summaries" not in registered["finetune"].all_outputs(), "it needs the refinements arm"
+    report = registered["reporting"]
+    assert {name for name in report.inputs() if name.endswith(".summaries")} == {
+        "finetune.base.summaries",
+        "finetune.human_summaries.n3.summaries",
+        "finetune.initial_summaries.n3.summaries",
+    }
+    refined = in_context(project_root, "test", {"finetune": {"arms": ["refinements"]}, "train_sizes": [2, 5]})
+    assert structure(refined["__default__"]) == expected(["refinements"], [2, 5])
+    assert "finetune.best_of_n.summaries" in refined["reporting"].inputs()
+
+
+def test_without_a_context_the_environment_is_that_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEDRO_ENV", "test")
+    of_test = declared_parameters()
+    monkeypatch.setattr(LayeredConfigLoader, "latest", None)
+    monkeypatch.delenv("KEDRO_ENV")
+    of_base = declared_parameters()
+    assert of_test.train_sizes != of_base.train_sizes
+    assert structure(register_pipelines()["finetune"]) == expected(
+        list(of_base.finetune.arms), list(of_base.train_sizes)
+    )
+
+
+def test_kedro_viz_shows_what_was_asked_for(project_root: Path) -> None:
+    """It makes a context without calling hooks."""
+    data_loader = pytest.importorskip("kedro_viz.integrations.kedro.data_loader")
+    asked = {"finetune": {"arms": ["human_summaries"]}}
+    _, registered, _ = data_loader.load_data(project_root, env="test", extra_params=asked)
+    sizes = list(declared_parameters().train_sizes)
+    assert structure(registered["__default__"]) == expected(["human_summaries"], sizes)
+
+
+def test_wrong_parameters_stop_the_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "parameters.yml").write_text("sede: 1")
+    LayeredConfigLoader(tmp_path, **ilf_kedro.settings.CONFIG_LOADER_ARGS)
+    with pytest.raises(ParameterError, match="nearest right one is seed"):
+        register_pipelines()
+
+
+def test_the_whole_needs_only_what_no_pipeline_makes(project_root: Path) -> None:
+    free = in_context(project_root, "test")["__default__"].inputs()
+    kinds = {re.split(r"[.:]", name)[0] for name in free}
+    models = {"base_model", "refiner", "instruct_rm", "reward_base_model", "judge"}
+    assert kinds <= {"raw", "params", "prompt", "published_results", "training_workspace", "run_record"} | models
+
+
+def test_full_has_all_of_the_default_pipeline() -> None:
+    registered = register_pipelines()
+    assert {node.name for node in registered["__default__"].nodes} <= {node.name for node in registered["full"].nodes}

@@ -1,0 +1,323 @@
+"""The run record: what is in it, when it is written, and what must not be in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kedro.io import DatasetError, Version
+from kedro.pipeline import Node, Pipeline
+from mini_project import MiniProject, project, text_entry
+
+from ilf_kedro.datasets.run_record import CurrentRunRecordDataset, RunRecordDataset
+from ilf_kedro.options import RefinementOptions
+from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.redaction import MASK, redact, redact_values
+from ilf_kedro.run_record import GitState, RunRecord, describe_git, library_versions
+from ilf_kedro.schemas import RawLines
+
+__all__ = ["project"]
+
+RECORD = RunRecord(
+    run_id="2026-01-01T00.00.00.000Z",
+    outcome="started",
+    started=datetime(2026, 1, 1, tzinfo=UTC),
+    pipelines=("__default__",),
+    environment="base",
+    git=None,
+    parameters={},
+    libraries={},
+    python="3.11",
+    platform="none",
+    nodes_planned=0,
+)
+
+
+class FakeModel:
+    """Enough of a language model to be recognised as one."""
+
+    name, revision, capabilities = "fake", "r1", frozenset[str]()
+    generate = choice_probabilities = log_likelihood = embed = staticmethod(lambda *_: None)
+
+
+def nodes(*steps: tuple[Callable[..., Any], str | list[str] | None, str | None]) -> Pipeline:
+    return Pipeline([Node(step, source, target, name=step.__name__) for step, source, target in steps])
+
+
+def records(project: MiniProject) -> list[RunRecord]:
+    files = sorted((project.path / "data" / "run_record.json").glob("*/run_record.json"))
+    return [RunRecord.model_validate_json(file.read_text()) for file in files]
+
+
+def write_text() -> str:
+    return "some text"
+
+
+def count(text: str) -> str:
+    return str(len(text))
+
+
+def test_a_run_is_recorded(project: MiniProject) -> None:
+    project.write("base/catalog_texts.yml", {"text": text_entry("text", versioned=True), "plain": text_entry("plain")})
+    project.register(
+        writing=nodes((write_text, None, "text")), counting=nodes((count, "text", "n"), (str.strip, "n", "plain"))
+    )
+    project.run(env="test", params={"seed": 5}, pipeline_names=["writing", "counting"], tags=None)
+    (record,) = records(project)
+    assert record.outcome == "succeeded"
+    assert record.error is None
+    assert record.started <= (record.finished or record.started) <= datetime.now(UTC)
+    assert (record.environment, record.pipelines, record.nodes_planned) == ("test", ("writing", "counting"), 3)
+    assert record.parameters["seed"] == 5
+    assert record.parameters["finetune"]["sampling"]["stop"] == [], "defaults are in it"  # type: ignore[index,call-overload]
+    (version,) = [path.name for path in (project.path / "data" / "text.txt").iterdir()]
+    assert version == record.run_id
+    assert [(each.name, each.version) for each in record.saved] == [("plain", None), ("text", version)]
+    assert [(each.name, each.version) for each in record.loaded] == [("text", version)]
+    assert [node.name for node in record.nodes] == ["write_text", "count", "strip"]
+    assert record.libraries["kedro"].startswith("1.")
+
+
+def test_costs_are_measured(project: MiniProject) -> None:
+    def sleep() -> str:
+        time.sleep(0.2)
+        return "slept"
+
+    def work(text: str) -> str:
+        end = time.process_time() + 0.3
+        while time.process_time() < end:
+            pass
+        return text
+
+    def fill(text: str) -> str:
+        return text * int(np.ones(25_000_000).sum() > 0)
+
+    project.register(only=nodes((sleep, None, "a"), (work, "a", "b"), (fill, "b", "c")))
+    project.run()
+    slept, worked, filled = records(project)[0].nodes
+    assert 0.2 <= slept.seconds < 2
+    assert slept.cpu_seconds < 0.15
+    assert 0.29 <= worked.cpu_seconds < 2
+    assert slept.peak_memory_mb <= worked.peak_memory_mb <= filled.peak_memory_mb
+    assert filled.memory_increase_mb == pytest.approx(filled.peak_memory_mb - worked.peak_memory_mb, abs=1)
+    assert records(project)[0].seconds == pytest.approx(slept.seconds + worked.seconds + filled.seconds)
+
+
+def test_a_failed_run_is_recorded_with_its_error(project: MiniProject) -> None:
+    def fail(text: str) -> str:
+        raise ValueError(f"cannot read {project.path}/data/x with key sk-0123456789abcdef")
+
+    project.register(only=nodes((write_text, None, "text"), (fail, "text", "n")))
+    with pytest.raises(ValueError, match="cannot read"):
+        project.run()
+    (record,) = records(project)
+    assert record.outcome == "failed"
+    assert record.error == f"ValueError: cannot read data/x with key {MASK}"
+    assert [node.name for node in record.nodes] == ["write_text"]
+
+
+def test_a_run_that_is_cut_off_leaves_what_it_had_done(project: MiniProject) -> None:
+    """No hook is called for a BaseException, as none is when the process is killed."""
+    seen: list[RunRecord] = []
+
+    def look() -> str:
+        seen.extend(records(project))
+        return "looked"
+
+    def die(text: str) -> str:
+        raise KeyboardInterrupt
+
+    project.register(only=nodes((look, None, "text"), (die, "text", "n")))
+    with pytest.raises(KeyboardInterrupt):
+        project.run()
+    assert [(record.outcome, record.nodes) for record in seen] == [("started", ())], "written before the first node"
+    (record,) = records(project)
+    assert record.outcome == "started"
+    assert record.finished is None
+    assert [node.name for node in record.nodes] == ["look"]
+
+
+def test_what_was_used_is_recorded_with_its_hash(project: MiniProject) -> None:
+    template = PromptTemplate(text="Post: {post}", slots=frozenset({"post"}))
+    things = {"prompt": template, "raw": RawLines("x.jsonl", ("one", "two")), "model": FakeModel()}
+    used: list[object] = []
+
+    def use(prompt: object, raw: object, model: object) -> None:
+        used.extend([prompt, raw, model])
+
+    project.register(only=nodes((use, ["prompt", "raw", "model"], None)))
+    session = project.session()
+    catalog = session.load_context().catalog
+    from kedro.io import MemoryDataset
+
+    class Kept(MemoryDataset):  # what a library's data set is: persistent
+        def __init__(self, data: object) -> None:
+            super().__init__(data, copy_mode="assign")
+            self._EPHEMERAL = False
+
+    project.monkeypatch.setattr("kedro.framework.context.KedroContext._get_catalog", lambda *_, **__: catalog)
+    for name, thing in things.items():
+        catalog[name] = Kept(thing)
+    session.run()
+    assert len(used) == 3
+    (record,) = records(project)
+    hashes = {each.name: each.content_hash for each in record.loaded}
+    assert hashes == {"prompt": template.content_hash, "raw": hashlib.sha256(b"one\ntwo").hexdigest(), "model": None}
+    assert [(m.dataset, m.name, m.revision) for m in record.language_models] == [("model", "fake", "r1")]
+
+
+def test_a_node_can_read_the_record_of_its_own_run(project: MiniProject) -> None:
+    def report(record: RunRecord, text: str) -> str:
+        return f"{record.outcome} {[node.name for node in record.nodes]}"
+
+    def identify(record: RunRecord) -> str:
+        return record.run_id
+
+    project.write("base/catalog_texts.yml", {"report": text_entry("report"), "id": text_entry("id")})
+    project.register(
+        first=nodes((write_text, None, "text"), (report, ["run_record.so_far", "text"], "report")),
+        reporting=nodes((identify, "run_record.so_far", "id")),
+    )
+    project.run(pipeline_names=["first"])
+    assert (project.path / "data" / "report.txt").read_text() == "started ['write_text']"
+    project.run(pipeline_names=["reporting"])
+    assert (project.path / "data" / "id.txt").read_text() == records(project)[-1].run_id
+
+
+def test_without_an_entry_in_the_catalog_nothing_is_written(project: MiniProject) -> None:
+    project.write("base/catalog.yml", {})
+    project.register(only=nodes((write_text, None, "text")))
+    project.run()
+    assert list((project.path / "data").iterdir()) == []
+
+
+def test_no_secret_and_no_place_is_in_a_record(project: MiniProject) -> None:
+    secret = "sk-planted0123456789"
+
+    def look(options: RefinementOptions) -> str:
+        raise ValueError(f"401 for {secret} in {Path.home()}/x, password=hunter2")
+
+    project.write("local/credentials.yml", {"api": {"key": secret}})
+    project.monkeypatch.setattr("sys.argv", ["kedro", "run", "--params", f"refinement.forbidden=[{secret}]"])
+    project.register(only=nodes((look, "params:refinement", "out")))
+    import click
+
+    with pytest.raises(ValueError, match="401"), click.Context(click.Command("run")):
+        project.run(params={"refinement": {"forbidden": [secret, str(project.path)]}})
+    (file,) = (project.path / "data" / "run_record.json").glob("*/run_record.json")
+    text = file.read_text()
+    for planted in (secret, "hunter2", str(project.path), str(Path.home())):
+        assert planted not in text
+    record = json.loads(text)
+    assert record["command"] == f"kedro run --params 'refinement.forbidden=[{MASK}]'"
+    assert record["parameters"]["refinement"]["forbidden"] == [MASK, "."]
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("api_key=abc123", f"api_key={MASK}"),
+        ("OPENAI_API_KEY: 'abc123'", f"OPENAI_API_KEY: '{MASK}'"),
+        ('{"password": "abc"}', f'{{"password": "{MASK}"}}'),
+        ("s3://user:pass@host/x", f"s3://{MASK}@host/x"),
+        ("AKIAABCDEFGHIJKLMNOP", MASK),
+        ("max_new_tokens=48, max_tokens: 10, n_tokens=3", "max_new_tokens=48, max_tokens: 10, n_tokens=3"),
+        ("a risk-averse mask-like task-oriented text", "a risk-averse mask-like task-oriented text"),
+    ],
+)
+def test_secrets_are_masked_and_settings_are_not(text: str, redacted: str) -> None:
+    assert redact(text) == redacted
+
+
+def test_values_are_masked_by_their_keys() -> None:
+    values = {"api_key": "x", "token": "y", "max_new_tokens": 48, "secret": None, "list": [{"password": 1}], "n": 1.5}
+    assert redact_values(values) == {
+        "api_key": MASK,
+        "token": MASK,
+        "max_new_tokens": 48,
+        "secret": None,
+        "list": [{"password": MASK}],
+        "n": 1.5,
+    }
+
+
+@given(st.text(alphabet="abcdefghijklmnop ./:=_-1234567890", max_size=60))
+def test_redaction_settles_at_once(text: str) -> None:
+    assert redact(redact(text)) == redact(text)
+
+
+def test_the_commit_and_the_state_of_the_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def git(*arguments: str) -> str:
+        identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+        done = subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert describe_git(tmp_path) is None, "no repository"
+    git("init", "-q")
+    assert describe_git(tmp_path) is None, "no commit"
+    (tmp_path / "file").write_text("1")
+    git("add", "file")
+    git("commit", "-q", "-m", "first")
+    assert describe_git(tmp_path) == GitState(commit=git("rev-parse", "HEAD"), clean=True)
+    (tmp_path / "new").write_text("1")
+    assert describe_git(tmp_path) == GitState(commit=git("rev-parse", "HEAD"), clean=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert describe_git(tmp_path) is None, "no git"
+
+
+def test_the_versions_are_those_installed() -> None:
+    import kedro
+
+    assert library_versions()["kedro"] == kedro.__version__
+    assert "torch" in library_versions()
+
+
+@pytest.mark.parametrize("root", ["{tmp_path}", "memory://records-{tmp_path.name}"])
+def test_a_record_replaces_the_one_of_its_own_run_only(tmp_path: Path, root: str) -> None:
+    def dataset(save: str) -> RunRecordDataset:
+        path = f"{root.format(tmp_path=tmp_path)}/run_record.json"
+        return RunRecordDataset(filepath=path, version=Version(None, save))
+
+    first, second = dataset("2026-01-01T00.00.00.000Z"), dataset("2026-01-02T00.00.00.000Z")
+    assert not first.exists()
+    first.save(RECORD)
+    first.save(RECORD.model_copy(update={"outcome": "succeeded"}))
+    second.save(RECORD.model_copy(update={"run_id": "second"}))
+    assert dataset("2026-01-03T00.00.00.000Z").load().run_id == "second"
+    assert (
+        RunRecordDataset(
+            filepath=first._filepath.as_posix() if root[0] == "{" else f"memory://{first._filepath}",
+            version=Version("2026-01-01T00.00.00.000Z", None),
+        )
+        .load()
+        .outcome
+        == "succeeded"
+    )
+    assert [path for path in tmp_path.rglob("*.tmp")] == []
+
+
+def test_an_unversioned_record_is_replaced(tmp_path: Path) -> None:
+    dataset = RunRecordDataset(filepath=str(tmp_path / "record.json"))
+    dataset.save(RECORD)
+    dataset.save(RECORD.model_copy(update={"outcome": "failed"}))
+    assert dataset.load().outcome == "failed"
+    assert json.loads(dataset.preview())["outcome"] == "failed"
+
+
+def test_the_record_in_progress_cannot_be_saved() -> None:
+    dataset = CurrentRunRecordDataset(lambda: RECORD)
+    assert dataset.load() is RECORD
+    assert dataset.exists()
+    with pytest.raises(DatasetError):
+        dataset.save(RECORD)  # type: ignore[arg-type]
