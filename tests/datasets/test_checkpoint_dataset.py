@@ -144,6 +144,24 @@ def test_what_was_loaded_can_be_saved_again(place: str, cache: Path, make_checkp
     assert weights(dataset(place, load=NEW, local_cache=cache).load()) == b"same"
 
 
+def test_an_old_checkpoint_survives_where_the_new_one_cannot_take_its_place(
+    tmp_path: Path, make_checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unversioned = CheckpointDataset(filepath=tmp_path / "model")
+    unversioned.save(make_checkpoint("a", b"first"))
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name == "new":
+            raise PermissionError(13, "Permission denied")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(DatasetError, match="Permission denied"):
+        unversioned.save(make_checkpoint("b", b"second"))
+    assert weights(unversioned.load()) == b"first"
+
+
 def test_files_are_hard_links_locally_and_copies_where_links_fail(
     tmp_path: Path, make_checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +211,21 @@ class TestRemote:
 
         assert again == first
         assert first.directory.parent == cache
+
+    def test_two_processes_may_download_at_once(
+        self, root: str, cache: Path, make_checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        dataset(root, OLD).save(make_checkpoint())
+        mine, theirs = dataset(root, local_cache=cache), dataset(root, local_cache=cache)
+        rename = Path.rename
+
+        def come_second(path: Path, target: Path) -> Path:
+            monkeypatch.undo()
+            assert weights(theirs.load()) == b"weights"
+            return rename(path, target)
+
+        monkeypatch.setattr(Path, "rename", come_second)
+        assert weights(mine.load()) == b"weights"
 
     def test_a_damaged_download_is_refused_and_not_kept(
         self, root: str, cache: Path, make_checkpoint: MakeCheckpoint

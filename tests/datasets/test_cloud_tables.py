@@ -189,12 +189,14 @@ def test_a_table_that_fails_half_way_leaves_the_version_before(tmp_path: Path, m
     }
     catalog(configuration, FIRST).save("t", pd.DataFrame({"a": [1]}))
 
-    def fail_half_way(_: pd.DataFrame, path: str, **__: object) -> None:
-        Path(path).write_bytes(b"PAR1")
+    write = Path.write_bytes
+
+    def fail_half_way(path: Path, content: bytes) -> int:
+        write(path, content[: len(content) // 2])
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(pd.DataFrame, "to_parquet", fail_half_way)
+        patch.setattr(Path, "write_bytes", fail_half_way)
         with pytest.raises(DatasetError, match=r"could not save the table .*No space left"):
             catalog(configuration, SECOND).save("t", pd.DataFrame({"a": [2]}))
 
@@ -208,3 +210,23 @@ def test_an_unversioned_table_is_replaced(tmp_path: Path) -> None:
         table.save(pd.DataFrame({"a": [number]}))
     assert table.load()["a"].tolist() == [2]
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["t.parquet"]
+
+
+def test_what_parquet_cannot_hold_leaves_nothing_behind(configuration: dict[str, Any]) -> None:
+    log = {"step": [1], "epoch": [1.0], "loss": [0.5], "learning_rate": [0.1], "gradient_norm": [1.0]}
+    catalog(configuration, FIRST).save("training_log", pd.DataFrame(log))
+    unwritable = pd.DataFrame({"mixed": [1, "one", {"a": 1}]})
+    with pytest.raises(DatasetError, match="Failed while saving"):
+        catalog(configuration, SECOND).get("training_log").save(unwritable)
+    assert catalog(configuration).load("training_log")["loss"].tolist() == [0.5]
+
+
+def test_a_missing_bucket_is_said(s3_environment: dict[str, str], make_checkpoint: Any) -> None:
+    entries = {
+        "t": {"type": "ilf_kedro.datasets.TableDataset", "filepath": "s3://nowhere/t.parquet"},
+        "c": {"type": "ilf_kedro.datasets.CheckpointDataset", "filepath": "s3://nowhere/c"},
+    }
+    for name, value in (("t", pd.DataFrame({"a": [1]})), ("c", make_checkpoint())):
+        entry = {name: entries[name] | {"versioned": True}}
+        with pytest.raises(DatasetError, match=r"could not save the .*nowhere.*bucket\) exists"):
+            catalog(entry, FIRST).save(name, value)

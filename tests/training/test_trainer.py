@@ -69,7 +69,7 @@ def test_at_weight_one_it_is_the_models_own_loss(base: ModelSource, tmp_path: Pa
     (example,) = encoded_examples(1, prompt_loss_weight=1.0)
     ids = torch.tensor(example.input_ids)[None].long()
     own = load_trainable(base, options(method="full"), "float32")(input_ids=ids, labels=ids).loss
-    assert fit(base, [example], tmp_path).log[0]["loss"] == pytest.approx(float(own), abs=2e-6)
+    assert fit(base, [example], tmp_path).log[0]["loss"] == pytest.approx(own.item(), abs=2e-6)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.1])
@@ -78,12 +78,15 @@ def test_gradient_accumulation_changes_neither_losses_nor_weights(
 ) -> None:
     """20 examples in batches of 8 and a rest of 4, for two epochs, computed one, four or eight at a time."""
     examples = encoded_examples(20, prompt_loss_weight=weight)
-    # Plain numbers of Adam blow rounding up where a gradient is near nothing: its sign decides the step.
-    settings = {"epochs": 2, "batch_size": 8, "learning_rate": 1e-3}
+    # A small learning rate: where a gradient is zero but for rounding, Adam makes of it a share of a whole step.
+    settings = {"epochs": 2, "batch_size": 8, "learning_rate": 2e-5}
     reference = fit(base, examples, tmp_path / "8", micro_batch_size=8, **settings)
     for micro_batch_size in (1, 4):
         other = fit(base, examples, tmp_path / str(micro_batch_size), micro_batch_size=micro_batch_size, **settings)
         assert [row["loss"] for row in other.log] == pytest.approx([row["loss"] for row in reference.log], abs=2e-6)
+        assert [row["gradient_norm"] for row in other.log] == pytest.approx(
+            [row["gradient_norm"] for row in reference.log], rel=1e-5
+        )
         for name, weights in trained_weights(reference).items():
             torch.testing.assert_close(trained_weights(other)[name], weights, atol=1e-6, rtol=0)
 
@@ -92,16 +95,15 @@ def test_only_weighted_positions_go_through_the_head(base: ModelSource) -> None:
     model = load_trainable(base, options(method="full"), "float32")
     rows = []
     model.lm_head.register_forward_hook(lambda _, inputs, output: rows.append(output.shape[-2]))
-    for weight, expected in ((0.0, sum), (0.1, sum)):
+    for weight in (0.0, 0.1):
         examples = encoded_examples(3, prompt_loss_weight=weight)
         batch = collate(examples)
         positions = batch["loss_weights"][:, 1:] > 0
         selected = logits_at(model, model, batch["input_ids"], positions)
         whole = model(input_ids=batch["input_ids"]).logits[:, :-1][positions]
         torch.testing.assert_close(selected, whole)
-        assert rows[-2] == expected(
-            len(example.input_ids) - (example.label_start if weight == 0 else 1) for example in examples
-        )
+        n_weighted = [len(each.input_ids) - (each.label_start if weight == 0 else 1) for each in examples]
+        assert rows[-2] == sum(n_weighted)
 
 
 def test_lora_starts_as_the_base_model_and_trains_nothing_else(base: ModelSource) -> None:
@@ -168,10 +170,7 @@ def test_the_learning_rate_rises_then_falls_and_is_never_zero(n_steps: int, warm
     factors = [rate_factor(step, n_steps, warmup) for step in range(n_steps)]
     assert all(0 < factor <= 1 for factor in factors)
     assert factors[:warmup] == [(step + 1) / (warmup + 1) for step in range(warmup)]
-    falling = factors[warmup:]
-    assert falling == [1 - step / (n_steps - warmup) for step in range(n_steps - warmup)] or falling == pytest.approx(
-        [1 - step / (n_steps - warmup) for step in range(n_steps - warmup)]
-    )
+    assert factors[warmup:] == pytest.approx([1 - step / (n_steps - warmup) for step in range(n_steps - warmup)])
 
 
 def test_the_learning_rate_is_scaled_by_the_multiplier(base: ModelSource, tmp_path: Path) -> None:

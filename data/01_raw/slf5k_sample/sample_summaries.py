@@ -115,6 +115,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=Path("data/06_models/smollm2-135m-instruct"))
     parser.add_argument("--write", action="store_true", help="fill the three columns instead of checking them")
+    parser.add_argument("--splits", nargs="+", choices=SPLITS, default=SPLITS, help="only these (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="the committed summaries were drawn with %(default)s")
     parser.add_argument("--min-share", type=float, default=0.0, help="least share of equal summaries a check accepts")
     arguments = parser.parse_args()
@@ -124,7 +125,7 @@ def main() -> int:
     transformers_logging.set_verbosity_error()
     torch.set_num_threads(2)
     sampler, started, same = Sampler(arguments.model, arguments.seed), time.monotonic(), []
-    for split in SPLITS:
+    for split in arguments.splits:
         path = FOLDER / f"{split}.jsonl"
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
         committed = [row[column] for row in rows for column in COLUMNS]

@@ -37,6 +37,20 @@ def whole_or_absent(target: Path) -> Iterator[Path]:
         yield new
         if target.exists():
             target.rename(old)
-        new.rename(target)
+        try:
+            new.rename(target)
+        except OSError:
+            if old.exists() and not target.exists():
+                old.rename(target)
+            raise
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Write a file beside its place and rename it: killed at any moment, `target` is whole or as before."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as workplace:
+        new = Path(workplace) / target.name
+        new.write_bytes(content)
+        new.replace(target)

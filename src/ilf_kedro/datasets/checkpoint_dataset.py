@@ -121,9 +121,17 @@ class CheckpointDataset(AbstractVersionedDataset[Checkpoint, Checkpoint]):
 
     def _download(self, path: str, manifest: Manifest) -> Path:
         directory = self._local_cache / f"{PurePosixPath(manifest.content_hash).name[:16]}-{manifest.digest[:16]}"
-        if (directory / MARKER).is_file() and not manifest.missized(directory):
+        if _is_here(directory, manifest):
             return directory
         logger.info("Downloading a checkpoint of %.0f MB from %s", manifest.size / 1e6, self._shown(path))
+        try:
+            self._fetch(path, directory, manifest)
+        except OSError:
+            if not _is_here(directory, manifest):  # another process may have finished first
+                raise
+        return directory
+
+    def _fetch(self, path: str, directory: Path, manifest: Manifest) -> None:
         with whole_or_absent(directory) as new:
             for entry in manifest.files:
                 (new / entry.name).parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +139,6 @@ class CheckpointDataset(AbstractVersionedDataset[Checkpoint, Checkpoint]):
             if faults := manifest.damaged(new):
                 raise DatasetError(_damaged(self._shown(path), faults))
             (new / MARKER).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
-        return directory
 
     def _read_manifest(self, path: str) -> Manifest:
         try:
@@ -180,6 +187,10 @@ def _link(source: Path, target: Path, manifest: Manifest) -> None:
             except OSError:  # another file system, or one without hard links
                 shutil.copyfile(original, new / entry.name)
         (new / MARKER).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+
+
+def _is_here(directory: Path, manifest: Manifest) -> bool:
+    return (directory / MARKER).is_file() and not manifest.missized(directory)
 
 
 def _read_record(directory: Path) -> TrainingRecord:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -12,13 +10,14 @@ from kedro.io.core import DatasetError
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.pandas import ParquetDataset
 
+from ilf_kedro.datasets._paths import write_whole
+
 
 class TableDataset(ParquetDataset):  # type: ignore[misc]  # kedro_datasets has no types
     """`pandas.ParquetDataset`, with two things that it lacks.
 
-    On the local disk it writes beside its place and renames, so that a run killed in the middle leaves no
-    half table as the latest version (an object store does the same by itself). And kedro-viz previews
-    tables on remotes too.
+    A table is whole or absent: a run that is killed, or data that Parquet cannot hold, leave no half or
+    empty file as the latest version. And kedro-viz previews tables on remotes too.
 
     Example:
         ```yaml
@@ -37,22 +36,18 @@ class TableDataset(ParquetDataset):  # type: ignore[misc]  # kedro_datasets has 
         Raises:
             DatasetError: the place cannot be written.
         """
-        if self._protocol != "file":
-            super().save(data)
-            return
-        path = Path(self._get_save_path())
+        path = self._get_save_path().as_posix()
+        content = data.to_parquet(None, **self._save_args)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-            os.close(handle)
-            try:
-                data.to_parquet(temporary, **self._save_args)
-                Path(temporary).chmod(0o644)
-                Path(temporary).replace(path)
-            finally:
-                Path(temporary).unlink(missing_ok=True)
+            if self._protocol == "file":
+                write_whole(Path(path), content)
+            else:  # an object appears when its upload is complete
+                self._fs.pipe_file(path, content)
         except OSError as error:
-            raise DatasetError(f"could not save the table to {path}: {error}") from error
+            raise DatasetError(
+                f"could not save the table to {path}: {error}. Check that there is room, that the place (or bucket) "
+                "exists and that it may be written to."
+            ) from error
         self._invalidate_cache()
 
     def preview(self, nrows: int = 5) -> TablePreview:

@@ -9,8 +9,7 @@ from typing import Any
 
 import click
 from kedro.framework.hooks import hook_impl
-from kedro.io import AbstractVersionedDataset, DataCatalog
-from kedro.io.core import VersionNotFoundError
+from kedro.io import AbstractVersionedDataset, DataCatalog, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.validation.exceptions import DataValidationError
 
@@ -54,14 +53,16 @@ def find_message(error: BaseException) -> str | None:
     """Return what to tell the user, or None where the error is a defect of the program.
 
     The project's own error classes are messages, wherever they stand in the chain of causes (a data set
-    wraps what it raises), and so are data that break their table's rules and versions that do not exist.
+    wraps what it raises), and so are data that break their table's rules, and what a data set says that
+    neither wraps nor hides another error than one of the file system.
     """
-    for each in _chain(error):
-        if type(each).__module__.startswith("ilf_kedro.") or isinstance(
-            each, (click.ClickException, DataValidationError, VersionNotFoundError)
-        ):
+    chain = list(_chain(error))
+    for each in chain:
+        own = type(each).__module__.startswith("ilf_kedro.")
+        if own or isinstance(each, (click.ClickException, DataValidationError)):
             return str(each)
-    return None
+    is_plain = isinstance(error, DatasetError) and isinstance(chain[-1], (DatasetError, OSError))
+    return str(error) if is_plain else None
 
 
 def saved_path(name: str, catalog: DataCatalog, project: Path) -> str | None:
@@ -77,8 +78,6 @@ def saved_path(name: str, catalog: DataCatalog, project: Path) -> str | None:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
+    while error is not None:
         yield error
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -111,6 +112,7 @@ class RunRecordHook:
     def __init__(self) -> None:
         self._parameters: Parameters | None = None
         self._run: _Run | None = None
+        self._writing = threading.Lock()  # nodes may end at the same time under the ThreadRunner
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -195,7 +197,8 @@ class RunRecordHook:
     def _write(self, outcome: Outcome = "started", error: str | None = None) -> None:
         # Not by catalog.save, which would log a line after each node.
         if self._run is not None and RECORD in self._run.catalog:
-            self._run.catalog[RECORD].save(self._run.record(outcome, error))
+            with self._writing:
+                self._run.catalog[RECORD].save(self._run.record(outcome, error))
 
     def _start(self, run_params: dict[str, Any], pipeline: Pipeline, project: Path) -> RunRecord:
         parameters = self._parameters.model_dump(mode="json") if self._parameters else {}

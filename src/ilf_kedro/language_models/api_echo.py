@@ -28,14 +28,15 @@ def probe_echo(client: ApiClient, options: ApiOptions) -> bool:
     """
     whole = echo_work(options, _PROBE, "echo")
     try:
-        values = client.ask(whole.request(("echo",)), lambda body: whole.read(body, ("echo",))).values
+        values = client.ask(whole.request(("echo",)), whole.reader(("echo",))).values
         start, end, echoed = json.loads(values["echo"])["tokens"][-1]
         before = next_token_work(options, _PROBE[:start], "top")
-        values = client.ask(before.request(("top",)), lambda body: before.read(body, ("top",))).values
+        values = client.ask(before.request(("top",)), before.reader(("top",))).values
     except ApiRefusedError as error:
         if error.status in (401, 403, 404):
             raise
-        logger.info("%s does not echo log-probabilities: %s", options.base_url, error)
+        logger.info("%s does not echo log-probabilities, so that log-likelihoods cannot be asked", options.base_url)
+        logger.debug("It said: %s", error)
         return False
     listed = json.loads(values["top"])["top"].get(_PROBE[start:end])
     truthful = listed is not None and abs(listed - echoed) < _TOLERANCE

@@ -83,7 +83,6 @@ def _run_job(job: Job, client: ApiClient, store: Store) -> None:
     """Ask until every key is filled: a server may return fewer choices than it is asked for."""
     missing = job.keys
     while missing:
-        keys = missing
-        answer = client.ask(job.work.request(keys), lambda body, keys=keys: job.work.read(body, keys))  # type: ignore[misc]
+        answer = client.ask(job.work.request(missing), job.work.reader(missing))
         store(answer.values)
-        missing = tuple(key for key in keys if key not in answer.values)
+        missing = tuple(key for key in missing if key not in answer.values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pydantic import JsonValue
@@ -48,6 +48,10 @@ class Work:
     request: Callable[[Keys], ApiRequest]
     read: Callable[[bytes, Keys], Values]
     keys_per_request: int = 1
+
+    def reader(self, keys: Keys) -> Callable[[bytes], Values]:
+        """Return `read` for the answer that is to fill these keys."""
+        return lambda body: self.read(body, keys)
 
 
 def generation_work(
@@ -108,14 +112,16 @@ def embedding_work(options: ApiOptions, texts: Mapping[str, str]) -> Work:
 def _read_completions(body: bytes, keys: Keys, options: ApiOptions, sampling: SamplingOptions, seed: int) -> Values:
     answer = read_answer(body, Answer)
     choices = answer.choices[: len(keys)]
-    tokens = _tokens_each(choices, answer.spent.output_tokens if answer.spent else 0)
+    tokens = _tokens_each(choices, answer.spent.output_tokens if answer.spent else 0, sampling.max_new_tokens)
+    # Some servers count the tokens of one choice alone.
+    spent = answer.spent and replace(answer.spent, output_tokens=max(answer.spent.output_tokens, sum(tokens)))
     values, remarks = {}, []
     for position, (key, choice, n_tokens) in enumerate(zip(keys, choices, tokens, strict=False)):
         text, stopped = api_requests.cut_at_stop(choice.content, sampling.stop)
         finish = "stop" if stopped else choice.finish
         sampled = choice.logprobs.sampled() if choice.logprobs and options.token_log_probabilities else None
         values[key] = _value(
-            answer.spent if position == 0 else None,
+            spent if position == 0 else None,
             text=text,
             n_tokens=n_tokens,
             finish_reason=finish,
@@ -126,7 +132,7 @@ def _read_completions(body: bytes, keys: Keys, options: ApiOptions, sampling: Sa
         remarks += [Fault.REFUSED] if finish == "refused" else [Fault.LENGTH] if finish == "length" else []
     if len(choices) < len(keys):
         remarks.append(Fault.FEWER_CHOICES)
-    return Values(values, answer.spent, tuple(remarks))
+    return Values(values, spent, tuple(remarks))
 
 
 def _read_next_token(body: bytes, keys: Keys) -> Values:
@@ -201,13 +207,24 @@ def _value(usage: Usage | None, **fields: JsonValue) -> str:
     return json.dumps({**fields, "usage": counts})
 
 
-def _tokens_each(choices: Sequence[ApiChoice], total: int) -> list[int]:
-    """Return the tokens of each choice: counted where log-probabilities list them, else shared out by length."""
+def _tokens_each(choices: Sequence[ApiChoice], total: int, max_new_tokens: int) -> list[int]:
+    """Return the tokens of each choice, as exactly as the answer allows.
+
+    They are counted where log-probabilities list them, and known where the choice was cut at the maximal
+    length; the others share what is left of the total by their length, or, where that cannot be
+    (the server counted one choice alone), are estimated at four characters a token.
+    """
     counted = [len(choice.logprobs.sampled()) if choice.logprobs else 0 for choice in choices]
     if all(counted):
         return counted
-    lengths = np.array([len(choice.content) for choice in choices], dtype=float)
-    if total == 0 or lengths.sum() == 0:
-        return [round(length / 4) if total == 0 else total // len(choices) for length in lengths]
-    ends = np.round(np.cumsum(lengths) / lengths.sum() * total).astype(int)
-    return [int(count) for count in np.diff(ends, prepend=0)]
+    known = [max_new_tokens if choice.finish == "length" else 0 for choice in choices]
+    lengths = np.array(
+        [0 if count else len(choice.content) for count, choice in zip(known, choices, strict=True)], dtype=float
+    )
+    left = total - sum(known)
+    if lengths.sum() == 0:
+        return known
+    shares = np.ceil(lengths / 4)
+    if left >= np.count_nonzero(lengths) and not 8 * left < lengths.sum():
+        shares = np.diff(np.round(np.cumsum(lengths) / lengths.sum() * left), prepend=0)
+    return [count + int(share) for count, share in zip(known, shares, strict=True)]

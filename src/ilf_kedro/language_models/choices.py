@@ -68,6 +68,8 @@ class AnswerFinder:
 
         The end of the prompt alone is tokenised, where that gives the tokens of the whole.
         """
+        if not formatted.text:
+            return 0, self._formatter.bare(spelling)
         tail = formatted.text[-_TAIL:]
         if (tail, spelling) not in self._remembered:
             self._remembered[tail, spelling] = (self._formatter.bare(tail), self._formatter.bare(tail + spelling))

@@ -64,6 +64,8 @@ class TreeEngine:
     def score(self, sequences: Sequence[Tokens], starts: Sequence[int]) -> list[LogProbabilities]:
         """See Engine."""
         packing = pack([sequence[:-1] for sequence in sequences])
+        if not len(packing.tokens):  # texts for which the tokenizer has no token
+            return [np.empty(0) for _ in sequences]
         hidden = self._forward(packing, PackedAttention(packing, self._model.device))
         places = [path[start - 1 :] for path, start in zip(packing.paths, starts, strict=True)]
         targets = [np.asarray(sequence[start:]) for sequence, start in zip(sequences, starts, strict=True)]
@@ -159,7 +161,7 @@ class PlainEngine:
         order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
         for begin in range(0, len(order), 8):
             batch = order[begin : begin + 8]
-            longest = len(sequences[batch[-1]])
+            longest = max(len(sequences[batch[-1]]), 1)
             padded = [[*sequences[i], *[0] * (longest - len(sequences[i]))] for i in batch]
             self.n_computed += longest * len(batch)
             ids = torch.tensor(padded, device=self._model.device)

@@ -161,6 +161,8 @@ def choose_engine(model: Any) -> Engine:
     tree = TreeEngine(model)
     tolerance = 1e-3 if model.dtype == torch.float32 else 0.2
     try:
+        if getattr(model.config, "_attn_implementation", None) != NAME:
+            raise UnsupportedAttentionError("it does not use transformers' attention interface")
         difference = float(np.mean(np.abs(_trial(tree, model) - expected)))
         if difference < tolerance:
             tree.n_computed = 0

@@ -12,6 +12,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from openai.types import Batch
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -107,7 +108,7 @@ class BatchRunner:
         covered: set[str] = set()
         for batch in self._client.guard(self._recent):
             if batch.status not in _PENDING:
-                self._collect(batch)
+                self._collect(batch, earlier=True)
                 continue
             ids = {line.custom_id for line in self._lines(batch.input_file_id)} & self._wanted.keys()
             if ids:
@@ -163,7 +164,7 @@ class BatchRunner:
         refusals: list[ApiError] = []
         while left:
             for batch_id in list(left):
-                batch = self._client.guard(lambda wanted=batch_id: self._client.openai.batches.retrieve(wanted))
+                batch = self._client.guard(partial(self._client.openai.batches.retrieve, batch_id))
                 if batch.status not in _PENDING:
                     refusals += self._collect(batch)
                     left.remove(batch_id)
@@ -179,8 +180,11 @@ class BatchRunner:
             if left:
                 self._sleep(self._options.batch_poll_seconds)
 
-    def _collect(self, batch: Batch) -> list[ApiError]:
-        """Store what a finished batch answered, all at once; return what was refused for good."""
+    def _collect(self, batch: Batch, *, earlier: bool = False) -> list[ApiError]:
+        """Store what a finished batch answered, all at once; return what was refused for good.
+
+        Of an earlier batch only good answers count: what failed was booked then, and is asked for again.
+        """
         values: dict[str, str] = {}
         refusals: list[ApiError] = []
         for line in (*self._lines(batch.output_file_id), *self._lines(batch.error_file_id)):
@@ -188,7 +192,9 @@ class BatchRunner:
             if job is None or response is None:
                 continue
             if response.status_code == 200:
-                values |= self._read(line.custom_id, job, response.body)
+                values |= self._read(line.custom_id, job, response.body, earlier=earlier)
+            elif earlier:
+                continue
             elif error := self._client.permanent_error(response.status_code, response.body):
                 refusals.append(error)
             else:
@@ -196,13 +202,13 @@ class BatchRunner:
         if values:
             self._store(values)
             logger.info("Collected %d answers from batch %s", len(values), batch.id)
-        if batch.status == "failed":
+        if batch.status == "failed" and not earlier:
             found = (batch.errors.data if batch.errors else None) or []
             message = "; ".join(str(error.message) for error in found[:3]) or "the batch failed"
             refusals += filter(None, [self._client.permanent_error(400, {"error": {"message": message}})])
         return refusals
 
-    def _read(self, custom_id: str, job: Job, body: JsonValue) -> Mapping[str, str]:
+    def _read(self, custom_id: str, job: Job, body: JsonValue, *, earlier: bool) -> Mapping[str, str]:
         """Read one answer and book it; an answer that cannot be read leaves its job wanted."""
         usage: Usage | None
         try:
@@ -210,6 +216,8 @@ class BatchRunner:
             values, usage, faults = answer.values, answer.usage, answer.remarks
             del self._wanted[custom_id]
         except MalformedAnswerError as error:
+            if earlier:
+                return {}
             values, usage, faults = {}, error.usage, (error.fault,)
         request = job.request
         price = self._options.prices.get(request.model)

@@ -22,11 +22,11 @@ from ilf_kedro.language_models.api_options import ApiCredentials, ApiOptions, fi
 from ilf_kedro.language_models.api_requests import shorten
 from ilf_kedro.language_models.api_runner import forecast, plan_jobs, run_jobs
 from ilf_kedro.language_models.api_work import (
+    Work,
     echo_work,
     embedding_work,
     generation_work,
     next_token_work,
-    Work,
     read_completion,
     usage_in,
 )

@@ -62,8 +62,7 @@ def fit_language_model(
     caller's torch random state is left as it was.
     """
     disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' own, for loading and saving
-    with torch.random.fork_rng(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated")  # peft asks for it
+    with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = load_trainable(base, options, dtype)
         with Progress() as progress:
@@ -101,7 +100,11 @@ def load_trainable(base: ModelSource, options: TrainingOptions, dtype: str) -> A
         use_safetensors=True,
         dtype=getattr(torch, dtype) if frozen else torch.float32,
     )
-    return get_peft_model(model, _lora_config(options.lora)) if frozen else model
+    if not frozen:
+        return model
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated")  # peft still asks for it
+        return get_peft_model(model, _lora_config(options.lora))
 
 
 def save_model(model: Any, tokenizer: Any, base: ModelSource, directory: Path) -> None:

@@ -18,47 +18,47 @@ STOP = DataPrepOptions(on_invalid="stop")
 QUARANTINE = DataPrepOptions(on_invalid="quarantine")
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("{broken", "(row): found broken JSON (Expecting property name enclosed in double quotes, at character 2)"),
-        ('{"id": "a", "post"', "(row): found broken JSON"),
-        ('["a", "b"]', '(row): found ["a", "b"]; expected one JSON object on each line'),
-        ("null", "(row): found null; expected one JSON object on each line"),
-        ('{"id": "a", "post": "b", "post": "c"}', '(row): found columns written twice: "post"'),
-        ("[" * 100_000, "(row): found maximum recursion depth exceeded"),
-        (row("a", id=...), "id: found no such column; expected text that is not empty"),
-        (row("a", post=...), "post: found no such column; expected text that is not empty"),
-        (row("a", id=7), 'id: found 7; expected text that is not empty; put it in quotes: "7"'),
-        (row("a", id=None), "id: found null; expected text that is not empty"),
-        (row("a", id=" "), 'id: found " "; expected text that is not empty'),
-        (row("a", post=""), 'post: found ""; expected text that is not empty'),
-        (row("a", post=" \n\u200b\u00a0"), "post: found"),
-        (row("a", post=["b"]), 'post: found ["b"]; expected text that is not empty'),
-        (row("a", title=3.5), 'title: found 3.5; expected text or null; put it in quotes: "3.5"'),
-        (row("a", feedback=True), "feedback: found true; expected text or null"),
-        (row("a", titel="b"), "titel: found an unknown column; expected 'title', perhaps"),
-        (row("a", zzz="b"), "zzz: found an unknown column; expected one of id, post, subreddit"),
-        (row("a", has_additional_feedback="yes"), 'has_additional_feedback: found "yes"; expected true, false or null'),
-        (row("a", comparison_preference="A"), 'comparison_preference: found "A"; expected "Summary A", "Summary B" or'),
-        (row("a", comparison_preference=""), 'comparison_preference: found ""; expected "Summary A"'),
-        (
-            row("a", generated_summary_for_comparison_B=None),
-            "comparison_preference: found a preference, but no generated_summary_for_comparison_B; expected both",
-        ),
-        (
-            row("a", generated_summary_for_comparison_A=..., generated_summary_for_comparison_B=" "),
-            "no generated_summary_for_comparison_A and generated_summary_for_comparison_B; expected both",
-        ),
-        (
-            row("a", time_spent_in_seconds_feedback="61"),
-            'time_spent_in_seconds_feedback: found "61"; expected a number of seconds, 0 or more, or null',
-        ),
-        (row("a", time_spent_in_seconds_comparison=-1), "time_spent_in_seconds_comparison: found -1; expected"),
-        (json.dumps(row("a", time_spent_in_seconds_feedback=float("inf"))), "feedback: found Infinity; expected"),
-        (json.dumps(row("a", feedback="half \ud83d")), r'feedback: found "half \ud83d"; expected text or null'),
-    ],
-)
+FAULTY_LINES: list[tuple[dict[str, object] | str, str]] = [
+    ("{broken", "(row): found broken JSON (Expecting property name enclosed in double quotes, at character 2)"),
+    ('{"id": "a", "post"', "(row): found broken JSON"),
+    ('["a", "b"]', '(row): found ["a", "b"]; expected one JSON object on each line'),
+    ("null", "(row): found null; expected one JSON object on each line"),
+    ('{"id": "a", "post": "b", "post": "c"}', '(row): found columns written twice: "post"'),
+    ("[" * 100_000, "(row): found maximum recursion depth exceeded"),
+    (row("a", id=...), "id: found no such column; expected text that is not empty"),
+    (row("a", post=...), "post: found no such column; expected text that is not empty"),
+    (row("a", id=7), 'id: found 7; expected text that is not empty; put it in quotes: "7"'),
+    (row("a", id=None), "id: found null; expected text that is not empty"),
+    (row("a", id=" "), 'id: found " "; expected text that is not empty'),
+    (row("a", post=""), 'post: found ""; expected text that is not empty'),
+    (row("a", post=" \n\u200b\u00a0"), "post: found"),
+    (row("a", post=["b"]), 'post: found ["b"]; expected text that is not empty'),
+    (row("a", title=3.5), 'title: found 3.5; expected text or null; put it in quotes: "3.5"'),
+    (row("a", feedback=True), "feedback: found true; expected text or null"),
+    (row("a", titel="b"), "titel: found an unknown column; expected 'title', perhaps"),
+    (row("a", zzz="b"), "zzz: found an unknown column; expected one of id, post, subreddit"),
+    (row("a", has_additional_feedback="yes"), 'has_additional_feedback: found "yes"; expected true, false or null'),
+    (row("a", comparison_preference="A"), 'comparison_preference: found "A"; expected "Summary A", "Summary B" or'),
+    (row("a", comparison_preference=""), 'comparison_preference: found ""; expected "Summary A"'),
+    (
+        row("a", generated_summary_for_comparison_B=None),
+        "comparison_preference: found a preference, but no generated_summary_for_comparison_B; expected both",
+    ),
+    (
+        row("a", generated_summary_for_comparison_A=..., generated_summary_for_comparison_B=" "),
+        "no generated_summary_for_comparison_A and generated_summary_for_comparison_B; expected both",
+    ),
+    (
+        row("a", time_spent_in_seconds_feedback="61"),
+        'time_spent_in_seconds_feedback: found "61"; expected a number of seconds, 0 or more, or null',
+    ),
+    (row("a", time_spent_in_seconds_comparison=-1), "time_spent_in_seconds_comparison: found -1; expected"),
+    (json.dumps(row("a", time_spent_in_seconds_feedback=float("inf"))), "feedback: found Infinity; expected"),
+    (json.dumps(row("a", feedback="half \ud83d")), r'feedback: found "half \ud83d"; expected text or null'),
+]
+
+
+@pytest.mark.parametrize(("line", "expected"), FAULTY_LINES)
 def test_names_file_row_and_column(line: dict[str, object] | str, expected: str) -> None:
     files = raw_splits(validation=raw("validation", row("good"), line))
     with pytest.raises(InvalidDataError) as caught:
@@ -69,9 +69,15 @@ def test_names_file_row_and_column(line: dict[str, object] | str, expected: str)
     assert expected in message
     message.encode("utf-8")  # can be printed
 
-    *tables, rejected = validate_splits(*files, QUARANTINE)
-    assert tables[2]["example_id"].tolist() == ["good"]
-    assert rejected[["file", "row"]].to_numpy().tolist() == [["validation.jsonl", 2]]
+
+def test_quarantine_sets_aside_exactly_the_faulty_lines() -> None:
+    lines = [line for line, _ in FAULTY_LINES]
+    good = [row(f"good-{number}") for number in range(len(lines))]
+    mixed = [line for pair in zip(good, lines, strict=True) for line in pair]
+    *tables, rejected = validate_splits(*raw_splits(validation=raw("validation", *mixed)), QUARANTINE)
+    assert tables[2]["example_id"].tolist() == [line["id"] for line in good]
+    assert sorted(set(rejected["row"])) == list(range(2, 2 * len(lines) + 1, 2))
+    assert set(rejected["file"]) == {"validation.jsonl"}
 
 
 def test_lists_all_faults_of_all_files_at_once() -> None:

@@ -20,7 +20,7 @@ POST = (
     "My landlord says that I owe $1.5k for a carpet that was old when I moved in.\n\nI have photos & a receipt, and "
     "<b>he</b> knows it. We talked twice; each time he promised to look at it, and each time a new bill came instead. "
 ) * 3
-WORDS = "the author asks whether a landlord may charge for an old carpet and what to do with photos".split()
+SENTENCE = "the author asks whether a landlord may charge for an old carpet and what to do with photos"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class FakeRun:
         )
 
     def text(self, rng: np.random.Generator, low: int = 8, high: int = 30) -> str:
-        return " ".join(rng.choice(WORDS, size=int(rng.integers(low, high)))).capitalize() + "."
+        return " ".join(rng.choice(SENTENCE.split(), size=int(rng.integers(low, high)))).capitalize() + "."
 
     def examples(self, split: str, n: int, title: str = "Landlord & carpet") -> pd.DataFrame:
         rng = np.random.default_rng([self.seed, len(split)])
@@ -52,7 +52,7 @@ class FakeRun:
                 "split": split,
                 "position": i,
                 "subreddit": "legaladvice",
-                "title": title if i else title,
+                "title": title,
                 "post": POST,
                 "reference_summary": self.text(rng),
                 "human_summary": self.text(rng),
@@ -167,7 +167,18 @@ class FakeRun:
                 for order in ("model_first", "baseline_first"):
                     prefers = better if steady else order.removesuffix("_first")
                     first = prefers == order.removesuffix("_first")
-                    rows.append((f"test-{i}", model, "human_summary", order, 0.6 if first else 0.4, prefers, "smollm2-135m-instruct", 0.8))
+                    rows.append(
+                        (
+                            f"test-{i}",
+                            model,
+                            "human_summary",
+                            order,
+                            0.6 if first else 0.4,
+                            prefers,
+                            "smollm2-135m-instruct",
+                            0.8,
+                        )
+                    )
         return schemas.Verdicts.validate(pd.DataFrame(rows, columns=list(schemas.Verdicts.to_schema().columns)))
 
     def accuracy(self, n: int = 12) -> pd.DataFrame:
@@ -191,7 +202,11 @@ class FakeRun:
         return schemas.RewardModelAccuracy.validate(pd.DataFrame([row]))
 
     def reliability(self) -> pd.DataFrame:
-        curve = {"p_mean": [0.15, 0.35, 0.55, 0.75, 0.9], "observed": [0.25, 0.4, 0.5, 0.7, 0.8], "n": [5, 40, 60, 30, 9]}
+        curve = {
+            "p_mean": [0.15, 0.35, 0.55, 0.75, 0.9],
+            "observed": [0.25, 0.4, 0.5, 0.7, 0.8],
+            "n": [5, 40, 60, 30, 9],
+        }
         return schemas.Reliability.validate(pd.DataFrame(curve))
 
     def text_statistics(self) -> pd.DataFrame:
@@ -231,7 +246,9 @@ class FakeRun:
             platform="Linux x86_64, 2 CPUs",
             nodes_planned=40,
             nodes=(
-                NodeCost(name="validate_splits", seconds=0.41, cpu_seconds=0.4, peak_memory_mb=410, memory_increase_mb=3),
+                NodeCost(
+                    name="validate_splits", seconds=0.41, cpu_seconds=0.4, peak_memory_mb=410, memory_increase_mb=3
+                ),
                 NodeCost(
                     name="finetune.refinements.n40.train",
                     seconds=61.2,

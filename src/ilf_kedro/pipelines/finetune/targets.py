@@ -56,7 +56,7 @@ def _subset(examples: DataFrame[Examples], subsets: DataFrame[Subsets], train_si
     members = subsets.loc[subsets["train_size"] == train_size, "example_id"]
     if members.empty:
         raise ValueError(
-            f"the table subsets has no subset of {train_size} examples, only {sorted(subsets['train_size'].unique())}; "
+            f"the table subsets has no subset of {train_size} examples, only of {sorted(map(int, subsets['train_size'].unique()))}; "
             "run `kedro run --pipelines data_prep` again, with the same train_sizes"
         )
     return examples[examples["example_id"].isin(members)]

@@ -14,9 +14,9 @@ __all__ = ["refinement_methods_figure", "reward_model_figure", "scorers_figure"]
 
 _COMPARED = (ANY, "random", "longest", "instruct_rm_ensemble")
 _PANELS = {
-    "instruct_rm_ensemble": "InstructRM score of the chosen",
-    "length_tokens": "Length of the chosen, tokens",
-    "length_correlation": "Rank correlation, score and length",
+    "instruct_rm_ensemble": "InstructRM score",
+    "length_tokens": "Length, tokens",
+    "length_correlation": "Rank correlation with length",
 }
 
 
@@ -25,14 +25,18 @@ def refinement_methods_figure(metrics: DataFrame[RefinementMetrics], confidence:
     shown = metrics[metrics["chosen_by"].isin(_COMPARED)]
     names = [metric for metric in ("instruct_rm_ensemble", "length_tokens") if metric in set(shown["metric"])]
     rows = [chosen_by for chosen_by in _COMPARED if chosen_by in set(shown["chosen_by"])]
-    titles = [_PANELS[name].replace(" of the chosen", "") for name in names]
-    figure = panels(titles, heights=[60 + 44 * len(rows)] * len(names))
+    figure = panels([_PANELS[name] for name in names], heights=[60 + 44 * len(rows)] * len(names))
     for panel, name in enumerate(names, start=1):
         for index, method in enumerate(dict.fromkeys(shown["method"])):
             points = shown[(shown["metric"] == name) & (shown["method"] == method)].set_index("chosen_by")
             points = points.reindex([row for row in rows if row in points.index])
             trace = _dots(points, words_of(method), colour(method, index), confidence)
             figure.add_trace(trace.update(legendgroup=method, showlegend=panel == 1), row=panel, col=1)
+        # Grouped traces would otherwise draw the axis from 0.
+        ends = shown.loc[shown["metric"] == name, ["value", "lower", "upper"]]
+        low, high = float(ends.min().min()), float(ends.max().max())
+        margin = 0.06 * (high - low) or 0.05
+        figure.update_xaxes(range=[low - margin, high + margin], row=panel, col=1)
     figure.update_layout(scattermode="group", scattergap=0.5, showlegend=True)
     figure.update_yaxes(autorange="reversed")
     return figure
@@ -51,7 +55,7 @@ def scorers_figure(
     names = [name for name in _PANELS if name in set(shown["metric"])]
     height = 60 + 24 * len(scorers)
     figure = panels(
-        [*(_PANELS[name] for name in names), "Share of posts with the same choice"],
+        [*(_PANELS[name] for name in names), "Same choice, share of posts"],
         heights=[height] * len(names) + [height + 90],
     )
     for panel, name in enumerate(names, start=1):
@@ -71,8 +75,8 @@ def reward_model_figure(
     """Draw the accuracy on held-out comparisons with its interval and, given enough, the reliability curve."""
     verdict = accuracy["calibration_verdict"].iloc[0]
     judged = pd.isna(verdict)
-    titles = ["Accuracy on held-out comparisons", *(["Reliability"] if judged else [])]
-    figure = panels(titles, heights=[70 + 40 * len(accuracy), *([320] if judged else [])])
+    titles = ["Comparisons right", *(["Reliability"] if judged else [])]
+    figure = panels(titles, heights=[70 + 40 * len(accuracy), *([320] if judged else [])], gap=95)
     points = accuracy.rename(columns={"accuracy": "value"}).assign(metric="accuracy")
     points.index = pd.Index([f"{row.split}, n = {row.n}" for row in accuracy.itertuples()])
     figure.add_trace(_dots(points, "reward model", colour("refinements"), confidence), row=1, col=1)
@@ -138,7 +142,7 @@ def _agreement_map(agreement: pd.DataFrame, scorers: list[str]) -> go.Heatmap:
         zmax=1,
         colorscale=[[0, "#eef3fa"], [1, "#1c5fa8"]],
         showscale=False,
-        texttemplate="%{z:.2f}",
+        texttemplate="%{z:.0%}",
         textfont={"size": 11},
         hovertemplate="%{y} and %{x}: %{z:.2f}<extra></extra>",
         hoverongaps=False,

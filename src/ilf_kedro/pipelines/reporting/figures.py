@@ -25,15 +25,18 @@ _PANEL_TITLES = {
 }
 
 
-def panels(titles: Sequence[str], *, heights: Sequence[int], shared_x: bool = False) -> go.Figure:
-    """Create panels one below the other, each with its title at the left: readable on a phone too."""
+def panels(titles: Sequence[str], *, heights: Sequence[int], gap: int = 62, shared_x: bool = False) -> go.Figure:
+    """Create panels one below the other, each with its title at the left: readable on a phone too.
+
+    `heights` and the `gap` between panels are in pixels.
+    """
     total = sum(heights)
     figure = make_subplots(
         rows=len(titles),
         cols=1,
         shared_xaxes=shared_x,
         subplot_titles=[f"<b>{title}</b>" for title in titles],
-        vertical_spacing=min(0.95 / max(1, len(titles) - 1), 62 / total),
+        vertical_spacing=min(0.95 / max(1, len(titles) - 1), gap / total),
         row_heights=list(heights),
     )
     figure.update_annotations(x=0, xanchor="left", font_size=13)
@@ -122,7 +125,7 @@ def training_loss_figure(logs: DataFrame[TrainingLogs]) -> go.Figure:
                 row=row,
                 col=1,
             )
-    figure.update_xaxes(rangemode="tozero", tickformat="d", nticks=10)
+    figure.update_xaxes(rangemode="tozero", tickformat="d", dtick=1 if logs["step"].max() <= 10 else None)
     figure.update_xaxes(title_text="optimiser step", row=len(groups), col=1)
     figure.update_layout(showlegend=True)
     return figure

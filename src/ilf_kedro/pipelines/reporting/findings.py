@@ -30,7 +30,8 @@ def opening(
     sentences = [judge_sentence(agreement, confidence), likelihood_sentence(metrics, confidence)]
     sentences.append(reward_model_sentence(accuracy, confidence))
     if n_test < FEW_POSTS:
-        sentences.append(f"All of it rests on {n_test} test posts: too few to conclude anything about the method.")
+        posts = "one test post" if n_test == 1 else f"{n_test} test posts"
+        sentences.append(f"All of it rests on {posts}: too few to conclude anything about the method.")
     return [sentence for sentence in sentences if sentence]
 
 

@@ -10,14 +10,14 @@ __all__ = ["METRICS", "Metric", "arm_and_size", "colour", "in_order", "model_lab
 
 _TRAINED = re.compile(r"finetune\.(?P<arm>.+)\.n(?P<size>\d+)")
 _NAMES = {
-    "human_summary": "human summaries",
+    "human_summary": "human summaries themselves",
     "finetune.base": "base model, not finetuned",
     "finetune.best_of_n": "best-of-N",
     "reward_model": "reward model",
-    "instruct_rm_ensemble": "InstructRM, mean of five",
+    "instruct_rm_ensemble": "InstructRM mean",
     "refinement_with_feedback": "with feedback",
     "refinement_without_feedback": "without feedback",
-    "any": "all, on average",
+    "any": "all of them",
 }
 # Mid-tones that keep a contrast of 3:1 on white and on near-black, apart also for colour-blind readers.
 _COLOURS = {
@@ -82,7 +82,7 @@ def words_of(name: str) -> str:
 def model_label(model: str) -> str:
     """Return a model's name in plain words, such as "refinements, 100 posts"."""
     trained = arm_and_size(model)
-    return words_of(model) if trained is None else f"{words_of(trained[0])}, {trained[1]:,} posts"
+    return words_of(model) if trained is None else f"{words_of(trained[0])}, {trained[1]:,}\u00a0posts"
 
 
 def in_order(models: Iterable[str]) -> list[str]:

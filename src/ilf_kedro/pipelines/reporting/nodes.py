@@ -43,6 +43,8 @@ from ilf_kedro.schemas import (
 )
 from ilf_kedro.training.reward_model import SummaryToScore, score_summaries
 
+_SAMPLE_PREFIX = "sample-"  # of the ids in data/01_raw/slf5k_sample
+
 
 def collect_summaries(*tables: DataFrame[Summaries]) -> DataFrame[Summaries]:
     """Put the summaries of all models into one table."""
@@ -200,6 +202,7 @@ def write_report(
             example=walk_through(train, refinements, scores, selections, selection.target_scorer),
             test_example=first_test_post(test, summaries, rewards, outcomes),
             n_test=len(test),
+            is_embedded_sample=bool(test["example_id"].str.startswith(_SAMPLE_PREFIX).any()),
             figures={
                 "scaling": scaling,
                 "refinement_methods": refinement_methods,

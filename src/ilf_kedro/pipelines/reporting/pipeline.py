@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
@@ -11,48 +12,56 @@ from ilf_kedro.pipelines.reporting import nodes
 BEST_OF_N = "finetune.best_of_n"
 BASE = "finetune.base"
 
+Inputs = str | list[str] | dict[str, str]
+
 
 def create_pipeline(models: Sequence[str]) -> Pipeline:
     """Create the nodes that measure, judge and report `models`, named such as finetune.refinements.n100.
 
     Best-of-N has summaries only: its likelihoods are its sampler's, and it was never trained.
     """
-    sampled = list(models)
     measured = [model for model in models if model != BEST_OF_N]
     trained = ["reward_model", *(model for model in measured if model != BASE)]
     return Pipeline(
         [
-            Node(nodes.collect_summaries, [f"{model}.summaries" for model in sampled], "summaries"),
-            Node(nodes.collect_log_likelihoods, [f"{model}.log_likelihoods" for model in measured], "log_likelihoods"),
-            Node(nodes.collect_training_logs, {model: f"{model}.training_log" for model in trained}, "training_logs"),
+            _node(nodes.collect_summaries, [f"{model}.summaries" for model in models], "summaries"),
+            _node(nodes.collect_log_likelihoods, [f"{model}.log_likelihoods" for model in measured], "log_likelihoods"),
+            _node(nodes.collect_training_logs, {model: f"{model}.training_log" for model in trained}, "training_logs"),
             *_measuring_nodes(),
             *_figure_nodes(),
             _report_node(),
         ],
+        namespace="reporting",
+        prefix_datasets_with_namespace=False,
         tags="reporting",
     )
 
 
+def _node(function: Callable[..., Any], inputs: Inputs, outputs: str | list[str], tags: str | None = None) -> Node:
+    """Create a node under its function's name."""
+    return Node(function, inputs, outputs, name=function.__name__, tags=tags)
+
+
 def _measuring_nodes() -> list[Node]:
     return [
-        Node(
+        _node(
             nodes.score_rewards,
             ["reward_base_model", "reward_model.checkpoint", "prompt.reward_model", "examples.test", "summaries"],
             "rewards",
             tags="language_model",
         ),
-        Node(
+        _node(
             nodes.judge_models,
             ["judge", "prompt.judge", "examples.test", "summaries", "params:reporting"],
             "verdicts",
             tags="language_model",
         ),
-        Node(
+        _node(
             nodes.count_wins,
             ["verdicts", "params:reporting"],
             ["outcomes", "win_rates", "judge_agreement"],
         ),
-        Node(
+        _node(
             nodes.measure_models,
             [
                 "examples.test",
@@ -66,7 +75,7 @@ def _measuring_nodes() -> list[Node]:
             ],
             "model_metrics",
         ),
-        Node(
+        _node(
             nodes.compare_refinements,
             ["scores", "selections", "params:reporting", "params:seed"],
             ["refinement_metrics", "scorer_agreement"],
@@ -76,33 +85,33 @@ def _measuring_nodes() -> list[Node]:
 
 def _figure_nodes() -> list[Node]:
     return [
-        Node(nodes.draw_scaling, ["model_metrics", "params:reporting"], "figure.scaling", tags="figure"),
-        Node(
+        _node(nodes.draw_scaling, ["model_metrics", "params:reporting"], "figure.scaling", tags="figure"),
+        _node(
             nodes.draw_refinement_methods,
             ["refinement_metrics", "params:reporting"],
             "figure.refinement_methods",
             tags="figure",
         ),
-        Node(
+        _node(
             nodes.draw_scorers,
             ["refinement_metrics", "scorer_agreement", "params:reporting"],
             "figure.scorers",
             tags="figure",
         ),
-        Node(
+        _node(
             nodes.draw_reward_model,
             ["reward_model.accuracy", "reward_model.reliability", "params:reward_model"],
             "figure.reward_model",
             tags="figure",
         ),
-        Node(nodes.draw_training_loss, "training_logs", "figure.training_loss", tags="figure"),
+        _node(nodes.draw_training_loss, "training_logs", "figure.training_loss", tags="figure"),
     ]
 
 
 def _report_node() -> Node:
     figures = ("scaling", "refinement_methods", "scorers", "reward_model", "training_loss")
     tables = ("text_statistics", "rejected_rows", "scores", "selections", "summaries", "rewards", "outcomes")
-    return Node(
+    return _node(
         nodes.write_report,
         {
             **{table: table for table in tables},

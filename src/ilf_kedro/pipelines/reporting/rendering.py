@@ -35,7 +35,10 @@ __all__ = ["Report", "render_report"]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that the report shows; `figures` by their names in the catalog."""
+    """Everything that the report shows; `figures` by their names in the catalog.
+
+    `is_embedded_sample` is whether the posts are those that come with the project.
+    """
 
     metrics: DataFrame[ModelMetrics]
     agreement: DataFrame[JudgeAgreement]
@@ -47,6 +50,7 @@ class Report:
     example: ExampleWalk | None
     test_example: SummarisedPost | None
     n_test: int
+    is_embedded_sample: bool
     figures: Mapping[str, go.Figure]
     run: RunRecord
     confidence: float

@@ -19,6 +19,14 @@ const drawn = [...document.querySelectorAll("[data-figure]")].map((place) => {
   Plotly.newPlot(place, figure.data, figure.layout, { responsive: true, displayModeBar: false, scrollZoom: false });
   return [place, figure.layout];
 });
+// A legend of many lines takes its room below the panels, not from them.
+const makeRoom = ([place, layout]) => {
+  const legend = place.querySelector(".legend");
+  const height = layout.height + Math.max(0, (legend ? legend.getBoundingClientRect().height : 0) - 30);
+  if (height !== place.layout.height) Plotly.relayout(place, { height });
+};
 const recolour = () => drawn.forEach(([place, layout]) => Plotly.relayout(place, themed(layout)));
 scheme.addEventListener("change", recolour);
 recolour();
+drawn.forEach(makeRoom);
+window.addEventListener("resize", () => drawn.forEach(makeRoom));

@@ -1,0 +1,94 @@
+"""The finetune pipeline's structure, targets and choices; training itself is tested in tests/training."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from example_tables import examples, subsets
+
+from ilf_kedro.language_models.scripted import ScriptedLanguageModel
+from ilf_kedro.options import FinetuneOptions, SelectionOptions
+from ilf_kedro.pipelines.finetune import create_pipeline
+from ilf_kedro.pipelines.finetune.nodes import choose_best, sample_base_summaries
+from ilf_kedro.pipelines.finetune.pipeline import model_names
+from ilf_kedro.pipelines.finetune.targets import target_refinements, target_texts
+from ilf_kedro.pipelines.requirements import MissingColumnError
+from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.schemas import Rewards, Selections
+
+
+def selections(texts: dict[str, str], scorer: str = "random") -> pd.DataFrame:
+    rows = [(i, "refinement_with_feedback", scorer, 0, 0.5, text) for i, text in texts.items()]
+    return Selections.validate(pd.DataFrame(rows, columns=list(Selections.to_schema().columns)))
+
+
+def test_every_arm_at_every_size_is_a_namespace_that_runs_alone() -> None:
+    pipeline = create_pipeline(["refinements", "human_summaries"], [10, 20])
+    spaces = {node.namespace for node in pipeline.nodes}
+    assert spaces == {
+        "finetune.base",
+        "finetune.refinements.n10",
+        "finetune.refinements.n20",
+        "finetune.human_summaries.n10",
+        "finetune.human_summaries.n20",
+        "finetune.best_of_n",
+    }
+    alone = pipeline.filter(node_namespaces=["finetune.refinements.n10"])
+    assert "finetune.refinements.n10.checkpoint" in alone.all_outputs()
+    assert alone.inputs() >= {"selections", "examples.train", "base_model", "params:finetune"}
+    best = pipeline.filter(node_namespaces=["finetune.best_of_n"])
+    assert "finetune.refinements.n20.checkpoint" in best.inputs()  # the largest
+
+
+def test_without_the_refinements_arm_there_is_no_best_of_n() -> None:
+    assert "finetune.best_of_n" not in model_names(["human_summaries"], [10])
+    assert not any("best_of_n" in node.name for node in create_pipeline(["human_summaries"], [10]).nodes)
+
+
+def test_targets_are_the_chosen_refinements_of_the_subset() -> None:
+    table = examples(3)
+    chosen = pd.concat(
+        [selections({"train-0": "A.", "train-1": "B.", "train-2": "C."}), selections({"train-0": "Z."}, "longest")]
+    )
+    targets = target_refinements(
+        table, subsets(table, 2, 3), chosen, SelectionOptions(target_scorer="random"), train_size=2
+    )
+    assert dict(zip(targets["example_id"], targets["target"], strict=True)) == {"train-0": "A.", "train-1": "B."}
+
+
+def test_examples_without_any_refinement_are_left_out_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    table = examples(2)
+    targets = target_refinements(
+        table,
+        subsets(table, 2),
+        selections({"train-0": "A.", "train-1": ""}),
+        SelectionOptions(target_scorer="random"),
+        train_size=2,
+    )
+    assert list(targets["example_id"]) == ["train-0"]
+    assert "1 of 2 examples" in caplog.text
+
+
+def test_other_arms_take_a_column_and_name_what_it_lacks() -> None:
+    table = examples(3, human_summary=["a", None, "c"])
+    assert list(target_texts(table, subsets(table, 1), column="human_summary", train_size=1)["target"]) == ["a"]
+    with pytest.raises(MissingColumnError, match="human_summary: missing in 1 of 2"):
+        target_texts(table, subsets(table, 2), column="human_summary", train_size=2)
+    with pytest.raises(ValueError, match=r"no subset of 9 examples, only of \[2\]"):
+        target_texts(table, subsets(table, 2), column="human_summary", train_size=9)
+
+
+def test_the_best_candidate_wins_and_ties_go_to_the_earlier() -> None:
+    template = PromptTemplate(text="{title}{post}", slots=("title", "post"))
+    model = ScriptedLanguageModel(complete=lambda prompt, i: f"{prompt.example_id} {i}.")
+    table = examples(2, "test")
+    base = sample_base_summaries(model, table, template, FinetuneOptions(), 0, model_name="m")
+    candidates = pd.concat([base.assign(sample_index=i, text=f"candidate {i}") for i in range(3)])
+    # rows: (test-0, 0), (test-1, 0), (test-0, 1), (test-1, 1), (test-0, 2), (test-1, 2)
+    rewards = candidates[["example_id", "model", "sample_index"]].assign(reward=[0.1, 0.2, 0.9, 0.1, 0.9, 0.4])
+    best = choose_best(candidates, Rewards.validate(rewards))
+    assert list(zip(best["example_id"], best["text"], strict=True)) == [
+        ("test-0", "candidate 1"),
+        ("test-1", "candidate 2"),
+    ]
+    assert (best["sample_index"] == 0).all()
