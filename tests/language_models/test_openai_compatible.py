@@ -17,6 +17,8 @@ import pytest
 from misbehaving_server import KEY, MisbehavingServer, log_probability, text_for
 from pydantic import SecretStr
 
+from ilf_kedro.language_models import api_work
+from ilf_kedro.language_models.api_answers import ApiChoice
 from ilf_kedro.language_models.api_options import ApiCredentials, ApiOptions
 from ilf_kedro.language_models.cache import CompletionCache
 from ilf_kedro.language_models.openai_compatible import OpenAICompatibleLanguageModel
@@ -168,6 +170,21 @@ def test_token_log_probabilities_where_asked(make: Make, server: MisbehavingServ
     assert completion.token_log_probabilities == (pytest.approx(math.log(0.6)),)
     assert completion.n_tokens == 1
     assert server.bodies[0]["logprobs"] is True
+
+
+@pytest.mark.parametrize(
+    ("texts", "finish", "total", "expected"),
+    [
+        (["a" * 30, "b" * 10], ["stop", "stop"], 8, [6, 2]),
+        (["a" * 90, "b" * 20, "c" * 20], ["length", "stop", "stop"], 30, [20, 5, 5]),
+        (["a" * 90, "b" * 20], ["length", "stop"], 20, [20, 5]),  # one choice alone was counted
+        (["a" * 90, "b" * 90], ["length", "length"], 20, [20, 20]),
+        (["a" * 40, ""], ["stop", "stop"], 0, [10, 0]),  # nothing was counted
+    ],
+)
+def test_tokens_of_each_choice(texts: list[str], finish: list[str], total: int, expected: list[int]) -> None:
+    choices = [ApiChoice(text=text, finish_reason=reason) for text, reason in zip(texts, finish, strict=True)]
+    assert api_work._tokens_each(choices, total, 20) == expected
 
 
 @pytest.mark.parametrize("endpoint", ["chat", "completions"])

@@ -223,7 +223,7 @@ def test_the_memory_of_the_model_is_given_back(base: ModelSource, workspace: Tra
 
     def models() -> int:
         gc.collect()
-        return sum(isinstance(each, PreTrainedModel) for each in gc.get_objects())
+        return sum(issubclass(type(each), PreTrainedModel) for each in gc.get_objects())
 
     before = models()
     train(base, workspace)

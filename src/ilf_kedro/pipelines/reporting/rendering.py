@@ -14,7 +14,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from ilf_kedro.pipelines.reporting.findings import FEW_POSTS, opening, weak_models
-from ilf_kedro.pipelines.reporting.labels import in_order, model_label, words_of
+from ilf_kedro.pipelines.reporting.labels import in_order, model_label
 from ilf_kedro.pipelines.reporting.main_table import main_table
 from ilf_kedro.pipelines.reporting.published import beside_ours
 from ilf_kedro.pipelines.reporting.walk_through import ExampleWalk, SummarisedPost
@@ -94,7 +94,7 @@ def _environment() -> Environment:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals["labels"] = model_label
-    environment.filters |= {"number": number, "signed": signed, "words": words_of}
+    environment.filters |= {"number": number, "signed": signed}
     return environment
 
 
