@@ -11,6 +11,8 @@ from hypothesis import settings
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("ILF_KEDRO_LOCAL_ENV", "base")  # a developer's conf/local changes no test
 
 # Machines are shared and noisy: no test fails for being slow.
 settings.register_profile("shared", deadline=None)

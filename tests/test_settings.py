@@ -9,7 +9,7 @@ import pytest
 import yaml
 from kedro.config import MissingConfigException
 
-from ilf_kedro.config_loader import ConfigurationError, LayeredConfigLoader
+from ilf_kedro.config_loader import ConfigurationError, LayeredConfigLoader, split_lists
 from ilf_kedro.settings import CONFIG_LOADER_ARGS
 
 
@@ -121,3 +121,12 @@ import torch
         [sys.executable, "-c", program], cwd=project_root, env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[0] == "at torch PASSIVE false 1 1"
+
+
+def test_lists_in_params_are_separated_by_blanks() -> None:
+    given = {"train_sizes": ["10 40"], "finetune": {"arms": ["refinements"], "best_of_n": 4}, "n": [1, 2]}
+    assert split_lists(given) == {
+        "train_sizes": [10, 40],
+        "finetune": {"arms": ["refinements"], "best_of_n": 4},
+        "n": [1, 2],
+    }

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
 import click
+import yaml
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from omegaconf import OmegaConf
 
@@ -52,7 +53,7 @@ class LayeredConfigLoader(OmegaConfigLoader):
         super().__init__(
             conf_source,
             env,
-            runtime_params,
+            split_lists(runtime_params),
             base_env=base_env,
             default_run_env=default_run_env,
             custom_resolvers=custom_resolvers,
@@ -125,6 +126,18 @@ class LayeredConfigLoader(OmegaConfigLoader):
         raise ConfigurationError(
             f"there is no environment {env!r}: expected one of {', '.join(known)} (the folders of conf/){hint}"
         )
+
+
+def split_lists(value: Any) -> Any:
+    """Read lists in `--params`, whose members blanks separate: train_sizes=[10 40].
+
+    Kedro splits the option at every comma, so that a list of commas never arrives whole.
+    """
+    if isinstance(value, dict):
+        return {key: split_lists(each) for key, each in value.items()}
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+        return [yaml.safe_load(member) for member in value[0].split()]
+    return value
 
 
 def _holds(value: object, path: Sequence[str | int]) -> bool:

@@ -73,7 +73,7 @@ def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 @pytest.mark.parametrize("values", [[0.5] * 12, [1.0, 1.0]])
 def test_constant_samples_have_no_interval_and_say_why(values: list[float]) -> None:
     estimate = mean_estimate(values, BOOTSTRAP)
-    assert (estimate.lower, estimate.upper) == (None, None)
+    assert (estimate.standard_error, estimate.lower, estimate.upper) == (None, None, None)
     assert "alike" in estimate.note
 
 

@@ -58,12 +58,12 @@ def test_nll_weighs_tokens_not_examples() -> None:
     assert estimate.value == pytest.approx(100 / 40)
 
 
-def test_nll_difference_is_paired_so_that_a_constant_gain_is_certain() -> None:
+def test_nll_difference_is_paired_so_that_a_constant_gain_has_no_spread() -> None:
     base = log_likelihoods("base", [(-10.0, 10), (-90.0, 30), (-20.0, 20)])
     better = log_likelihoods("m", [(-9.0, 10), (-87.0, 30), (-18.0, 20)])
     estimate = nll_difference(better, base, BOOTSTRAP)
     assert estimate.value == pytest.approx(-0.1)
-    assert estimate.standard_error == pytest.approx(0, abs=1e-12)
+    assert "alike" in estimate.note
 
 
 def test_nll_difference_refuses_another_tokenizer() -> None:

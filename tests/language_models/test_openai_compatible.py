@@ -322,3 +322,14 @@ def test_a_killed_run_asks_again_only_for_what_had_not_arrived(
     # Lost can only be what was under way: at most `concurrency` requests.
     assert 100 <= len(server.bodies) <= 104
     assert len({json.dumps(body["messages"]) for body in server.bodies}) == 100
+
+
+def test_nothing_asked_is_nothing_sent(make: Make, server: MisbehavingServer) -> None:
+    model = make(embedding_model="vectors")
+    greedy = SamplingOptions(temperature=0)
+    assert model.generate([], range(3), SamplingOptions(), seed=1) == []
+    assert model.generate(prompts(2), range(0), SamplingOptions(), seed=1) == [[], []]
+    assert model.generate(prompts(2), range(0), greedy, seed=1) == [[], []]
+    assert model.choice_probabilities([], YES_NO) == []
+    assert model.embed([]).shape[0] == 0
+    assert server.bodies == []

@@ -31,6 +31,7 @@ from transformers.utils import logging as transformers_logging
 logger = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).resolve().parent
+MODEL = Path("data/06_models/smollm2-135m-instruct")
 SPLITS = ("train", "development", "validation", "test")
 COLUMNS = (
     "generated_summary_for_feedback",
@@ -113,7 +114,7 @@ class Sampler:
 def main() -> int:
     """Run the command; the exit status is 1 when a check finds a smaller share of equal summaries than asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=Path("data/06_models/smollm2-135m-instruct"))
+    parser.add_argument("--model", type=Path, default=MODEL, help="directory of the model (default: %(default)s)")
     parser.add_argument("--write", action="store_true", help="fill the three columns instead of checking them")
     parser.add_argument("--splits", nargs="+", choices=SPLITS, default=SPLITS, help="only these (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="the committed summaries were drawn with %(default)s")
@@ -134,7 +135,7 @@ def main() -> int:
         same += [old == new for old, new in zip(committed, sampled, strict=True)]
         if arguments.write:
             path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8", newline="\n")
-        logger.info("%s: %d rows, %.0f s", split, len(rows), time.monotonic() - started)
+        logger.info("%s: %d of %d so far as they were, %.0f s", split, sum(same), len(same), time.monotonic() - started)
     share = sum(same) / len(same)
     logger.info("%d of %d summaries (%.1f %%) are as they were", sum(same), len(same), 100 * share)
     return 0 if arguments.write or share >= arguments.min_share else 1

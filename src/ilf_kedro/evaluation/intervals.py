@@ -23,6 +23,8 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
@@ -37,7 +39,8 @@ class Bootstrap:
 class Estimate:
     """A figure with its standard error and confidence interval, over `n` examples.
 
-    What cannot be estimated is None, and `note` says why.
+    What cannot be estimated is None, and `note` says why: of values that are all alike the spread is unknown,
+    not zero.
     """
 
     value: float
@@ -64,7 +67,8 @@ def mean_estimate(values: ArrayLike, bootstrap: Bootstrap) -> Estimate:
     """
     sample = _finite(values)
     note, bounds = _interval((sample,), _mean, bootstrap)
-    return Estimate(float(sample.mean()), sample.size, standard_error_of_mean(sample), *bounds, note)
+    error = None if bounds[0] is None else standard_error_of_mean(sample)
+    return Estimate(float(sample.mean()), sample.size, error, *bounds, note)
 
 
 def ratio_estimate(numerators: ArrayLike, denominators: ArrayLike, bootstrap: Bootstrap) -> Estimate:
@@ -79,9 +83,9 @@ def ratio_estimate(numerators: ArrayLike, denominators: ArrayLike, bootstrap: Bo
     if above.shape != below.shape or (below <= 0).any():
         raise ValueError("a ratio needs as many numerators as denominators, all denominators positive")
     ratio = float(above.sum() / below.sum())
-    residual_error = standard_error_of_mean(above - ratio * below)
-    error = None if residual_error is None else residual_error / float(below.mean())
     note, bounds = _interval((above, below), _ratio, bootstrap)
+    residual_error = standard_error_of_mean(above - ratio * below)
+    error = None if residual_error is None or bounds[0] is None else residual_error / float(below.mean())
     return Estimate(ratio, above.size, error, *bounds, note)
 
 
@@ -170,7 +174,7 @@ def _interval(
                 rng=np.random.default_rng(bootstrap.seed),
             ).confidence_interval
         lower, upper = float(interval.low), float(interval.high)
-        if np.isfinite([lower, upper]).all() and lower < upper:
+        if np.isfinite([lower, upper]).all() and upper - lower > _ROUNDING * max(1.0, abs(upper)):
             return note, (lower, upper)
         note = "BCa is not defined for this sample: percentile interval"
     return f"all {data[0].size} values are alike: no interval", (None, None)

@@ -55,7 +55,7 @@ def convert_embedded_model(parent: Path) -> Path:
         logger.info("Converting %s to safetensors, once (about 20 s)", gguf.name)
         model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
-        model.hf_quantizer = None
+        setattr(model, "hf_quantizer", None)  # noqa: B010  # or save_pretrained would ask it to pack the weights; untyped
         if hasattr(model.config, "quantization_config"):
             del model.config.quantization_config
         model.save_pretrained(directory)

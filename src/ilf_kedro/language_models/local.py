@@ -109,7 +109,7 @@ class LocalLanguageModel:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text, special tokens not counted."""
-        return [len(self._formatter.bare(text)) for text in texts]
+        return [len(self.formatter.bare(text)) for text in texts]
 
     def generate(
         self, prompts: Sequence[Prompt], samples: range, options: SamplingOptions, *, seed: int, label: str = ""
@@ -158,7 +158,7 @@ class LocalLanguageModel:
 
         Every spelling is scored whole, and those of a choice are summed.
         """
-        reserve = max(len(self._formatter.bare(word)) for choice in choices for word in choice.spellings) + 1
+        reserve = max(len(self.formatter.bare(word)) for choice in choices for word in choice.spellings) + 1
         formatted = [self._format(prompt, reserve) for prompt in prompts]
         requests = [self._answer_finder.find(each, choices) for each in formatted]
         self.statistics.n_merged += sum(request.merged for request in requests)
@@ -175,7 +175,7 @@ class LocalLanguageModel:
         Where a continuation merges with its prompt's last characters into one token, that token counts.
         """
         pairs = [
-            self._formatter.continuation(prompt, continuation)
+            self.formatter.continuation(prompt, continuation)
             for prompt, continuation in zip(prompts, continuations, strict=True)
         ]
         for formatted, joint in pairs:
@@ -199,7 +199,7 @@ class LocalLanguageModel:
         """
         if not self._options.embeddings:
             raise MissingCapabilityError("embed()", Capability.EMBED, self.name, ("local with `embeddings: true`",))
-        tokens = [self._formatter.text_tokens(text) for text in texts]
+        tokens = [self.formatter.text_tokens(text) for text in texts]
         keys = [[self._key("embed", text)] for text in texts]
 
         def compute(batch: list[int]) -> list[list[str]]:
@@ -231,7 +231,7 @@ class LocalLanguageModel:
     def _loaded(self) -> Iterator[LoadedModel]:
         """Give the weights, loading them where another model's are in memory."""
         key = f"{self.revision}:{self._dtype}:{self._device}"
-        tokenizer = self._formatter.tokenizer
+        tokenizer = self.formatter.tokenizer
         with (
             RESIDENT.use(
                 key, lambda: load_model(self.source, self.checkpoint, self._dtype, self._device, tokenizer)
@@ -243,13 +243,14 @@ class LocalLanguageModel:
             self.statistics.n_computed += loaded.engine.n_computed - before
 
     @cached_property
-    def _formatter(self) -> Formatter:
+    def formatter(self) -> Formatter:
+        """The model's tokenizer and format; loaded when first asked for."""
         tokenizer = load_tokenizer(self.source, self.checkpoint)
         return Formatter(tokenizer, self.source.format, context_length(self.source))
 
     @cached_property
     def _answer_finder(self) -> AnswerFinder:
-        return AnswerFinder(self._formatter)
+        return AnswerFinder(self.formatter)
 
     @cached_property
     def _device(self) -> str:
@@ -260,7 +261,7 @@ class LocalLanguageModel:
         return resolve_dtype(self.source.dtype, self._device)
 
     def _format(self, prompt: Prompt, n_reserved: int) -> Formatted:
-        formatted = self._formatter.prompt(prompt, n_reserved)
+        formatted = self.formatter.prompt(prompt, n_reserved)
         self._count_cut(formatted)
         return formatted
 
@@ -274,7 +275,7 @@ class LocalLanguageModel:
         self.statistics.n_cut += formatted.n_cut
 
     def _to_text(self, tokens: list[int]) -> str:
-        return str(self._formatter.tokenizer.decode(tokens, skip_special_tokens=True))
+        return str(self.formatter.tokenizer.decode(tokens, skip_special_tokens=True))
 
     def _key(self, question: str, text: str, **parts: JsonValue) -> str:
         return cache_key(
@@ -282,7 +283,7 @@ class LocalLanguageModel:
             engine=ENGINE_VERSION,
             revision=self.revision,
             format=self.source.format,
-            template=self._formatter.template_hash,
+            template=self.formatter.template_hash,
             dtype=self._dtype,
             device=self._device,
             question=question,

@@ -126,7 +126,7 @@ class OpenAICompatibleLanguageModel:
         Raises:
             ApiError, BudgetExceededError: see ApiClient.ask; everything that arrived is in the cache.
         """
-        indices = [0] if options.temperature == 0 else list(samples)
+        indices = [0][: len(samples)] if options.temperature == 0 else list(samples)
         keys: list[list[str]] = []
         works: list[Work] = []
         for prompt in prompts:

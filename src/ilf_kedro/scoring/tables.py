@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from ilf_kedro.schemas import DataFrame, Refinements, Scores
@@ -13,5 +14,6 @@ def score_table(refinements: DataFrame[Refinements], scorer: str, scores: Sequen
     """Return one row per refinement with its score by `scorer`; an empty refinement's score is null."""
     table = refinements[["example_id", "method", "sample_index"]].copy()
     table["scorer"] = scorer
-    table["score"] = pd.Series(scores, index=table.index, dtype="float64").where(refinements["text"] != "")
+    values = np.array([np.nan if score is None else score for score in scores], dtype=np.float64)
+    table["score"] = pd.Series(values, index=table.index).where(refinements["text"] != "")
     return Scores.validate(table)

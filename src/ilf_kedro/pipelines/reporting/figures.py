@@ -72,27 +72,32 @@ def scaling_figure(metrics: DataFrame[ModelMetrics], confidence: float) -> go.Fi
     sizes = sorted(set(table["size"]) - {0}) or [1]
     titles = [_PANEL_TITLES[metric] for metric in shown]
     figure = panels(titles, heights=[_PANEL] * len(shown), shared_x=True)
+    # Arms stand a little beside each other, or their error bars would hide one another.
+    low, high = _log_range(sizes)
+    apart = 0.014 * (high - low)
     named: set[str] = set()
     for row, metric in enumerate(shown, start=1):
         of_metric = table[table["metric"] == metric]
         for index, arm in enumerate(dict.fromkeys(_arms(table))):
             points = of_metric[of_metric["arm"] == arm].sort_values("size")
             if len(points):
-                _add_arm(figure, row, points, arm, index, confidence, show_legend=arm not in named)
+                _add_arm(figure, row, points, arm, index, (index - 1) * apart, confidence, show_legend=arm not in named)
                 named.add(arm)
         for model in ("finetune.base", "human_summary", "finetune.best_of_n"):
             points = of_metric[of_metric["model"] == model]
             if len(points):
                 _add_single(figure, row, points.iloc[0], sizes, show_legend=model not in named)
                 named.add(model)
-        figure.update_yaxes(tickformat=".1f" if metric == "length_tokens" else ".2f", row=row, col=1)
+        # The axis follows the data, but not to where a metric cannot be.
+        highest = None if metric in ("nll_per_token", "length_tokens") else 1
+        figure.update_yaxes(minallowed=0, maxallowed=highest, nticks=6, row=row, col=1)
         if metric == "win_rate":
             figure.add_hline(0.5, line={"color": "#808895", "width": 1, "dash": "dot"}, row=row, col=1)
     figure.update_xaxes(
         type="log",
         tickvals=sizes,
         ticktext=[f"{size:,}" for size in sizes],
-        range=list(_log_range(sizes)),
+        range=[low, high],
         showticklabels=True,
     )
     figure.update_xaxes(title_text="train size (posts)", row=len(shown), col=1)
@@ -143,11 +148,18 @@ def _log_range(sizes: Sequence[int]) -> tuple[float, float]:
 
 
 def _add_arm(
-    figure: go.Figure, row: int, points: pd.DataFrame, arm: str, index: int, confidence: float, *, show_legend: bool
+    figure: go.Figure,
+    row: int,
+    points: pd.DataFrame,
+    arm: str,
+    index: int,
+    shift: float,
+    confidence: float,
+    *,
+    show_legend: bool,
 ) -> None:
     """Add an arm's curve, its error bars and, where it has two sizes or more, the band between them."""
-    # Arms stand a little beside each other, or their error bars would hide one another.
-    sizes = points["size"] * (1 + 0.035 * (index - 1))
+    sizes = points["size"] * 10**shift
     line = colour(arm, index)
     bounded = points["lower"].notna()
     if bounded.sum() > 1:
@@ -189,13 +201,21 @@ def _add_single(figure: go.Figure, row: int, point: pd.Series, sizes: Sequence[i
     shared = {"name": model_label(model), "legendgroup": model, "showlegend": show_legend}
     shared["hovertemplate"] = "<b>%{y:.3f}</b>, n = " + f"{point['n']}"
     line = colour(model)
+    start, end = _log_range(sizes)
     if model == "finetune.best_of_n":
         bars = {"type": "data", "symmetric": False, "thickness": 1.2, "width": 3}
         bars |= {"array": [point["upper"] - point["value"]], "arrayminus": [point["value"] - point["lower"]]}
         mark = {"symbol": "diamond", "size": 10, "color": line}
-        trace = go.Scatter(x=[sizes[-1] * 1.1], y=[point["value"]], mode="markers", marker=mark, error_y=bars, **shared)
+        trace = go.Scatter(
+            x=[sizes[-1] * 10 ** (0.05 * (end - start))],
+            y=[point["value"]],
+            mode="markers",
+            marker=mark,
+            error_y=bars,
+            **shared,
+        )
     else:
-        ends = [10**end for end in _log_range(sizes)]
+        ends = [10**start, 10**end]
         dash = {"color": line, "width": 1.6, "dash": "dash" if model == "finetune.base" else "dot"}
         trace = go.Scatter(x=ends, y=[point["value"]] * 2, mode="lines", line=dash, **shared)
     figure.add_trace(trace, row=row, col=1)

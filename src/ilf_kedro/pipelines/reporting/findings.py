@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ilf_kedro.evaluation.win_rates import ALL_MODELS, tells_models_apart
-from ilf_kedro.pipelines.reporting.labels import arm_and_size, in_order, words_of
+from ilf_kedro.pipelines.reporting.labels import arm_and_size, in_order, signed, words_of
 from ilf_kedro.run_record import RunRecord
 from ilf_kedro.schemas import DataFrame, JudgeAgreement, ModelMetrics, RewardModelAccuracy
 
@@ -96,10 +96,6 @@ def _change(arm: str, row: Mapping[Hashable, Any]) -> str:
     _, size = arm_and_size(row["model"]) or (arm, 0)
     bounds = "no interval"
     if pd.notna(row["lower"]):
-        clear = row["upper"] < 0 or row["lower"] > 0
-        bounds = f"{_signed(row['lower'])} to {_signed(row['upper'])}{'' if clear else ', no clear change'}"
-    return f"{_signed(row['value'])} on {size:,} {words_of(arm)} ({bounds})"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
+        clear = round(row["upper"], 3) < 0 or round(row["lower"], 3) > 0
+        bounds = f"{signed(row['lower'])} to {signed(row['upper'])}{'' if clear else ', no clear change'}"
+    return f"{signed(row['value'])} on {size:,} {words_of(arm)} ({bounds})"

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["METRICS", "Metric", "arm_and_size", "colour", "in_order", "model_label", "scorers_in_order", "words_of"]
+__all__ = [
+    "METRICS",
+    "Metric",
+    "arm_and_size",
+    "colour",
+    "in_order",
+    "model_label",
+    "number",
+    "scorers_in_order",
+    "signed",
+    "words_of",
+]
 
 _TRAINED = re.compile(r"finetune\.(?P<arm>.+)\.n(?P<size>\d+)")
 _NAMES = {
@@ -108,3 +120,17 @@ def scorers_in_order(scorers: Iterable[str]) -> list[str]:
 def colour(name: str, index: int = 0) -> str:
     """Return the colour of an arm, method or model; others take the next of a list."""
     return _COLOURS.get(name, _MORE_COLOURS[index % len(_MORE_COLOURS)])
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number with its digits and a true minus sign; a dash where there is none."""
+    if value is None or math.isnan(value):
+        return "–"
+    # Adding 0.0 turns a negative zero, which rounding may leave, into zero.
+    return f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """Return a number with its sign, for differences."""
+    text = number(value, digits)
+    return f"+{text}" if value is not None and round(value, digits) > 0 else text

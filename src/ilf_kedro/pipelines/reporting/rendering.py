@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from ilf_kedro.pipelines.reporting.findings import FEW_POSTS, opening, weak_models
-from ilf_kedro.pipelines.reporting.labels import in_order, model_label
+from ilf_kedro.pipelines.reporting.labels import in_order, model_label, number, signed
 from ilf_kedro.pipelines.reporting.main_table import main_table
 from ilf_kedro.pipelines.reporting.published import beside_ours
 from ilf_kedro.pipelines.reporting.walk_through import ExampleWalk, SummarisedPost
@@ -96,19 +95,6 @@ def _environment() -> Environment:
     environment.globals["labels"] = model_label
     environment.filters |= {"number": number, "signed": signed}
     return environment
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """Return a number with its digits and a true minus sign; a dash where there is none."""
-    if value is None or math.isnan(value):
-        return "–"
-    return f"{value:,.{digits}f}".replace("-", "−")
-
-
-def signed(value: float | None, digits: int = 3) -> str:
-    """Return a number with its sign, for differences."""
-    text = number(value, digits)
-    return f"+{text}" if value is not None and value > 0 else text
 
 
 def _script_json(figure: go.Figure) -> Markup:

@@ -1,0 +1,163 @@
+"""What every backend promises, whatever answers behind it.
+
+To add a backend, add a function to BACKENDS that takes the pytest request and returns a language model
+with the capabilities that it has; what it lacks is tested to be refused.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ilf_kedro.language_models.local import LocalLanguageModel, LocalOptions, load_model_source
+from ilf_kedro.language_models.protocol import (
+    Capability,
+    Choice,
+    LanguageModel,
+    MissingCapabilityError,
+    SamplingOptions,
+    require,
+)
+from ilf_kedro.language_models.scripted import ScriptedLanguageModel
+from ilf_kedro.prompting import Prompt
+
+
+def _local(request, format, **options):
+    directory = request.getfixturevalue("tiny_model_directory")
+    source = load_model_source("tiny", directory, format=format, dtype="float32")
+    return LocalLanguageModel(source, options=LocalOptions(**options))
+
+
+BACKENDS = {
+    "scripted": lambda request: ScriptedLanguageModel(),
+    "scripted-nothing": lambda request: ScriptedLanguageModel(capabilities=()),
+    "local-plain": lambda request: _local(request, "plain", embeddings=True),
+    "local-chat": lambda request: _local(request, "chat"),
+}
+
+PROMPTS = [
+    Prompt("Title: A cat\n\nPost: My cat ran away.\n\nSummary:", "one"),
+    Prompt("Is it so? Answer:", "two"),
+    Prompt("Title: A cat\n\nPost: My cat came back {so} 🙂.\n\nSummary:", "three"),
+]
+CHOICES = (Choice("Yes", ("Yes", " Yes")), Choice("No", ("No", " No")), Choice("Maybe", (" Maybe",)))
+OPTIONS = SamplingOptions(max_new_tokens=6)
+
+
+@pytest.fixture(params=BACKENDS)
+def model(request) -> LanguageModel:
+    return BACKENDS[request.param](request)
+
+
+def needs(model, capability):
+    if capability not in model.capabilities:
+        pytest.skip(f"{model.name} lacks {capability}")
+
+
+def test_it_is_a_language_model(model):
+    assert isinstance(model, LanguageModel)
+    assert model.name
+    assert model.revision
+    assert model.capabilities <= frozenset(Capability)
+
+
+def ask(model, capability):
+    match capability:
+        case Capability.GENERATE:
+            return model.generate(PROMPTS, range(2), OPTIONS, seed=0)
+        case Capability.CHOICE_PROBABILITIES:
+            return model.choice_probabilities(PROMPTS, CHOICES)
+        case Capability.LOG_LIKELIHOOD:
+            return model.log_likelihood(PROMPTS, [" a", " b c", " d"])
+        case Capability.EMBED:
+            return model.embed(["a cat", "a dog"])
+
+
+@pytest.mark.parametrize("capability", Capability)
+def test_what_it_lacks_is_refused_by_name(model, capability):
+    if capability in model.capabilities:
+        require(model, capability, user="the test")
+        assert len(ask(model, capability)) in (2, 3)
+        return
+    with pytest.raises(MissingCapabilityError, match=capability.value):
+        ask(model, capability)
+    with pytest.raises(MissingCapabilityError, match=f"the scorer x needs .*{capability.value}.*{model.name}.*local"):
+        require(model, capability, user="the scorer x")
+
+
+def test_generation_gives_n_completions_per_prompt_in_order(model):
+    needs(model, Capability.GENERATE)
+    rows = model.generate(PROMPTS, range(3), OPTIONS, seed=5, label="Conformance")
+    assert [len(row) for row in rows] == [3, 3, 3]
+    for completion in (completion for row in rows for completion in row):
+        assert completion.n_tokens <= OPTIONS.max_new_tokens
+        assert completion.finish_reason in {"stop", "length"}
+        assert completion.seed == 5
+        if completion.token_log_probabilities is not None:
+            assert len(completion.token_log_probabilities) == completion.n_tokens
+            assert max(completion.token_log_probabilities) <= 0
+    assert model.generate([], range(3), OPTIONS, seed=5) == []
+    assert model.generate(PROMPTS, range(0), OPTIONS, seed=5) == [[], [], []]
+
+
+def test_generation_is_repeatable_and_continues(model):
+    needs(model, Capability.GENERATE)
+    rows = model.generate(PROMPTS, range(4), OPTIONS, seed=1)
+    assert model.generate(PROMPTS, range(4), OPTIONS, seed=1) == rows
+    later = model.generate(PROMPTS[1:], range(2, 4), OPTIONS, seed=1)
+    assert [[c.text for c in row] for row in later] == [[c.text for c in row[2:]] for row in rows[1:]]
+    assert len({c.text for row in rows for c in row}) > 6
+
+
+def test_greedy_samples_are_equal(model):
+    needs(model, Capability.GENERATE)
+    greedy = SamplingOptions(temperature=0, max_new_tokens=5)
+    for row in model.generate(PROMPTS, range(3), greedy, seed=1):
+        assert len({completion.text for completion in row}) == 1
+    assert model.generate(PROMPTS, range(1), greedy, seed=2)[0][0].text == row_text(model, greedy)
+
+
+def row_text(model, options):
+    return model.generate(PROMPTS[:1], range(1), options, seed=1)[0][0].text
+
+
+def test_choices_are_normalised_and_in_the_order_asked(model):
+    needs(model, Capability.CHOICE_PROBABILITIES)
+    results = model.choice_probabilities(PROMPTS, CHOICES)
+    for result in results:
+        assert np.exp(result.log_probabilities).sum() == pytest.approx(1, abs=1e-6)
+        assert 0 < result.covered <= 1 + 1e-6
+        assert 0 <= result.bound < 1
+    reversed_results = model.choice_probabilities(PROMPTS[::-1], CHOICES[::-1])[::-1]
+    for result, other in zip(results, reversed_results, strict=True):
+        assert result.log_probabilities == pytest.approx(other.log_probabilities[::-1], abs=1e-4)
+    assert model.choice_probabilities([], CHOICES) == []
+
+
+def test_log_likelihoods_cover_the_continuation(model):
+    needs(model, Capability.LOG_LIKELIHOOD)
+    continuations = [" The cat ran.", " Yes", " Tiny 🙂 words, two"]
+    results = model.log_likelihood(PROMPTS, continuations)
+    for continuation, result in zip(continuations, results, strict=True):
+        assert len(result.log_probabilities) == len(result.spans) > 0
+        assert max(result.log_probabilities) <= 0
+        assert {at for span in result.spans for at in range(*span)} == set(range(len(continuation)))
+    backwards = model.log_likelihood(PROMPTS[::-1], continuations[::-1])[::-1]
+    for result, other in zip(results, backwards, strict=True):
+        assert result.log_probabilities == pytest.approx(other.log_probabilities, abs=2e-4)
+
+
+def test_log_likelihoods_depend_on_what_stands_before_alone(model):
+    needs(model, Capability.LOG_LIKELIHOOD)
+    short, long = model.log_likelihood([PROMPTS[0]] * 2, [" The cat", " The cat ran away."])
+    n = len(short.log_probabilities)
+    assert long.log_probabilities[:n] == pytest.approx(short.log_probabilities, abs=2e-4)
+
+
+def test_embeddings_are_unit_vectors(model):
+    needs(model, Capability.EMBED)
+    vectors = model.embed(["a cat", "a dog by the sea", "a cat"])
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(vectors[0], vectors[2], atol=1e-5)
+    assert np.abs(vectors[0] - vectors[1]).max() > 1e-3
