@@ -6,7 +6,9 @@ import json
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 from whole_project import WholeProject, assert_same_tables
 
 KILL_AT = {
@@ -100,3 +102,18 @@ def test_a_pipeline_whose_inputs_were_never_made_says_which_makes_them(tmp_path:
     assert "refinements.refinement_with_feedback" in done.stdout
     assert "--pipelines" in done.stdout.split("refinements.refinement_with_feedback")[1]
     assert "Traceback" not in done.stdout
+
+
+def test_the_notebook_runs_on_what_was_persisted(
+    undisturbed: tuple[WholeProject, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, _ = undisturbed
+    monkeypatch.setenv("KEDRO_ENV", "test")
+    monkeypatch.setenv("ILF_KEDRO_LOCAL_ENV", "local")
+    notebook = nbformat.read(project.path / "notebooks" / "walk_through.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(project.path / "notebooks")}}).execute()
+    shown = str([cell.get("outputs") for cell in notebook.cells])
+    selected = project.tables()["05_model_input/selections.parquet"]["example_id"].iloc[0]
+    post = project.tables()["03_primary/examples/train.parquet"].set_index("example_id").loc[selected, "post"]
+    assert post.split(".")[0] in shown.replace("\\n", "\n")
+    assert "instruct_rm_ensemble" in shown
