@@ -16,8 +16,8 @@ KILL_AT = {
     "refinement": "Running node: sample_refinement_without_feedback",
     "selection": "Running node: score_instruct_rm",
     "reward_model": "Running node: predict_preferences",
-    "finetune": "finetune.human_summaries.n8.train",
-    "reporting": "Running node: judge",
+    "finetune": "Completed node: finetune.human_summaries.n8.train",
+    "reporting": "Running node: judge_models",
 }
 
 

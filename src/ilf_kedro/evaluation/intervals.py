@@ -177,4 +177,4 @@ def _interval(
         if np.isfinite([lower, upper]).all() and upper - lower > _ROUNDING * max(1.0, abs(upper)):
             return note, (lower, upper)
         note = "BCa is not defined for this sample: percentile interval"
-    return f"all {data[0].size} values are alike: no interval", (None, None)
+    return f"all {data[0].size} alike: no interval", (None, None)
