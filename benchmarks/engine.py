@@ -25,22 +25,22 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "language_models"))
 
-import naive
-import torch
-import yaml
-from rich.console import Console
-from rich.table import Table
-from transformers import AutoModelForCausalLM
+import naive  # noqa: E402
+import torch  # noqa: E402
+import yaml  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
+from transformers import AutoModelForCausalLM  # noqa: E402
 
-from ilf_kedro.language_models.local import LocalLanguageModel, LocalOptions, load_model_source
-from ilf_kedro.language_models.packing import pack
-from ilf_kedro.language_models.protocol import Choice, SamplingOptions
-from ilf_kedro.prompting import Prompt, PromptTemplate
+from ilf_kedro.language_models.local import LocalLanguageModel, LocalOptions, load_model_source  # noqa: E402
+from ilf_kedro.language_models.packing import pack  # noqa: E402
+from ilf_kedro.language_models.protocol import Choice, SamplingOptions  # noqa: E402
+from ilf_kedro.prompting import Prompt, PromptTemplate  # noqa: E402
 
-WORDS = (
+TEXT = (
     "my friend and I moved to the city last year because she found work there and now her family wants us back "
     "while the dog is ill which makes everyone sad so what would you do if your boss said that the money is gone"
-).split()
+)
 # The order of the paper's code: each structure's own text stands before what all share.
 REFERENCE_ORDER = (
     "You will see a post, a summary, feedback on it and a new summary. Decide whether the new one follows it.\n\n"
@@ -69,12 +69,14 @@ class Case:
     seconds: dict[str, list[float]] = field(default_factory=lambda: {"engine": [], "oracle": []})
 
     def measure(self) -> None:
+        """Run both ways once, and note the CPU-seconds per answer token or answer."""
         for way in ("oracle", "engine"):
             begin = time.process_time()
             n = getattr(self, way)()
             self.seconds[way].append((time.process_time() - begin) / n)
 
     def row(self) -> tuple[str, ...]:
+        """Return the medians as a row of the table."""
         engine, oracle = (statistics.median(self.seconds[way]) for way in ("engine", "oracle"))
         return self.name, f"{1 / oracle:.2f}", f"{1 / engine:.2f}", f"{oracle / engine:.2f}", self.shared
 
@@ -89,20 +91,23 @@ class Bench:
         self.reference = AutoModelForCausalLM.from_pretrained(directory, dtype=getattr(torch, dtype)).eval()
         self.random = random.Random(seed)
         self.model.log_likelihood([Prompt("Warm")], [" up"])
-        self.seed = seed
 
     def words(self, n: int) -> str:
-        return " ".join(self.random.choices(WORDS, k=n))
+        """Return n random words."""
+        return " ".join(self.random.choices(TEXT.split(), k=n))
 
     def tokens(self, text: str) -> list[int]:
+        """Return a text's tokens in plain format."""
         return list(self.model.formatter.bare(text))
 
     def prompts(self, n: int, length: int) -> list[Prompt]:
+        """Return n prompts of about `length` tokens."""
         sizes = [int(length * self.random.uniform(0.86, 1.14)) for _ in range(n)]
         texts = [f"Summarise the post.\n\nPost: {self.words(size)}\n\nTL;DR:" for size in sizes]
         return [Prompt(text, f"example-{index}") for index, text in enumerate(texts)]
 
     def generation(self, name: str, n_prompts: int, n_samples: int, n_naive: int, length: int = 330) -> Case:
+        """Sample up to 48 tokens, N per prompt, against one sample at a time."""
         prompts, options = self.prompts(n_prompts, length), SamplingOptions(max_new_tokens=48)
         seeds = iter(range(10_000))
 
@@ -120,6 +125,7 @@ class Bench:
         return Case(name, engine, oracle)
 
     def transformers_generate(self, name: str, n_samples: int, n_naive: int) -> Case:
+        """Measure what people would use instead: model.generate(num_return_sequences=N)."""
         case = self.generation(name, 2, n_samples, n_naive)
         prompt = self.tokens(self.prompts(1, 330)[0].text)
 
@@ -140,6 +146,7 @@ class Bench:
         return Case(name, generate, case.oracle)
 
     def instruct_rm(self, name: str, templates: list[PromptTemplate], n_naive: int) -> Case:
+        """Ask five templates about five refinements of one example."""
         values = {"title": self.words(8), "post": self.words(260), "initial_summary": self.words(25)}
         values["feedback"] = self.words(25)
         refinements = [self.words(28) for _ in range(5)]

@@ -26,14 +26,14 @@ class WholeProject:
     @classmethod
     def create(cls, path: Path, **variables: str) -> WholeProject:
         """Copy the project to `path`; `variables` are set for every command."""
-        for name in ("conf", "notebooks"):
-            shutil.copytree(ROOT / name, path / name, ignore=shutil.ignore_patterns("local", ".ipynb_checkpoints"))
+        for name in ("conf", "notebooks", "src"):
+            ignored = shutil.ignore_patterns("local", ".ipynb_checkpoints", "__pycache__", "*.egg-info")
+            shutil.copytree(ROOT / name, path / name, ignore=ignored)
         shutil.copytree(ROOT / "data" / "01_raw", path / "data" / "01_raw")
         (path / "conf" / "local").mkdir()
         (path / "data" / "06_models").mkdir(parents=True)
         for model in ("tiny-random-llama", "smollm2-135m-instruct"):
             (path / "data" / "06_models" / model).symlink_to(ROOT / "data" / "06_models" / model)
-        (path / "src").symlink_to(ROOT / "src")
         for name in ("pyproject.toml", ".telemetry"):
             shutil.copy(ROOT / name, path / name)
         return cls(path, variables)
@@ -84,7 +84,7 @@ class WholeProject:
     def latest(self, pattern: str, root: str = "data/test") -> dict[str, Path]:
         """Return the newest version of every data set whose path below `root` matches."""
         newest: dict[str, Path] = {}
-        for path in sorted((self.path / root).glob(pattern)):
+        for path in sorted(each for each in (self.path / root).glob(pattern) if each.is_file()):
             newest[str(path.parent.parent.relative_to(self.path / root))] = path
         return newest
 

@@ -22,7 +22,7 @@ from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.prompting import Prompt
 
 
-def _local(request, format, **options):
+def _local(request, format, **options):  # noqa: A002
     directory = request.getfixturevalue("tiny_model_directory")
     source = load_model_source("tiny", directory, format=format, dtype="float32")
     return LocalLanguageModel(source, options=LocalOptions(**options))

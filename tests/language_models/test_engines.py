@@ -33,7 +33,7 @@ def branching_sequences() -> list[list[int]]:
     return [
         stem + left + [4, 5],
         stem + right,
-        other + [9],
+        [*other, 9],
         stem + left + right,
         stem + left,
         stem + right,
@@ -84,7 +84,7 @@ def test_decoding_equals_one_sample_at_a_time(architecture, options):
     _, oracle, engine = architecture
     rng = np.random.default_rng(2)
     stem = rng.integers(3, 97, 8).tolist()
-    prompts = [stem + [7, 8, 9], stem, rng.integers(3, 97, 17).tolist(), [5], stem]
+    prompts = [[*stem, 7, 8, 9], stem, rng.integers(3, 97, 17).tolist(), [5], stem]
     ends = frozenset(range(10, 18))  # many, so that samples leave at different times
     n = 4
     rows = [[Sample(random_stream(3, f"e{i}", s)) for s in range(n)] for i in range(len(prompts))]

@@ -44,7 +44,7 @@ def test_chat_goes_through_the_models_own_template(tokenizer):
 
 
 @pytest.mark.parametrize("format", ["plain", "chat"])
-def test_only_the_post_is_cut_from_its_end(tokenizer, format):
+def test_only_the_post_is_cut_from_its_end(tokenizer, format):  # noqa: A002
     post = " ".join(f"word{i}" for i in range(300))
     prompt = template().render("e7", post=post, feedback="too long: word3 word4")
     formatter = Formatter(tokenizer, format, 120)

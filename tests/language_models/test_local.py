@@ -16,8 +16,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from ilf_kedro.language_models import local
 from ilf_kedro.language_models.cache import CompletionCache
 from ilf_kedro.language_models.checkpoint import Checkpoint, TrainingRecord
-from ilf_kedro.language_models.local import LocalLanguageModel, LocalOptions, load_model_source
 from ilf_kedro.language_models.loading import ModelDirectoryError, resolve_dtype
+from ilf_kedro.language_models.local import LocalLanguageModel, LocalOptions, load_model_source
 from ilf_kedro.language_models.protocol import Capability, Choice, MissingCapabilityError, SamplingOptions
 from ilf_kedro.language_models.resident import RESIDENT
 from ilf_kedro.prompting import Prompt
@@ -62,11 +62,11 @@ def model(request, directory):
     return local_model(directory, format=request.param)
 
 
-def local_model(directory, *, format="plain", dtype="float32", **arguments):
+def local_model(directory, *, format="plain", dtype="float32", **arguments):  # noqa: A002
     return LocalLanguageModel(load_model_source("tiny", directory, format=format, dtype=dtype), **arguments)
 
 
-def tokens_of(tokenizer, text, format):
+def tokens_of(tokenizer, text, format):  # noqa: A002
     if format == "chat":
         text = tokenizer.apply_chat_template(
             [{"role": "user", "content": text}], add_generation_prompt=True, tokenize=False
@@ -311,7 +311,7 @@ def test_the_revision_follows_every_identifying_file(directory, tmp_path):
 
 
 def test_a_missing_or_incomplete_directory_says_what_to_do(directory, tmp_path):
-    with pytest.raises(ModelDirectoryError, match="nowhere does not exist.*make install"):
+    with pytest.raises(ModelDirectoryError, match=r"nowhere does not exist.*make install"):
         load_model_source("x", tmp_path / "nowhere")
     copy = tmp_path / "copy"
     shutil.copytree(directory, copy)
