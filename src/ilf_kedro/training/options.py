@@ -24,8 +24,9 @@ class TrainingOptions(Options):
 
     The multiplier is the paper's (relative to an undisclosed base, so only ratios are comparable);
     `prompt_loss_weight` is w in loss = Σ wᵢ·ceᵢ / Σ wᵢ, where completion tokens weigh 1. `batch_size` is
-    the global one; `micro_batch_size` examples are computed at a time. `retrain` trains even where a
-    complete checkpoint with the same content hash exists.
+    the global one; at most `micro_batch_size` examples are computed at a time, which costs memory and does
+    not change the result. The rate rises linearly over `warmup_fraction` of the steps, then falls linearly
+    towards zero. `retrain` trains even where a complete checkpoint with the same content hash exists.
     """
 
     method: Literal["lora", "full"] = "lora"

@@ -1,0 +1,41 @@
+"""The base of options and of tables, and what is no table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandera.pandas as pa
+from pydantic import BaseModel, ConfigDict
+
+Split = Literal["train", "development", "validation", "test"]
+
+
+def text_or_empty(value: object) -> str:
+    """Return a text cell's value, and the empty text for a null one (tables hold nulls as nan)."""
+    return value if isinstance(value, str) else ""
+
+
+class Options(BaseModel):
+    """Base of every options model: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class RawLines:
+    """A raw text file as it is, before anything in it is validated.
+
+    `file` names it in messages; `lines` has no line ends, and its first is line 1 of the file.
+    """
+
+    file: str
+    lines: tuple[str, ...]
+
+
+class Table(pa.DataFrameModel):
+    """Base of every table: no unknown columns, values coerced to the declared types."""
+
+    class Config:
+        strict = True
+        coerce = True
