@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -105,7 +104,7 @@ def _make_once(directory: Path, build: Callable[[Path], None]) -> Path:
     try:
         build(temporary)
         temporary.chmod(0o755)
-        os.replace(temporary, directory)
+        temporary.replace(directory)
     except OSError:
         if not directory.is_dir():  # another process may have finished first
             raise

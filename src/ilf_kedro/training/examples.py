@@ -21,9 +21,9 @@ class TrainingExample:
     ends: bool = True
 
 
-def as_completion(text: str, format: Format) -> str:
-    """Return `text` as a model of this format writes it after a prompt.
+def as_completion(text: str, model_format: Format) -> str:
+    """Return `text` as a model of `model_format` writes it after a prompt.
 
     In plain format a blank separates it from the prompt's last word; in chat format it opens the turn.
     """
-    return text if format == "chat" else f" {text}"
+    return text if model_format == "chat" else f" {text}"

@@ -55,8 +55,9 @@ def target_texts(
 def _subset(examples: DataFrame[Examples], subsets: DataFrame[Subsets], train_size: int) -> DataFrame[Examples]:
     members = subsets.loc[subsets["train_size"] == train_size, "example_id"]
     if members.empty:
+        known = sorted(map(int, subsets["train_size"].unique()))
         raise ValueError(
-            f"the table subsets has no subset of {train_size} examples, only of {sorted(map(int, subsets['train_size'].unique()))}; "
+            f"the table subsets has no subset of {train_size} examples, only of {known}; "
             "run `kedro run --pipelines data_prep` again, with the same train_sizes"
         )
     return examples[examples["example_id"].isin(members)]
