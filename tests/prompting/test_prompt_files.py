@@ -1,0 +1,44 @@
+"""Every prompt file is valid, and renders to the text that is kept beside this test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ilf_kedro.prompting import PromptTemplate
+
+PROMPTS = sorted((Path(__file__).parents[2] / "conf" / "base" / "prompts").glob("*.yml"))
+GOLDEN = Path(__file__).parent / "golden"
+VALUES = {
+    "title": "My cat {ran} away",
+    "post": "She left on Monday.\n\nWhere do I look?",
+    "initial_summary": "A cat is gone.",
+    "feedback": "Say when she left.",
+    "refinement": "The cat left on Monday.",
+    "summary": "The cat left on Monday; where to look?",
+    "summary_a": "The cat left on Monday.",
+    "summary_b": "A cat is gone.",
+}
+
+
+@pytest.mark.parametrize("file", PROMPTS, ids=lambda file: file.stem)
+def test_renders_to_the_golden_text(file: Path) -> None:
+    template = PromptTemplate.model_validate(yaml.safe_load(file.read_text("utf-8")))
+    prompt = template.render("x", **{slot: VALUES[slot] for slot in template.slots})
+    assert prompt.text == (GOLDEN / f"{file.stem}.txt").read_text("utf-8")
+    assert prompt.truncatable is not None
+    assert prompt.text[slice(*prompt.truncatable)] == VALUES["post"]
+
+
+def test_every_golden_text_has_its_prompt() -> None:
+    assert {file.stem for file in GOLDEN.glob("*.txt")} == {file.stem for file in PROMPTS}
+
+
+@pytest.mark.parametrize("file", [file for file in PROMPTS if "instruct_rm" in file.stem], ids=lambda file: file.stem)
+def test_instruct_rm_asks_for_the_papers_answers(file: Path) -> None:
+    template = PromptTemplate.model_validate(yaml.safe_load(file.read_text("utf-8")))
+    expected = ("True", "False") if file.stem[-1] in "35" else ("Yes", "No")
+    assert (template.positive[0], template.negative[0]) == expected
+    assert f"{expected[0]} or {expected[1]}" in template.text
