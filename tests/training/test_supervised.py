@@ -326,3 +326,27 @@ def test_a_killed_training_resumes_and_ends_as_an_undisturbed_one(
         torch.testing.assert_close(weights[key], expected[key], atol=1e-6, rtol=0)
     visible = [path.name for path in workspace.directory.iterdir() if not path.name.startswith(".")]
     assert visible == [resumed.record.content_hash]
+
+
+@pytest.mark.slow
+def test_the_embedded_model_learns_alike_in_bfloat16_and_float32(
+    embedded_model_directory: Path, workspace: TrainingWorkspace
+) -> None:
+    torch.set_num_threads(2)
+    base = ModelSource("smollm2-135m-instruct", embedded_model_directory, "embedded", format="chat")
+    examples = [
+        TrainingExample(Prompt(f"Name a {kind} beginning with {letter}."), f"{name}.")
+        for kind, letter, name in [
+            ("fruit", "q", "Quince"),
+            ("city", "u", "Uppsala"),
+            ("bird", "w", "Wagtail"),
+            ("tree", "h", "Hornbeam"),
+        ]
+    ]
+    logs = {}
+    for dtype in ("bfloat16", "float32"):
+        settings = TrainingOptions(method="lora", dtype=dtype, epochs=6, batch_size=4, learning_rate=1e-3)
+        checkpoint = train_language_model(base, examples, settings, seed=0, workspace=workspace, label=dtype)
+        logs[dtype] = [row["loss"] for row in checkpoint.record.log]
+    assert logs["float32"][-1] < 0.5 * logs["float32"][0]
+    assert logs["bfloat16"] == pytest.approx(logs["float32"], rel=0.1)
