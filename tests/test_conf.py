@@ -30,7 +30,8 @@ def context(request: pytest.FixtureRequest, project_root: Path, monkeypatch: pyt
     """The environment as `kedro run --env` sees it, with a value for every variable that it reads."""
     for file in CONF.rglob("*.yml"):
         for name in re.findall(r"oc\.env:\s*(\w+)", file.read_text(encoding="utf-8")):
-            monkeypatch.setenv(name, "s3://bucket/prefix" if name.endswith("ROOT") else "placeholder")
+            kinds = {"ROOT": "s3://bucket/prefix", "URL": "https://api.example.org/v1"}
+            monkeypatch.setenv(name, kinds.get(name.rpartition("_")[2], "placeholder"))
     monkeypatch.chdir(project_root)
     monkeypatch.delenv("KEDRO_ENV", raising=False)
     monkeypatch.setitem(ilf_kedro.settings.CONFIG_LOADER_ARGS, "default_run_env", "base")

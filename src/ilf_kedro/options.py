@@ -6,9 +6,10 @@ checked before anything runs, so that a mistyped key at any depth is refused.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ilf_kedro.language_models.protocol import SamplingOptions
 from ilf_kedro.schemas import Options
@@ -89,13 +90,26 @@ class FinetuneOptions(Options):
     sampling: SamplingOptions = SamplingOptions()
     best_of_n: int = Field(default=64, ge=2, le=64)
 
+    @field_validator("arms")
+    @classmethod
+    def _check_arms(cls, arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
+        if repeated := _repeated(arms):
+            raise ValueError(f"each arm once, found {', '.join(repeated)} more often; name it once")
+        return arms
+
+    @field_validator("per_size")
+    @classmethod
+    def _check_per_size(cls, per_size: tuple[TrainingOverride, ...]) -> tuple[TrainingOverride, ...]:
+        if repeated := _repeated([override.train_size for override in per_size]):
+            sizes = ", ".join(map(str, repeated))
+            raise ValueError(f"one entry per train_size, found several for {sizes}; put what they change into one")
+        return per_size
+
     def training_for(self, train_size: int) -> TrainingOptions:
         """Return the training options with the overrides of `train_size`, if any, applied."""
-        changes: dict[str, float] = {}
-        for override in self.per_size:
-            if override.train_size == train_size:
-                changes |= override.model_dump(exclude_none=True, exclude={"train_size"})
-        return self.training.model_copy(update=changes)
+        overrides = (override for override in self.per_size if override.train_size == train_size)
+        override = next(overrides, TrainingOverride(train_size=train_size))
+        return self.training.model_copy(update=override.model_dump(exclude_none=True, exclude={"train_size"}))
 
 
 class ReportingOptions(Options):
@@ -107,10 +121,13 @@ class ReportingOptions(Options):
 
 
 class Parameters(Options):
-    """The whole of conf/*/parameters*.yml."""
+    """The whole of conf/*/parameters*.yml.
 
-    seed: int = Field(ge=0)
-    train_sizes: tuple[int, ...] = Field(min_length=1)
+    Seed and train sizes become names and cache keys as they are written: 8.0, "8" and true are refused.
+    """
+
+    seed: int = Field(ge=0, strict=True)
+    train_sizes: tuple[Annotated[int, Field(strict=True)], ...] = Field(min_length=1)
     data_prep: DataPrepOptions
     refinement: RefinementOptions
     selection: SelectionOptions
@@ -124,3 +141,14 @@ class Parameters(Options):
         if any(size < 1 for size in sizes) or list(sizes) != sorted(set(sizes)):
             raise ValueError(f"train_sizes must be distinct positive numbers in ascending order, found {list(sizes)}")
         return self
+
+    @property
+    def unused_sizes(self) -> tuple[int, ...]:
+        """The sizes in `finetune.per_size` that nothing is trained at."""
+        overridden = (override.train_size for override in self.finetune.per_size)
+        return tuple(size for size in overridden if size not in self.train_sizes)
+
+
+def _repeated(values: Sequence[object]) -> list[object]:
+    """Return each value that stands there more than once."""
+    return [value for value in dict.fromkeys(values) if values.count(value) > 1]

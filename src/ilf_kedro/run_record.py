@@ -19,9 +19,11 @@ from pydantic import JsonValue
 from ilf_kedro.schemas import Options
 
 __all__ = [
+    "ApiSpending",
     "DatasetVersion",
     "GitState",
     "LanguageModelUsed",
+    "LocalWork",
     "NodeCost",
     "Outcome",
     "RunRecord",
@@ -70,12 +72,47 @@ class DatasetVersion(Options):
     content_hash: str | None = None
 
 
+class LocalWork(Options):
+    """What a language model on this machine did in a run.
+
+    `tokens_asked` are those that one prompt and one answer at a time would have computed; `posts_cut` the
+    prompts that were longer than the context.
+    """
+
+    answers_from_cache: int
+    answers_computed: int
+    tokens_asked: int
+    tokens_computed: int
+    posts_cut: int
+
+
+class ApiSpending(Options):
+    """What a language model behind an API cost in a run.
+
+    USD are null where a price is unknown. `possibly_billed_usd` is, at its highest price, what was asked
+    for and never arrived; `saved_usd` what the answers from the cache had cost; `budget` the sum that this
+    model and others on its server may spend together.
+    """
+
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    usd: float | None
+    possibly_billed_usd: float
+    answers_from_cache: int
+    saved_usd: float | None
+    budget: float | None
+    faults: dict[str, int]
+
+
 class LanguageModelUsed(Options):
-    """A language model that a node was given, by the name of its catalog entry."""
+    """A language model that a node was given, by the name of its catalog entry, and what it did, if anything."""
 
     dataset: str
     name: str
     revision: str
+    local_work: LocalWork | None = None
+    api_spending: ApiSpending | None = None
 
 
 class NodeCost(Options):
@@ -115,6 +152,11 @@ class RunRecord(Options):
     platform: str
     nodes_planned: int
     nodes: tuple[NodeCost, ...] = ()
+
+    @property
+    def spending(self) -> tuple[tuple[LanguageModelUsed, ApiSpending], ...]:
+        """The language models that cost something, or would have without the cache, and how much."""
+        return tuple((model, model.api_spending) for model in self.language_models if model.api_spending is not None)
 
     @property
     def seconds(self) -> float:

@@ -9,9 +9,11 @@ import pytest
 from kedro.io import DataCatalog, DatasetError
 
 from ilf_kedro.datasets import LanguageModelDataset
+from ilf_kedro.datasets.language_model_dataset import open_new_ledgers
 from ilf_kedro.language_models.local import LocalLanguageModel
 from ilf_kedro.language_models.openai_compatible import OpenAICompatibleLanguageModel
 from ilf_kedro.language_models.protocol import LanguageModel, SamplingOptions
+from ilf_kedro.language_models.spending import Usage
 from ilf_kedro.prompting import Prompt
 
 SECRET = "sk-never-to-be-seen"  # pragma: allowlist secret
@@ -69,6 +71,18 @@ def test_a_model_of_an_api_is_built_without_a_request(tmp_path: Path) -> None:
     assert isinstance(model, OpenAICompatibleLanguageModel)
     assert (model.name, model.revision) == ("judge", "some-model")
     assert model.options.endpoint == "completions"
+
+
+def test_models_of_one_server_share_their_budget() -> None:
+    paid = {**API, "prices": {"some-model": {"input": 1.0, "output": 1.0}}}
+    entries = {"a": paid | {"budget": 2.0}, "b": paid | {"budget": 2.0}, "c": paid | {"budget": 3.0}}
+    other = paid | {"base_url": "https://example.com/v1", "budget": 2.0}
+    models = {name: load(entry) for name, entry in {**entries, "d": other}.items()}
+    models["a"].ledger.book(Usage(10, 10), 0.5)  # type: ignore[attr-defined]
+    left = {name: model.ledger.left() for name, model in models.items()}  # type: ignore[attr-defined]
+    assert left == {"a": 1.5, "b": 1.5, "c": 3.0, "d": 2.0}
+    open_new_ledgers()
+    assert load(entries["a"]).ledger.left() == 2.0  # type: ignore[attr-defined]
 
 
 def test_no_secret_is_shown() -> None:

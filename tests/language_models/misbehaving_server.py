@@ -31,7 +31,8 @@ def prompt_of(body: dict[str, Any]) -> str:
 
 
 def text_for(body: dict[str, Any], index: int) -> str:
-    digest = hashlib.sha256(f"{prompt_of(body)}|{body.get('seed')}|{index}".encode()).hexdigest()
+    sample = "greedy" if body.get("temperature") == 0 else f"{body.get('seed')}|{index}"
+    digest = hashlib.sha256(f"{prompt_of(body)}|{sample}".encode()).hexdigest()
     return f"summary {digest[:12]} of {prompt_of(body)[:20]}"
 
 

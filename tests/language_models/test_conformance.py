@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from misbehaving_server import MisbehavingServer
 
+from ilf_kedro.language_models.api_options import ApiOptions
+from ilf_kedro.language_models.cache import CompletionCache
 from ilf_kedro.language_models.local import LocalLanguageModel, LocalOptions, load_model_source
+from ilf_kedro.language_models.openai_compatible import OpenAICompatibleLanguageModel
 from ilf_kedro.language_models.protocol import (
     Capability,
     Choice,
@@ -28,11 +32,23 @@ def _local(request, format, **options):  # noqa: A002
     return LocalLanguageModel(source, options=LocalOptions(**options))
 
 
+def _api(request, endpoint, **options):
+    """Over real HTTP, and with a cache: it is what makes a server's samples come back."""
+    server = MisbehavingServer()
+    request.addfinalizer(server.close)
+    options = ApiOptions(model="fake-1", base_url=server.base_url, endpoint=endpoint, **options)
+    cache = CompletionCache(request.getfixturevalue("tmp_path") / "completions.sqlite")
+    return OpenAICompatibleLanguageModel(options, cache=cache)
+
+
 BACKENDS = {
     "scripted": lambda request: ScriptedLanguageModel(),
     "scripted-nothing": lambda request: ScriptedLanguageModel(capabilities=()),
     "local-plain": lambda request: _local(request, "plain", embeddings=True),
     "local-chat": lambda request: _local(request, "chat"),
+    "api-chat": lambda request: _api(request, "chat"),
+    "api-completions": lambda request: _api(request, "completions", embedding_model="fake-embedder"),
+    "api-no-logprobs": lambda request: _api(request, "completions", top_log_probabilities=0),
 }
 
 PROMPTS = [

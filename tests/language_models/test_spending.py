@@ -158,3 +158,7 @@ def test_one_budget_for_several_models(server: MisbehavingServer) -> None:
     billed = server.billed[0] * 0.001 + server.billed[1] * 0.002
     assert first.spending.usd == pytest.approx(billed)
     assert billed <= 1.2
+    own = [model.ledger.report() for model in (first, second)]
+    assert [report.requests for report in own] == [20, len(server.bodies) - 20]
+    assert sum(report.usd or 0 for report in own) == pytest.approx(billed)
+    assert own[0].budget == own[1].budget == 1.2

@@ -58,6 +58,15 @@ def test_instruct_rm_is_the_positive_share_and_the_ensemble_its_mean() -> None:
     assert wide.loc[2].isna().all()
 
 
+def test_instruct_rm_of_two_answers_that_are_hardly_possible_is_still_their_ratio() -> None:
+    def weigh(prompt, choice) -> float:
+        return {"Yes": 3e-300, "No": 1e-300}.get(choice.name, 1e300)
+
+    table = refinements({"train-0": ["x"]})
+    scores = instruct_rm_scores(ScriptedLanguageModel(weigh=weigh), [YES_NO, TRUE_FALSE], examples(1), table)
+    assert scores["score"][0] == pytest.approx(0.75)
+
+
 def test_instruct_rm_refuses_a_model_without_choices_before_asking() -> None:
     model = ScriptedLanguageModel(capabilities=[Capability.GENERATE])
     with pytest.raises(MissingCapabilityError, match="InstructRM needs the capability 'choice_probabilities'"):

@@ -95,7 +95,7 @@ def test_the_trained_weights_are_what_the_checkpoint_holds(base: ModelSource, wo
         return sum(sum(answer.log_probabilities) for answer in answers)
 
     before = likelihood(model)
-    n_tokens = sum(len(model._formatter.bare(example.completion)) for example in examples)
+    n_tokens = sum(model.count_tokens([example.completion for example in examples]))
     # Its head is tied to tiny embeddings, so that adapters alone cannot raise a likelihood far.
     for method, rate, gain in (("lora", 5e-2, 0.1), ("full", 1e-2, 1.0)):
         checkpoint = train_language_model(
@@ -348,5 +348,5 @@ def test_the_embedded_model_learns_alike_in_bfloat16_and_float32(
         settings = TrainingOptions(method="lora", dtype=dtype, epochs=6, batch_size=4, learning_rate=1e-3)
         checkpoint = train_language_model(base, examples, settings, seed=0, workspace=workspace, label=dtype)
         logs[dtype] = [row["loss"] for row in checkpoint.record.log]
-    assert logs["float32"][-1] < 0.5 * logs["float32"][0]
-    assert logs["bfloat16"] == pytest.approx(logs["float32"], rel=0.1)
+    assert logs["bfloat16"][0] == pytest.approx(logs["float32"][0], rel=0.01)
+    assert max(logs["bfloat16"][-1], logs["float32"][-1]) < 0.1 * logs["float32"][0]

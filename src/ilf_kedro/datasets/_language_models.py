@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from kedro.io.core import DatasetError
 from pydantic import Field, JsonValue
@@ -18,6 +18,11 @@ from ilf_kedro.language_models.cache import CompletionCache
 from ilf_kedro.language_models.checkpoint import Dtype, Format
 from ilf_kedro.language_models.protocol import LanguageModel
 from ilf_kedro.schemas import Options
+
+if TYPE_CHECKING:
+    from ilf_kedro.language_models.spending import Spending
+
+_ledgers: dict[tuple[str, float | None], Spending] = {}
 
 
 class SharedKeys(Options):
@@ -117,7 +122,10 @@ class ApiEntry(ModelEntry):
         return cls(**own, api=api, credentials=secret)
 
     def build(self) -> LanguageModel:
-        """Return the model; the key is looked for at the first question that the cache cannot answer."""
+        """Return the model; the key is looked for at the first question that the cache cannot answer.
+
+        Entries with the same server and `budget` share one ledger: the budget is of all of them together.
+        """
         from ilf_kedro.language_models.openai_compatible import OpenAICompatibleLanguageModel
 
         return OpenAICompatibleLanguageModel(
@@ -126,6 +134,7 @@ class ApiEntry(ModelEntry):
             credentials=self.credentials,
             env_file=project_path(".env"),
             cache=self.open_cache(),
+            spending=_shared_ledger(self.api.base_url, self.api.budget),
         )
 
     def exists(self) -> bool:
@@ -136,6 +145,17 @@ class ApiEntry(ModelEntry):
         """Return the keys that never hold a secret."""
         shown = self.api.model_dump(include={"model", "base_url", "endpoint", "send"})
         return {**self.model_dump(include={"name", "cache"}, exclude_none=True), **shown}
+
+
+def open_new_ledgers() -> None:
+    """Let models that are built from now on start with nothing spent: a run's budget is its own."""
+    _ledgers.clear()
+
+
+def _shared_ledger(base_url: str, budget: float | None) -> Spending:
+    from ilf_kedro.language_models.spending import Spending
+
+    return _ledgers.setdefault((base_url, budget), Spending(budget))
 
 
 BACKENDS: dict[str, type[ModelEntry]] = {"local": LocalEntry, "openai": ApiEntry}

@@ -7,8 +7,10 @@ from typing import Any, NoReturn
 from kedro.io.core import AbstractDataset, DatasetError
 
 from ilf_kedro.datasets._config import nearest
-from ilf_kedro.datasets._language_models import BACKENDS
+from ilf_kedro.datasets._language_models import BACKENDS, open_new_ledgers
 from ilf_kedro.language_models.protocol import LanguageModel
+
+__all__ = ["LanguageModelDataset", "open_new_ledgers"]
 
 
 class LanguageModelDataset(AbstractDataset[NoReturn, LanguageModel]):

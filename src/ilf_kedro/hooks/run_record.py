@@ -20,7 +20,9 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from ilf_kedro.config_loader import LayeredConfigLoader
+from ilf_kedro.datasets.language_model_dataset import open_new_ledgers
 from ilf_kedro.datasets.run_record import CurrentRunRecordDataset
+from ilf_kedro.hooks.language_models_used import LanguageModelsUsed
 from ilf_kedro.language_models.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import LanguageModel
 from ilf_kedro.options import Parameters
@@ -29,7 +31,6 @@ from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.redaction import redact, redact_values
 from ilf_kedro.run_record import (
     DatasetVersion,
-    LanguageModelUsed,
     NodeCost,
     Outcome,
     RunRecord,
@@ -78,7 +79,7 @@ class _Run:
     costs: dict[str, NodeCost] = field(default_factory=dict)
     loaded: dict[str, DatasetVersion] = field(default_factory=dict)
     saved: dict[str, DatasetVersion] = field(default_factory=dict)
-    models: dict[str, LanguageModelUsed] = field(default_factory=dict)
+    models: LanguageModelsUsed = field(default_factory=LanguageModelsUsed)
 
     def record(self, outcome: Outcome = "started", error: str | None = None) -> RunRecord:
         """Return the record as of now."""
@@ -89,7 +90,7 @@ class _Run:
             "nodes": tuple(self.costs.values()),
             "loaded": _sorted(self.loaded),
             "saved": _sorted(self.saved),
-            "language_models": tuple(self.models[name] for name in sorted(self.models)),
+            "language_models": self.models.describe(),
         }
         return self.start.model_copy(update=changes)
 
@@ -127,6 +128,7 @@ class RunRecordHook:
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Write that the run has started: what a killed run leaves behind."""
+        open_new_ledgers()
         project = Path(run_params["project_path"])
         self._run = _Run(self._start(run_params, pipeline, project), project, catalog)
         self._write()
@@ -145,9 +147,7 @@ class RunRecordHook:
         if (version := _describe(dataset_name, data, self._run.catalog, saved=False)) is not None:
             self._run.loaded.setdefault(dataset_name, version)
         if isinstance(data, LanguageModel):
-            self._run.models[dataset_name] = LanguageModelUsed(
-                dataset=dataset_name, name=data.name, revision=data.revision
-            )
+            self._run.models.add(dataset_name, data)
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:

@@ -162,15 +162,15 @@ def _read_embeddings(body: bytes, keys: Keys) -> Values:
     return Values(values, answer.spent, (Fault.FEWER_CHOICES,) if len(values) < len(keys) else ())
 
 
-def read_completion(value: str) -> Completion:
-    """Turn a cache value of generation_work into a completion."""
+def read_completion(value: str, seed: int) -> Completion:
+    """Turn a cache value of generation_work into a completion asked for under `seed`."""
     fields = json.loads(value)
     log_probabilities = fields["log_probabilities"]
     return Completion(
         fields["text"],
         fields["n_tokens"],
         fields["finish_reason"],
-        fields["seed"],
+        seed,
         None if log_probabilities is None else tuple(log_probabilities),
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,6 +11,9 @@ from rich.progress import track
 
 from ilf_kedro.language_models.cache import CompletionCache
 from ilf_kedro.language_models.packing import common_prefix
+from ilf_kedro.language_models.run_statistics import RunStatistics
+
+__all__ = ["BatchRunner", "OutOfMemoryError", "RunStatistics", "batches_by_prefix", "batches_by_size"]
 
 logger = logging.getLogger(__name__)
 
@@ -22,25 +24,6 @@ Compute = Callable[[Batch], list[Answers]]
 
 class OutOfMemoryError(RuntimeError):
     """A single request does not fit into memory."""
-
-
-@dataclass(slots=True)
-class RunStatistics:
-    """What a model did since it was made; run records show it.
-
-    `hits` and `misses` count answers; `n_asked` the tokens that one prompt and one answer at a time would
-    have computed, `n_computed` those that were; `n_truncated` prompts whose post was cut, by `n_cut`
-    tokens in all; `n_merged` boundaries at which prompt and answer merge into one token.
-    """
-
-    hits: int = 0
-    misses: int = 0
-    n_asked: int = 0
-    n_computed: int = 0
-    n_truncated: int = 0
-    n_cut: int = 0
-    n_merged: int = 0
-    n_halved: int = 0
 
 
 class BatchRunner:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -140,7 +141,9 @@ def load_model(
     if adapter is not None:
         from peft import PeftModel
 
-        model = PeftModel.from_pretrained(model, str(adapter.directory)).merge_and_unload()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated")  # peft still asks for it
+            model = PeftModel.from_pretrained(model, str(adapter.directory)).merge_and_unload()
     model = model.to(device=device, dtype=target).eval()
     return LoadedModel(choose_engine(model), _end_tokens(model, tokenizer))
 

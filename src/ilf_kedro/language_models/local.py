@@ -81,10 +81,11 @@ class LocalLanguageModel:
         checkpoint: Checkpoint | None = None,
         cache: CompletionCache | None = None,
         options: LocalOptions = _DEFAULT_OPTIONS,
+        statistics: RunStatistics | None = None,
     ) -> None:
         self.source = source
         self.checkpoint = checkpoint
-        self.statistics = RunStatistics()
+        self.statistics = statistics or RunStatistics()
         self._cache, self._options = cache, options
         self._runner = BatchRunner(cache, self.statistics)
 
@@ -104,8 +105,13 @@ class LocalLanguageModel:
         return frozenset(Capability) if self._options.embeddings else frozenset(Capability) - {Capability.EMBED}
 
     def with_checkpoint(self, checkpoint: Checkpoint) -> LocalLanguageModel:
-        """Return the same model with trained weights: an adapter merged on loading, or a whole model."""
-        return LocalLanguageModel(self.source, checkpoint=checkpoint, cache=self._cache, options=self._options)
+        """Return the same model with trained weights: an adapter merged on loading, or a whole model.
+
+        Both count into the same statistics.
+        """
+        return LocalLanguageModel(
+            self.source, checkpoint=checkpoint, cache=self._cache, options=self._options, statistics=self.statistics
+        )
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text, special tokens not counted."""

@@ -54,7 +54,7 @@ class OpenAICompatibleLanguageModel:
     """A language model behind an OpenAI-compatible server.
 
     Nothing is sent, and no key looked for, before the first question that the cache cannot answer. Several
-    models may share one `spending`, and with it one budget.
+    models may share one ledger, `spending`, and with it one budget: the ledger's, not that of their options.
     """
 
     def __init__(
@@ -72,7 +72,8 @@ class OpenAICompatibleLanguageModel:
         self._credentials = credentials
         self._env_file = env_file
         self._cache = cache
-        self._spending = spending or Spending(options.budget)
+        self._spending = Spending(options.budget, part_of=spending)
+        self._total = spending or self._spending
         self._n_shortened = 0
 
     def __repr__(self) -> str:
@@ -89,9 +90,14 @@ class OpenAICompatibleLanguageModel:
         return self.options.model
 
     @property
+    def ledger(self) -> Spending:
+        """What this model alone spends, a part of the ledger that it may share with others."""
+        return self._spending
+
+    @property
     def spending(self) -> SpendingReport:
-        """What was spent, saved and went wrong so far."""
-        return self._spending.report()
+        """What was spent, saved and went wrong so far, by all models that share its ledger."""
+        return self._total.report()
 
     @property
     def n_shortened(self) -> int:
@@ -145,7 +151,7 @@ class OpenAICompatibleLanguageModel:
                 )
             )
         values = self._answer(works, label or "Generating")
-        answers = [[read_completion(values[key]) for key in own] for own in keys]
+        answers = [[read_completion(values[key], seed) for key in own] for own in keys]
         return [row * len(samples) for row in answers] if options.temperature == 0 else answers
 
     def choice_probabilities(
@@ -247,11 +253,8 @@ class OpenAICompatibleLanguageModel:
         return values
 
     def _warn_of_budget(self, expected: Forecast) -> None:
-        spent = self.spending
-        if spent.budget is None or expected.usd is None:
-            return
-        left = spent.budget - (spent.usd or 0.0) - spent.possibly_billed_usd
-        if expected.usd > left:
+        left = self._spending.left()
+        if left is not None and expected.usd is not None and expected.usd > left:
             logger.warning(
                 "%s: this may cost $%.4f, and $%.4f of the budget are left; it stops cleanly when they are used up",
                 self._name, expected.usd, left,

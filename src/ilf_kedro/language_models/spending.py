@@ -109,11 +109,13 @@ class Spending:
     """The ledger of one or several models: reserves before a request, settles after it. Safe for threads.
 
     The budget is hard: an attempt begins only if its highest price fits into what is neither spent nor
-    set aside for those in flight.
+    set aside for those in flight. A part of a ledger counts what is booked in it, in the ledger too, and
+    has no budget but the ledger's.
     """
 
-    def __init__(self, budget: float | None = None) -> None:
-        self.budget = budget
+    def __init__(self, budget: float | None = None, *, part_of: Spending | None = None) -> None:
+        self.budget: float | None = budget if part_of is None else part_of.budget
+        self._whole = part_of
         self._changed = threading.Condition()
         self._reserved, self._in_flight = 0.0, 0
         self._requests = self._saved_answers = 0
@@ -128,6 +130,9 @@ class Spending:
         Raises:
             BudgetExceededError: it does not fit, and nothing in flight could give room back.
         """
+        if self._whole is not None:
+            self._whole.reserve(usd)
+            return
         with self._changed:
             while (
                 self.budget is not None and self._usd + self._lost_usd + self._reserved + usd > self.budget + _ROUNDING
@@ -145,10 +150,13 @@ class Spending:
     def settle(self, reserved: float, *, lost: bool = False) -> None:
         """Give back what was set aside for an attempt; `lost` where the server may have billed it all the same."""
         with self._changed:
-            self._in_flight -= 1
-            self._reserved = self._reserved - reserved if self._in_flight else 0.0
             self._lost_usd += reserved if lost else 0.0
-            self._changed.notify_all()
+            if self._whole is None:
+                self._in_flight -= 1
+                self._reserved = self._reserved - reserved if self._in_flight else 0.0
+                self._changed.notify_all()
+        if self._whole is not None:
+            self._whole.settle(reserved, lost=lost)
 
     def book(self, usage: Usage, usd: float | None) -> None:
         """Book an answer; `usd` is None where the model's price is unknown."""
@@ -157,6 +165,8 @@ class Spending:
             self._usage += usage
             self._usd += usd or 0.0
             self._unpriced |= usd is None
+        if self._whole is not None:
+            self._whole.book(usage, usd)
 
     def book_saved(self, answers: int, usage: Usage, price: Price | None) -> None:
         """Book answers that came from the cache."""
@@ -165,11 +175,22 @@ class Spending:
             self._saved_usage += usage
             self._saved_usd += usage.cost(price) if price else 0.0
             self._unpriced |= price is None and answers > 0
+        if self._whole is not None:
+            self._whole.book_saved(answers, usage, price)
 
     def book_fault(self, fault: Fault) -> None:
         """Count one fault."""
         with self._changed:
             self._faults[fault] += 1
+        if self._whole is not None:
+            self._whole.book_fault(fault)
+
+    def left(self) -> float | None:
+        """Return what is left of the budget, in USD; None without one."""
+        if self._whole is not None:
+            return self._whole.left()
+        with self._changed:
+            return None if self.budget is None else self.budget - self._usd - self._lost_usd
 
     def report(self) -> SpendingReport:
         """Return the running total."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ilf_kedro.schemas import DataFrame, Examples
+from ilf_kedro.schemas import DataFrame, Examples, UserError
 
 
-class MissingColumnError(ValueError):
+class MissingColumnError(UserError):
     """A split lacks texts that a pipeline needs."""
 
 

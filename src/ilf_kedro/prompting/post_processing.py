@@ -13,6 +13,7 @@ import sentencex
 _OPENING = r"[$€£¥₹₩\"'“‘«‹(\[{@#&]"
 # Leading characters that are no words, unless they open the first word: "(so", "$5", "#1", '"Hi'.
 _LEADING = re.compile(rf"^(?:(?!{_OPENING}+\w)(?:\W|_))+")
+_LABEL_WORDS = 4
 _BLANKS = re.compile(r"[^\S\n]+")
 _INFORMAL_END = re.compile(r"(?<=[!?])\s+|(?<=[!?][\"”)])\s+")
 _OPENING_QUOTATION = re.compile(r"^([\"“][^\"“”]*[.!?][\"”])\s+")
@@ -29,11 +30,18 @@ def clean_completion(text: str, *, ended_by_length: bool = False, first_line_onl
     """
     text = _LEADING.sub("", text)
     if first_line_only:
-        text = text.split("\n", 1)[0]
+        text = _first_line(text)
     text = _BLANKS.sub(" ", text).strip()
     if not any(character.isalnum() for character in text):
         return ""
     return drop_unfinished_sentence(text, ended_by_length=ended_by_length)
+
+
+def _first_line(text: str) -> str:
+    """Return the first line, or the second where the first is a label such as "Summary:"."""
+    first, _, rest = text.partition("\n")
+    is_label = first.rstrip().endswith(":") and len(first.split()) <= _LABEL_WORDS
+    return _first_line(_LEADING.sub("", rest)) if is_label and rest.strip() else first
 
 
 def drop_unfinished_sentence(text: str, *, ended_by_length: bool = False) -> str:

@@ -5,7 +5,7 @@ Every table is long ("tidy"): one row per (example_id, sample_index), never a co
 
 from pandera.typing import DataFrame
 
-from ilf_kedro.schemas.base import Options, RawLines, Split, text_or_empty
+from ilf_kedro.schemas.base import Options, RawLines, Split, UserError, text_or_empty
 from ilf_kedro.schemas.evaluation import (
     JudgeAgreement,
     LogLikelihoods,
@@ -60,6 +60,7 @@ __all__ = [
     "TextStatistics",
     "TrainingLog",
     "TrainingLogs",
+    "UserError",
     "Verdicts",
     "WinRates",
     "text_or_empty",

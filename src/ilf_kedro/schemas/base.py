@@ -16,10 +16,14 @@ def text_or_empty(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-class Options(BaseModel):
-    """Base of every options model: immutable, and an unknown key is an error."""
+class UserError(ValueError):
+    """A fault that a user can remove; its message says what was found, where, what was expected and what to do."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Options(BaseModel):
+    """Base of every options model: immutable, and an unknown key or an infinite number is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from ilf_kedro.schemas.base import Table
 class Summaries(Table):
     """Summaries that a model sampled for test posts.
 
-    `model` is the identifier of the sampler, such as finetune.refinements.n100 or base.
+    `model` is the identifier of the sampler, such as finetune.refinements.n100 or finetune.base.
     """
 
     example_id: Series[str]

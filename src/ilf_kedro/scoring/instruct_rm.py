@@ -6,10 +6,10 @@ ensemble is the mean of the five.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import pandas as pd
+from scipy.special import expit
 
 from ilf_kedro.language_models.protocol import Capability, Choice, LanguageModel, require
 from ilf_kedro.prompting import Prompt, PromptTemplate
@@ -78,9 +78,6 @@ def _positive_probabilities(
     for place, reply in enumerate(replies):
         number = place % len(templates)
         template = templates[number]
-        positive, negative = (
-            math.exp(reply.log_probabilities[answers.index(answer)])
-            for answer in (template.positive, template.negative)
-        )
-        scores[number].append(positive / (positive + negative))
+        log_p = dict(zip(answers, reply.log_probabilities, strict=True))
+        scores[number].append(float(expit(log_p[template.positive] - log_p[template.negative])))
     return scores

@@ -14,7 +14,7 @@ from ilf_kedro.pipelines.finetune.pipeline import model_names
 from ilf_kedro.pipelines.finetune.targets import target_refinements, target_texts
 from ilf_kedro.pipelines.requirements import MissingColumnError
 from ilf_kedro.prompting import PromptTemplate
-from ilf_kedro.schemas import Rewards, Selections
+from ilf_kedro.schemas import Rewards, Selections, UserError
 
 
 def selections(texts: dict[str, str], scorer: str = "random") -> pd.DataFrame:
@@ -67,6 +67,18 @@ def test_examples_without_any_refinement_are_left_out_and_counted(caplog: pytest
     )
     assert list(targets["example_id"]) == ["train-0"]
     assert "1 of 2 examples" in caplog.text
+
+
+def test_selections_of_another_run_are_refused() -> None:
+    table = examples(3)
+    with pytest.raises(UserError, match=r"no refinement for 2 of the 3 training examples \(train-1, train-2\)"):
+        target_refinements(
+            table,
+            subsets(table, 3),
+            selections({"train-0": "A."}),
+            SelectionOptions(target_scorer="random"),
+            train_size=3,
+        )
 
 
 def test_other_arms_take_a_column_and_name_what_it_lacks() -> None:

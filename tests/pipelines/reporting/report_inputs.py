@@ -10,7 +10,15 @@ import numpy as np
 import pandas as pd
 
 from ilf_kedro import schemas
-from ilf_kedro.run_record import DatasetVersion, GitState, LanguageModelUsed, NodeCost, RunRecord
+from ilf_kedro.run_record import (
+    ApiSpending,
+    DatasetVersion,
+    GitState,
+    LanguageModelUsed,
+    LocalWork,
+    NodeCost,
+    RunRecord,
+)
 
 ROOT = Path(__file__).parents[3]
 ARMS = ("refinements", "human_summaries", "initial_summaries")
@@ -225,6 +233,22 @@ class FakeRun:
     def published(self) -> pd.DataFrame:
         return schemas.PublishedResults.validate(pd.read_csv(ROOT / "data/01_raw/published_results.csv"))
 
+    @staticmethod
+    def api_model(usd: float | None) -> LanguageModelUsed:
+        """A model behind an API that was paid for."""
+        spending = ApiSpending(
+            requests=1234,
+            input_tokens=45678,
+            output_tokens=9012,
+            usd=usd,
+            possibly_billed_usd=0.25,
+            answers_from_cache=77,
+            saved_usd=usd,
+            budget=10.0,
+            faults={"status 429": 3},
+        )
+        return LanguageModelUsed(dataset="refiner", name="api-model", revision="api-model", api_spending=spending)
+
     def run_record(self) -> RunRecord:
         return RunRecord(
             run_id="2026-11-22T17.34.18.123Z",
@@ -238,7 +262,18 @@ class FakeRun:
             loaded=(DatasetVersion(name="raw.train", content_hash="ab" * 32),),
             saved=(DatasetVersion(name="examples.train", version="2026-11-22T17.34.18.123Z"),),
             language_models=(
-                LanguageModelUsed(dataset="judge", name="smollm2-135m-instruct", revision="cd" * 32),
+                LanguageModelUsed(
+                    dataset="judge",
+                    name="smollm2-135m-instruct",
+                    revision="cd" * 32,
+                    local_work=LocalWork(
+                        answers_from_cache=17,
+                        answers_computed=23,
+                        tokens_asked=987654,
+                        tokens_computed=123456,
+                        posts_cut=5,
+                    ),
+                ),
                 LanguageModelUsed(dataset="base_model", name="smollm2-135m-instruct", revision="cd" * 32),
             ),
             libraries={"torch": "2.13.0", "kedro": "1.7.0"},

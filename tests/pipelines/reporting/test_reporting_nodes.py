@@ -19,6 +19,7 @@ from ilf_kedro.options import ReportingOptions, RewardModelOptions, SelectionOpt
 from ilf_kedro.pipelines.reporting import create_pipeline, findings, nodes
 from ilf_kedro.pipelines.reporting.labels import METRICS, in_order, model_label, number, signed
 from ilf_kedro.prompting import Prompt, PromptTemplate
+from ilf_kedro.run_record import RunRecord
 
 OPTIONS = ReportingOptions(bootstrap_resamples=200)
 
@@ -320,6 +321,20 @@ def test_run_record_is_shown(made: dict) -> None:
         assert shown in report
     assert "ab" * 8 in report
     assert "too weak to refine" in report
+    assert all(shown in report for shown in ("987,654", "123,456"))
+    assert "Spent on APIs" not in report
+
+
+@pytest.mark.parametrize(("usd", "shown"), [(1.2345, "1.2345"), (None, "price unknown")])
+def test_what_was_spent_on_apis_is_shown(usd: float | None, shown: str) -> None:
+    class Paying(FakeRun):
+        def run_record(self) -> RunRecord:
+            return super().run_record().model_copy(update={"language_models": (self.api_model(usd),)})
+
+    report = small_report(Paying(sizes=(8,), n_test=2, n_train=2))
+    table = report.split("Spent on APIs")[1].split("</table>")[0]
+    assert all(f">{each}<" in table for each in ("api-model", "1,234", "45,678", "9,012", "0.2500", "77", shown))
+    assert "status 429: 3" in table
 
 
 def test_model_written_data_are_called_so() -> None:

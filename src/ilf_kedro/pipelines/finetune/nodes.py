@@ -72,25 +72,11 @@ def sample_summaries(
     seed: int,
     *,
     model_name: str,
+    candidates: bool = False,
 ) -> DataFrame[Summaries]:
-    """Let a finetuned model write one summary of each test post."""
-    model = base_model.with_checkpoint(checkpoint)
-    return _sample(model, examples, template, options, seed, n=1, model_name=model_name)
-
-
-def sample_candidates(
-    base_model: LocalLanguageModel,
-    checkpoint: Checkpoint,
-    examples: DataFrame[Examples],
-    template: PromptTemplate,
-    options: FinetuneOptions,
-    seed: int,
-    *,
-    model_name: str,
-) -> DataFrame[Summaries]:
-    """Let a finetuned model write `best_of_n` summaries of each test post."""
-    model = base_model.with_checkpoint(checkpoint)
-    return _sample(model, examples, template, options, seed, n=options.best_of_n, model_name=model_name)
+    """Let a finetuned model write one summary of each test post, or the `best_of_n` candidates of each."""
+    model, n = base_model.with_checkpoint(checkpoint), options.best_of_n if candidates else 1
+    return _sample(model, examples, template, options, seed, n=n, model_name=model_name)
 
 
 def reward_candidates(

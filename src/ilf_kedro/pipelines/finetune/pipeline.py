@@ -105,7 +105,7 @@ def _best_of_n(sampler: str) -> Pipeline:
         name,
         [
             Node(
-                _bind(nodes.sample_candidates, model_name=name),
+                _bind(nodes.sample_summaries, model_name=name, candidates=True),
                 inputs,
                 "candidates",
                 name="sample_candidates",

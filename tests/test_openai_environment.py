@@ -1,0 +1,95 @@
+"""`--env openai`: the project's own files against a server, as a user runs it, and where the key may not be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from language_models.misbehaving_server import KEY, MisbehavingServer
+from whole_project import WholeProject
+
+from ilf_kedro.run_record import RunRecord
+
+TINY = {
+    "type": "ilf_kedro.datasets.LanguageModelDataset",
+    "backend": "local",
+    "name": "tiny-random-llama",
+    "model": "data/06_models/tiny-random-llama",
+    "format": "chat",
+    "dtype": "float32",
+    "cache": "data/06_models/completions.sqlite",
+}
+SMALL = {
+    "train_sizes": [2],
+    "refinement": {"n_refinements": 2, "sampling": {"max_new_tokens": 8}},
+    "finetune": {"best_of_n": 2, "sampling": {"max_new_tokens": 8}, "training": {"batch_size": 2}},
+    "reward_model": {"train_size": 2},
+    "reporting": {"bootstrap_resamples": 100, "n_judged": 2},
+}
+TABLES = {
+    "05_model_input/selections.parquet",
+    "04_feature/refinements/refinement_with_feedback.parquet",
+}
+
+
+@pytest.fixture
+def server() -> Iterator[MisbehavingServer]:
+    server = MisbehavingServer()
+    words = ("Yes", " No", "True", " False", "A", " B")
+    server.top = {word: math.log(0.9 / 2 ** (place + 1)) for place, word in enumerate(words)}
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def project(server: MisbehavingServer, tmp_path: Path) -> WholeProject:
+    """A copy of the project whose key stands in conf/local/credentials.yml alone."""
+    where = {"ILF_API_BASE_URL": server.base_url, "ILF_API_MODEL": "fake-1", "OPENAI_API_KEY": ""}
+    project = WholeProject.create(tmp_path / "project", **where)
+    local = {
+        "credentials.yml": {"openai": {"api_key": KEY}},
+        "catalog_language_models.yml": {"base_model": TINY, "reward_base_model": TINY},
+        "parameters.yml": SMALL,
+    }
+    for name, content in local.items():
+        (project.path / "conf" / "local" / name).write_text(yaml.safe_dump(content), "utf-8")
+    return project
+
+
+def holders_of_the_key(project: WholeProject) -> set[str]:
+    """Return the files of the project that hold the key."""
+    files = [path for path in project.path.rglob("*") if path.is_file() and "tiny-random" not in str(path)]
+    return {str(path.relative_to(project.path)) for path in files if KEY.encode() in path.read_bytes()}
+
+
+def last_record(project: WholeProject) -> RunRecord:
+    (path,) = project.latest("08_reporting/run_record.json/*/*.json", "data").values()
+    return RunRecord.model_validate_json(path.read_bytes())
+
+
+def test_a_key_in_conf_local_alone_suffices_and_stays_there(project: WholeProject, server: MisbehavingServer) -> None:
+    printed = project.kedro("run", "--env", "openai", "--pipelines", "data_prep,refinement,selection").stdout
+    assert server.keys == {f"Bearer {KEY}"}
+    assert {body["model"] for body in server.bodies} == {"fake-1"}
+    tables = project.tables("data")
+    assert tables.keys() >= TABLES, sorted(tables)
+    assert len(tables["05_model_input/selections.parquet"])
+    record = last_record(project)
+    assert record.outcome == "succeeded"
+    spent = {model.dataset: spending for model, spending in record.spending}
+    assert spent.keys() == {"refiner", "instruct_rm"}
+    assert sum(each.requests for each in spent.values()) == len(server.bodies)
+    assert sum(each.input_tokens for each in spent.values()) == server.billed[0]
+
+    server.script = lambda body, attempt: "401"  # whose message repeats the key
+    changed = ("--params", "refinement.n_refinements=3")
+    refused = project.kedro("run", "--env", "openai", "--pipelines", "refinement", *changed, check=False)
+    assert refused.returncode != 0
+    assert "conf/local/credentials.yml" in refused.stdout
+    assert last_record(project).outcome == "failed"
+
+    assert KEY not in printed + refused.stdout
+    assert holders_of_the_key(project) == {"conf/local/credentials.yml"}
