@@ -80,6 +80,17 @@ def test_a_wrong_key_in_the_users_layer_is_refused(chain: MiniProject) -> None:
         chain.run(env="test")
 
 
+def test_settings_of_a_train_size_that_is_not_there_are_warned_of(
+    chain: MiniProject, caplog: pytest.LogCaptureFixture
+) -> None:
+    params = {"train_sizes": [2, 5], "finetune": {"per_size": [{"train_size": 5}, {"train_size": 7}]}}
+    session = chain.session(params=params)
+    with session, caplog.at_level(logging.WARNING, "ilf_kedro.hooks.parameters"):
+        session.load_context()
+    (line,) = [line.getMessage() for line in caplog.records if line.name == "ilf_kedro.hooks.parameters"]
+    assert "train size 7, which is not in train_sizes (2, 5)" in line
+
+
 def test_the_whole_chain_runs(chain: MiniProject) -> None:
     chain.run()
     assert kept(chain, "report") == ["HELLOHELLO"]

@@ -76,7 +76,23 @@ def test_an_unknown_key_in_a_list_is_refused_with_its_position() -> None:
     ("key", "value", "message"),
     [
         ("refinement.n_refinements", 0, "found 0, expected greater than or equal to 1"),
-        ("seed", "x", "found 'x', expected a valid integer, unable to parse string as an integer"),
+        ("seed", "x", "found 'x', expected a valid integer"),
+        ("seed", True, "found True, expected a valid integer"),
+        ("seed", 4.0, "found 4.0, expected a valid integer"),
+        ("train_sizes", [4.0, 8], "found 4.0, expected a valid integer"),
+        ("train_sizes", ["10"], "found '10', expected a valid integer"),
+        ("train_sizes", [True], "found True, expected a valid integer"),
+        ("finetune.training.learning_rate", float("inf"), "found inf, expected a finite number"),
+        (
+            "finetune.arms",
+            ["refinements", "human_summaries", "refinements"],
+            "each arm once, found refinements more often; name it once",
+        ),
+        (
+            "finetune.per_size",
+            [{"train_size": 2, "epochs": 1}, {"train_size": 4}, {"train_size": 2, "epochs": 3}],
+            "one entry per train_size, found several for 2; put what they change into one",
+        ),
         ("data_prep.on_invalid", "skip", "found 'skip', expected 'stop' or 'quarantine'"),
         ("finetune", 3, "found 3, expected keys with values below it"),
         ("finetune.training", None, "found None, expected keys with values below it"),
@@ -88,7 +104,13 @@ def test_an_unknown_key_in_a_list_is_refused_with_its_position() -> None:
 def test_a_wrong_value_is_refused_with_what_was_expected(key: str, value: object, message: str) -> None:
     found_key, found = the_fault(changed(key, value))
     assert found == message
-    assert found_key in {key, ""}
+    assert found_key in {key, f"{key}[0]", ""}
+
+
+def test_settings_of_sizes_that_nothing_is_trained_at_are_named() -> None:
+    assert Parameters.model_validate(RIGHT).unused_sizes == ()
+    unused = changed("finetune.per_size", [{"train_size": size} for size in (7, 2, 5)])
+    assert Parameters.model_validate(unused).unused_sizes == (7, 5)
 
 
 def test_a_missing_key_is_named() -> None:

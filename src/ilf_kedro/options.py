@@ -94,22 +94,23 @@ class FinetuneOptions(Options):
     @classmethod
     def _check_arms(cls, arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
         if repeated := _repeated(arms):
-            raise ValueError(f"each arm once, found {', '.join(repeated)} more often; name it once")
+            raise ValueError(f"each arm once, found {repeated} more often; name it once")
         return arms
 
     @field_validator("per_size")
     @classmethod
     def _check_per_size(cls, per_size: tuple[TrainingOverride, ...]) -> tuple[TrainingOverride, ...]:
         if repeated := _repeated([override.train_size for override in per_size]):
-            sizes = ", ".join(map(str, repeated))
-            raise ValueError(f"one entry per train_size, found several for {sizes}; put what they change into one")
+            raise ValueError(f"one entry per train_size, found several for {repeated}; put what they change into one")
         return per_size
 
     def training_for(self, train_size: int) -> TrainingOptions:
         """Return the training options with the overrides of `train_size`, if any, applied."""
-        overrides = (override for override in self.per_size if override.train_size == train_size)
-        override = next(overrides, TrainingOverride(train_size=train_size))
-        return self.training.model_copy(update=override.model_dump(exclude_none=True, exclude={"train_size"}))
+        changes: dict[str, float] = {}
+        for override in self.per_size:
+            if override.train_size == train_size:
+                changes |= override.model_dump(exclude_none=True, exclude={"train_size"})
+        return self.training.model_copy(update=changes)
 
 
 class ReportingOptions(Options):
@@ -149,6 +150,6 @@ class Parameters(Options):
         return tuple(size for size in overridden if size not in self.train_sizes)
 
 
-def _repeated(values: Sequence[object]) -> list[object]:
-    """Return each value that stands there more than once."""
-    return [value for value in dict.fromkeys(values) if values.count(value) > 1]
+def _repeated(values: Sequence[object]) -> str:
+    """Name each value that stands there more than once."""
+    return ", ".join(str(value) for value in dict.fromkeys(values) if values.count(value) > 1)

@@ -10,7 +10,7 @@ from example_tables import TRUE_FALSE, YES_NO, examples, refinements
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ilf_kedro.language_models.protocol import Capability, MissingCapabilityError
+from ilf_kedro.language_models.protocol import Capability, ChoiceProbabilities, MissingCapabilityError
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.schemas import Scores
 from ilf_kedro.scoring import instruct_rm_scores, longest_scores, random_scores, select_best
@@ -59,11 +59,13 @@ def test_instruct_rm_is_the_positive_share_and_the_ensemble_its_mean() -> None:
 
 
 def test_instruct_rm_of_two_answers_that_are_hardly_possible_is_still_their_ratio() -> None:
-    def weigh(prompt, choice) -> float:
-        return {"Yes": 3e-300, "No": 1e-300}.get(choice.name, 1e300)
+    class Sure(ScriptedLanguageModel):
+        def choice_probabilities(self, prompts, choices, *, label=""):
+            log_p = {"Yes": -800.0, "No": -800.0 - math.log(3), "True": 0.0, "False": -900.0}
+            return [ChoiceProbabilities(tuple(log_p[choice.name] for choice in choices)) for _ in prompts]
 
     table = refinements({"train-0": ["x"]})
-    scores = instruct_rm_scores(ScriptedLanguageModel(weigh=weigh), [YES_NO, TRUE_FALSE], examples(1), table)
+    scores = instruct_rm_scores(Sure(), [YES_NO, TRUE_FALSE], examples(1), table)
     assert scores["score"][0] == pytest.approx(0.75)
 
 

@@ -45,7 +45,7 @@ class LanguageModelsUsed:
                 local_work=_add_work(entry.statistics),
                 api_spending=_add_spending([ledger.report() for ledger in entry.ledgers]),
             )
-            for dataset, entry in sorted(self._entries.items())
+            for dataset, entry in sorted(self._entries.copy().items())
         )
 
 

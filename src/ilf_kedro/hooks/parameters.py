@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import cast
 
 from kedro.framework.context import KedroContext
@@ -10,6 +11,8 @@ from kedro.framework.project import pipelines
 
 from ilf_kedro.config_loader import LayeredConfigLoader
 from ilf_kedro.parameters import check_parameters
+
+logger = logging.getLogger(__name__)
 
 
 class ParameterHook:
@@ -25,5 +28,11 @@ class ParameterHook:
         Raises:
             ParameterError: naming every wrong key and value.
         """
-        check_parameters(cast(LayeredConfigLoader, context.config_loader))
+        parameters = check_parameters(cast(LayeredConfigLoader, context.config_loader))
+        for size in parameters.unused_sizes:
+            logger.warning(
+                "finetune.per_size has settings for the train size %d, which is not in train_sizes (%s): they are not used",
+                size,
+                ", ".join(map(str, parameters.train_sizes)),
+            )
         pipelines.configure("ilf_kedro.pipeline_registry")

@@ -97,8 +97,9 @@ def create_tiny_model(parent: Path, tokenizer_from: Path) -> Path:
 
 def _make_once(directory: Path, build: Callable[[Path], None]) -> Path:
     """Build into a temporary sibling and rename, so that the directory is whole or absent."""
-    if directory.is_dir():
+    if (directory / "config.json").is_file():
         return directory
+    shutil.rmtree(directory, ignore_errors=True)  # what an older or interrupted conversion left
     directory.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
@@ -106,7 +107,7 @@ def _make_once(directory: Path, build: Callable[[Path], None]) -> Path:
         temporary.chmod(0o755)
         temporary.replace(directory)
     except OSError:
-        if not directory.is_dir():  # another process may have finished first
+        if not (directory / "config.json").is_file():  # another process may have finished first
             raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
