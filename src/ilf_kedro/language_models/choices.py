@@ -75,7 +75,7 @@ class AnswerFinder:
             self._remembered[tail, spelling] = (self._formatter.bare(tail), self._formatter.bare(tail + spelling))
         alone, joint = self._remembered[tail, spelling]
         if alone[-_TAIL_TOKENS:] != formatted.tokens[-_TAIL_TOKENS:]:
-            alone, joint = formatted.tokens, self._formatter.tokenise(formatted.text + spelling)[0]
+            alone, joint = formatted.tokens, self._formatter.continued(formatted, spelling)[0]
         shared = 0
         while shared < min(len(alone), len(joint)) and alone[shared] == joint[shared]:
             shared += 1

@@ -1,13 +1,24 @@
-"""From prompts to tokens: plain or through the chat template, the post cut where the context ends."""
+"""From prompts to tokens: plain or through the chat template, the post cut where the context ends.
+
+Special tokens come from the chat template alone. A post that spells one, such as "<|im_end|>", is text: it
+ends no message and begins none.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ilf_kedro.language_models.checkpoint import Format
 from ilf_kedro.prompting import Prompt
+
+
+Span = tuple[int, int]  # of characters
+
+_MESSAGE = "\ue000"  # a private character, which no chat template has
 
 
 class PromptTooLongError(ValueError):
@@ -16,11 +27,12 @@ class PromptTooLongError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Formatted:
-    """A prompt as the model sees it. `n_cut` tokens of its post were cut."""
+    """A prompt as the model sees it. `n_cut` tokens of its post were cut; `template` is what stands around it."""
 
     text: str
     tokens: tuple[int, ...]
     n_cut: int = 0
+    template: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +44,7 @@ class Continuation:
 
     tokens: tuple[int, ...]
     start: int
-    spans: tuple[tuple[int, int], ...]
+    spans: tuple[Span, ...]
     merged: bool
 
 
@@ -45,7 +57,8 @@ class Formatter:
         self.tokenizer = tokenizer
         self._chat = format == "chat"
         self._context_length = context_length
-        self._special = frozenset(tokenizer.all_special_ids)
+        spellings = {id_: token.content for id_, token in tokenizer.added_tokens_decoder.items() if token.special}
+        self._special = spellings | dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
 
     @property
     def template_hash(self) -> str:
@@ -59,9 +72,10 @@ class Formatter:
             PromptTooLongError: naming the example, where the whole post is not enough.
         """
         text = self._wrap(prompt.text)
-        tokens, offsets = self.tokenise(text)
+        template = self._template_in(text)
+        tokens, offsets = self.tokenise(text, template)
         if len(tokens) + n_reserved <= self._context_length:
-            return Formatted(text, tokens)
+            return Formatted(text, tokens, template=template)
         n_whole = len(tokens)
         begin, end = self._post(prompt, text)
         while (excess := len(tokens) + n_reserved - self._context_length) > 0:
@@ -74,8 +88,9 @@ class Formatter:
                 )
             cut = inside[-excess]
             text, end = text[:cut] + text[end:], cut
-            tokens, offsets = self.tokenise(text)
-        return Formatted(text, tokens, n_whole - len(tokens))
+            template = self._template_in(text)
+            tokens, offsets = self.tokenise(text, template)
+        return Formatted(text, tokens, n_whole - len(tokens), template)
 
     def continuation(self, prompt: Prompt, continuation: str) -> tuple[Formatted, Continuation]:
         """Tokenise a prompt and its continuation as one text, cutting the post so that both fit."""
@@ -89,11 +104,14 @@ class Formatter:
             n_reserved += excess
 
     def bare(self, text: str) -> tuple[int, ...]:
-        """Return the tokens of a text by itself, without special ones around it."""
+        """Return the tokens of a text by itself, without special ones around it; those that it spells are meant."""
         return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
 
-    def tokenise(self, text: str) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
-        """Return tokens and character spans, beginning but never ending with special tokens of its own."""
+    def tokenise(self, text: str, template: Sequence[Span] = ()) -> tuple[tuple[int, ...], list[Span]]:
+        """Return tokens and character spans, beginning but never ending with special tokens of its own.
+
+        Special tokens that the text spells are meant within `template`; elsewhere they are letters.
+        """
         encoded = self.tokenizer(text, add_special_tokens=not self._chat, return_offsets_mapping=True)
         tokens, offsets = list(encoded.input_ids), [(int(a), int(b)) for a, b in encoded.offset_mapping]
         while len(tokens) > 1 and tokens[-1] in self._special and offsets[-1] == (0, 0):
@@ -101,7 +119,18 @@ class Formatter:
             offsets.pop()
         if not tokens:
             return (self._beginning,), [(0, 0)]
+        for place in reversed(range(len(tokens))):
+            begin, stop = offsets[place]
+            spelled = self._special.get(tokens[place], "\0") in text[begin:stop]
+            if spelled and not any(first <= begin and stop <= last for first, last in template):
+                letters, spans = self._letters(text[begin:stop])
+                tokens[place : place + 1] = letters
+                offsets[place : place + 1] = [(begin + a, begin + b) for a, b in spans]
         return tuple(tokens), offsets
+
+    def continued(self, formatted: Formatted, text: str) -> tuple[tuple[int, ...], list[Span]]:
+        """Return the tokens and character spans of a prompt and what follows it, as one text."""
+        return self.tokenise(formatted.text + text, formatted.template)
 
     def text_tokens(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a text outside any prompt, as many as the context holds."""
@@ -109,7 +138,7 @@ class Formatter:
 
     def _join(self, formatted: Formatted, continuation: str) -> Continuation:
         boundary = len(formatted.text)
-        tokens, offsets = self.tokenise(formatted.text + continuation)
+        tokens, offsets = self.continued(formatted, continuation)
         start = len(formatted.tokens)
         merged = tokens[:start] != formatted.tokens
         if merged:
@@ -118,6 +147,11 @@ class Formatter:
         if start == 0:  # nothing stands before the first token: let the beginning of a text stand there
             tokens, start = (self._beginning, *tokens), 1
         return Continuation(tokens, start, spans, merged and boundary > 0)
+
+    def _letters(self, text: str) -> tuple[list[int], list[Span]]:
+        """Return the tokens of a text in which none is special."""
+        encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
+        return list(encoded.input_ids), [(int(a), int(b)) for a, b in encoded.offset_mapping]
 
     @property
     def _beginning(self) -> int:
@@ -130,7 +164,22 @@ class Formatter:
         messages = [{"role": "user", "content": text}]
         return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
 
-    def _post(self, prompt: Prompt, formatted: str) -> tuple[int, int]:
+    @cached_property
+    def _frame(self) -> tuple[str, str]:
+        """What the chat template puts before and after a message."""
+        before, _, after = self._wrap(_MESSAGE).partition(_MESSAGE)
+        return before, after
+
+    def _template_in(self, formatted: str) -> tuple[Span, ...]:
+        """Return the spans of the chat template's own text; all of it, where the template does not say the same."""
+        if not self._chat:
+            return ()
+        before, after = self._frame
+        if not (formatted.startswith(before) and formatted.endswith(after)):
+            return ((0, len(formatted)),)
+        return (0, len(before)), (len(formatted) - len(after), len(formatted))
+
+    def _post(self, prompt: Prompt, formatted: str) -> Span:
         """Return the span of what may be cut in the formatted text; empty where there is none."""
         if prompt.truncatable is None:
             return 0, 0
