@@ -28,13 +28,20 @@ ENVIRONMENTS = sorted(
 )
 
 
-@pytest.fixture(params=ENVIRONMENTS)
-def context(request: pytest.FixtureRequest, project_root: Path, monkeypatch: pytest.MonkeyPatch) -> KedroContext:
-    """The environment as `kedro run --env` sees it, with a value for every variable that it reads."""
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value for every variable that an environment reads."""
     for file in CONF.rglob("*.yml"):
         for name in re.findall(r"oc\.env:\s*(\w+)", file.read_text(encoding="utf-8")):
             kinds = {"ROOT": "s3://bucket/prefix", "URL": "https://api.example.org/v1"}
             monkeypatch.setenv(name, kinds.get(name.rpartition("_")[2], "placeholder"))
+
+
+@pytest.fixture(params=ENVIRONMENTS)
+def context(
+    request: pytest.FixtureRequest, variables: None, project_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> KedroContext:
+    """The environment as `kedro run --env` sees it."""
     monkeypatch.chdir(project_root)
     monkeypatch.delenv("KEDRO_ENV", raising=False)
     monkeypatch.setitem(ilf_kedro.settings.CONFIG_LOADER_ARGS, "default_run_env", "base")
@@ -63,6 +70,7 @@ def test_parameters_arrive_as_they_are_written(context: KedroContext) -> None:
         ("finetune.training.epoch", "finetune.training.epochs"),
     ],
 )
+@pytest.mark.usefixtures("variables")
 def test_a_wrong_key_in_an_environment_is_refused(environment: str, wrong: str, right: str, tmp_path: Path) -> None:
     conf = tmp_path / "conf"
     shutil.copytree(CONF, conf, ignore=shutil.ignore_patterns("local"))

@@ -132,6 +132,14 @@ def test_a_missing_raw_file_is_named_with_its_place(chain: MiniProject) -> None:
     assert "Make them with" not in str(caught.value)
 
 
+def test_a_missing_model_is_named_with_the_command_that_makes_it(project: MiniProject) -> None:
+    entry = {"type": "ilf_kedro.datasets.LanguageModelDataset", "backend": "local", "model": "data/absent"}
+    project.write("base/catalog_models.yml", {"refiner": entry})
+    project.register(only=Pipeline([node("refiner", "out")]))
+    with pytest.raises(MissingInputsError, match=r"refiner: its model directory is missing; `make install`.*data/absent"):
+        project.run()
+
+
 def test_an_input_that_nobody_knows_is_named(project: MiniProject) -> None:
     project.register(only=Pipeline([node("nowhere", "out")]))
     with pytest.raises(MissingInputsError, match="nowhere: no pipeline makes it, and it is not in the catalog"):
@@ -225,6 +233,15 @@ def test_wrong_parameters_and_missing_inputs_end_a_command_with_their_message(ch
     code, output, _ = invoke(chain, "--pipeline", "second")
     assert code == 1
     assert "b: made by the pipeline first" in output
+    assert "Traceback" not in output
+
+
+def test_a_variable_that_an_environment_needs_ends_a_command_with_its_name(chain: MiniProject) -> None:
+    chain.write("cloud/globals.yml", {"root": "${oc.env:ILF_ROOT}"})
+    chain.monkeypatch.delenv("ILF_ROOT", raising=False)
+    code, output, _ = invoke(chain, "--env", "cloud")
+    assert code == 1
+    assert output.splitlines()[-1].startswith("Error: the environment variable ILF_ROOT is not set")
     assert "Traceback" not in output
 
 

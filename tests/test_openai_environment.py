@@ -6,13 +6,16 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
+from language_models.llama_server import llama_server
 from language_models.misbehaving_server import KEY, MisbehavingServer
 from whole_project import WholeProject
 
 from ilf_kedro.run_record import RunRecord
 
+ROOT = "data/openai"
 TINY = {
     "type": "ilf_kedro.datasets.LanguageModelDataset",
     "backend": "local",
@@ -51,6 +54,7 @@ def project(server: MisbehavingServer, tmp_path: Path) -> WholeProject:
     project = WholeProject.create(tmp_path / "project", **where)
     local = {
         "credentials.yml": {"openai": {"api_key": KEY}},
+        "globals.yml": {"api_budget": 5.0, "api_prices": {"fake-1": {"input": 1.0, "output": 2.0}}},
         "catalog_language_models.yml": {"base_model": TINY, "reward_base_model": TINY},
         "parameters.yml": SMALL,
     }
@@ -66,7 +70,7 @@ def holders_of_the_key(project: WholeProject) -> set[str]:
 
 
 def last_record(project: WholeProject) -> RunRecord:
-    (path,) = project.latest("08_reporting/run_record.json/*/*.json", "data").values()
+    (path,) = project.latest("08_reporting/run_record.json/*/*.json", ROOT).values()
     return RunRecord.model_validate_json(path.read_bytes())
 
 
@@ -74,7 +78,7 @@ def test_a_key_in_conf_local_alone_suffices_and_stays_there(project: WholeProjec
     printed = project.kedro("run", "--env", "openai", "--pipelines", "data_prep,refinement,selection").stdout
     assert server.keys == {f"Bearer {KEY}"}
     assert {body["model"] for body in server.bodies} == {"fake-1"}
-    tables = project.tables("data")
+    tables = project.tables(ROOT)
     assert tables.keys() >= TABLES, sorted(tables)
     assert len(tables["05_model_input/selections.parquet"])
     record = last_record(project)
@@ -83,6 +87,9 @@ def test_a_key_in_conf_local_alone_suffices_and_stays_there(project: WholeProjec
     assert spent.keys() == {"refiner", "instruct_rm"}
     assert sum(each.requests for each in spent.values()) == len(server.bodies)
     assert sum(each.input_tokens for each in spent.values()) == server.billed[0]
+    usd = sum(each.usd or 0 for each in spent.values())
+    assert usd == pytest.approx((server.billed[0] + 2 * server.billed[1]) / 1e6)
+    assert {each.budget for each in spent.values()} == {5.0}
 
     server.script = lambda body, attempt: "401"  # whose message repeats the key
     changed = ("--params", "refinement.n_refinements=3")
@@ -93,3 +100,49 @@ def test_a_key_in_conf_local_alone_suffices_and_stays_there(project: WholeProjec
 
     assert KEY not in printed + refused.stdout
     assert holders_of_the_key(project) == {"conf/local/credentials.yml"}
+
+
+@pytest.mark.slow
+def test_all_roles_of_a_run_share_one_budget(project: WholeProject, server: MisbehavingServer) -> None:
+    layer = project.path / "conf" / "local" / "globals.yml"
+    prices = {"fake-1": {"input": 1000.0, "output": 2000.0}}
+    layer.write_text(yaml.safe_dump({"api_budget": 6.0, "api_prices": prices}), "utf-8")
+    stopped = project.kedro("run", "--env", "openai", "--pipelines", "data_prep,refinement,selection", check=False)
+    billed = server.billed[0] / 1000 + server.billed[1] / 500
+    assert stopped.returncode != 0
+    assert "budget of $6.0000 does not suffice" in stopped.stdout
+    assert "Traceback" not in stopped.stdout
+    record = last_record(project)
+    assert len(record.spending) == 2, "the refiner spent, then the instruct_rm met what was left"
+    assert sum(spending.usd or 0 for _, spending in record.spending) == pytest.approx(billed)
+    assert 1 < billed <= 6
+
+
+@pytest.mark.slow
+def test_the_whole_loop_with_a_report_without_the_key(project: WholeProject, server: MisbehavingServer) -> None:
+    printed = project.kedro("run", "--env", "openai").stdout
+    (report,) = project.latest("08_reporting/report.html/*/*.html", ROOT).values()
+    assert "Spent on APIs" in report.read_text("utf-8")
+    assert {model.dataset for model, _ in last_record(project).spending} == {"refiner", "instruct_rm", "judge"}
+    assert KEY not in printed
+    assert holders_of_the_key(project) == {"conf/local/credentials.yml"}
+
+
+@pytest.mark.slow
+def test_refinement_and_selection_against_a_real_server(project: WholeProject) -> None:
+    with llama_server() as address:
+        project.variables = {**project.variables, "ILF_API_BASE_URL": address, "ILF_API_MODEL": "smollm2"}
+        (project.path / "conf" / "local" / "globals.yml").unlink()
+        project.kedro("run", "--env", "openai", "--pipelines", "data_prep,refinement,selection")
+    tables = project.tables(ROOT)
+    refinements = tables["04_feature/refinements/refinement_with_feedback.parquet"]
+    assert refinements.groupby("example_id").size().tolist() == [2, 2]
+    scores = tables["04_feature/scores.parquet"]
+    of_ensemble = scores[scores["scorer"] == "instruct_rm_ensemble"]["score"]
+    assert len(of_ensemble) >= 4
+    assert of_ensemble.between(0, 1).all()
+    assert of_ensemble.nunique() > 1
+    assert pd.unique(tables["05_model_input/selections.parquet"]["example_id"]).size == 2
+    spending = {model.dataset: spent for model, spent in last_record(project).spending}
+    assert min(spending["refiner"].output_tokens, spending["instruct_rm"].input_tokens) > 0
+    assert spending["refiner"].usd is None, "no price was given"

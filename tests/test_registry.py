@@ -110,6 +110,12 @@ def test_the_whole_needs_only_what_no_pipeline_makes(project_root: Path) -> None
     assert kinds <= {"raw", "params", "prompt", "published_results", "training_workspace", "run_record"} | models
 
 
+def test_every_node_stands_in_the_namespace_of_its_pipeline() -> None:
+    registered = register_pipelines()
+    for name in NAMES[:6]:
+        assert {(node.namespace or "").split(".")[0] for node in registered[name].nodes} == {name}
+
+
 def test_full_has_all_of_the_default_pipeline() -> None:
     registered = register_pipelines()
     assert {node.name for node in registered["__default__"].nodes} <= {node.name for node in registered["full"].nodes}

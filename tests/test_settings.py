@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from kedro.config import MissingConfigException
+from omegaconf.errors import InterpolationResolutionError
 
 from ilf_kedro.config_loader import ConfigurationError, LayeredConfigLoader, split_lists
 from ilf_kedro.settings import CONFIG_LOADER_ARGS
@@ -77,6 +78,37 @@ def test_the_users_layer_need_not_exist(conf: Path) -> None:
 def test_an_unknown_environment_is_refused_with_the_nearest_one(conf: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"no environment 'tset'.*base, local, test.*mean 'test'"):
         loader(conf, "tset")
+
+
+@pytest.mark.parametrize(
+    ("env", "variables", "message"),
+    [
+        ("cloud", {}, r"ILF_ROOT is not set.*such as: ILF_ROOT=s3://bucket/prefix kedro run --env cloud"),
+        ("openai", {}, r"ILF_API_BASE_URL is not set.*such as: ILF_API_BASE_URL=https://\S+ kedro run --env openai"),
+        ("openai", {"ILF_API_BASE_URL": "x"}, r"ILF_API_MODEL is not set.*such as: ILF_API_MODEL=\S+ kedro run"),
+    ],
+)
+def test_a_variable_that_an_environment_needs_is_named_with_an_example(
+    project_root: Path, monkeypatch: pytest.MonkeyPatch, env: str, variables: dict[str, str], message: str
+) -> None:
+    for name in ("ILF_ROOT", "ILF_API_BASE_URL", "ILF_API_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=message):
+        loader(project_root / "conf", env, local="base")
+
+
+def test_a_variable_that_the_users_own_layer_needs_is_named(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ILF_TEST_KEY", raising=False)
+    with pytest.raises(ConfigurationError, match=r"ILF_TEST_KEY is not set, but .*conf/local\) needs it"):
+        loader(conf, "test")["credentials"]
+
+
+def test_other_faults_of_an_interpolation_stay_what_they_are(conf: Path) -> None:
+    (conf / "test" / "catalog.yml").write_text("two: {type: MemoryDataset, metadata: {x: '${globals:nowhere}'}}")
+    with pytest.raises(InterpolationResolutionError, match="nowhere"):
+        loader(conf, "test")["catalog"]
 
 
 def test_a_value_set_by_hand_is_left_alone(conf: Path) -> None:

@@ -7,11 +7,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+import yaml
+
+from ilf_kedro.run_record import RunRecord
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,6 +41,21 @@ class WholeProject:
         for name in ("pyproject.toml", ".telemetry"):
             shutil.copy(ROOT / name, path / name)
         return cls(path, variables)
+
+    def copy(self, path: Path) -> WholeProject:
+        """Copy the project with all that it has made."""
+        shutil.copytree(self.path, path, symlinks=True)
+        return WholeProject(path, self.variables)
+
+    def write_local(self, name: str, content: Mapping[str, object]) -> None:
+        """Write a file of the user's own layer, conf/local."""
+        (self.path / "conf" / "local" / name).write_text(yaml.safe_dump(dict(content)), encoding="utf-8")
+
+    def drop_last_row(self, split: str) -> None:
+        """Take the last row out of a split's raw file."""
+        file = self.path / "data" / "01_raw" / "slf5k_sample" / f"{split}.jsonl"
+        lines = file.read_text("utf-8").splitlines(keepends=True)
+        file.write_text("".join(lines[:-1]), encoding="utf-8")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -81,6 +100,38 @@ class WholeProject:
             raise AssertionError(f"the run ended by itself before {words!r}:\n{''.join(seen)[-6000:]}")
         return "".join(seen)
 
+    def kill_once(self, happened: Callable[[], bool], *arguments: str, within: float = 180) -> str:
+        """Run a kedro command, end it by SIGKILL as soon as `happened` says so, and return its output.
+
+        Raises:
+            AssertionError: it ended by itself before that, or `within` seconds were over.
+        """
+        output = self.path / "killed.log"
+        with output.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "kedro", *arguments],
+                cwd=self.path,
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+            try:
+                end = time.monotonic() + within
+                while process.poll() is None and time.monotonic() < end and not happened():
+                    time.sleep(0.01)
+            finally:
+                process.kill()
+                ended = process.wait()
+        printed = output.read_text("utf-8", errors="replace")
+        if ended != -signal.SIGKILL or not happened():
+            raise AssertionError(f"the run was not killed where it should be ({ended}):\n{printed[-6000:]}")
+        return printed
+
+    def record(self, root: str = "data/test") -> RunRecord:
+        """Return the record of the latest run."""
+        (path,) = self.latest("08_reporting/run_record.json/*/*.json", root).values()
+        return RunRecord.model_validate_json(path.read_bytes())
+
     def latest(self, pattern: str, root: str = "data/test") -> dict[str, Path]:
         """Return the newest version of every data set whose path below `root` matches."""
         newest: dict[str, Path] = {}
@@ -98,8 +149,3 @@ def assert_same_tables(left: Mapping[str, pd.DataFrame], right: Mapping[str, pd.
     assert sorted(left) == sorted(right)
     for name, table in left.items():
         pd.testing.assert_frame_equal(table, right[name], check_exact=False, rtol=0, atol=1e-5, obj=name)
-
-
-def version_of(paths: Sequence[Path]) -> set[str]:
-    """Return the versions that the paths stand in."""
-    return {path.parent.name for path in paths}

@@ -7,6 +7,7 @@ credentials and choices hold under `--env openai` as well: base < environment < 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
@@ -15,8 +16,16 @@ import click
 import yaml
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from omegaconf import OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
 __all__ = ["ConfigurationError", "LayeredConfigLoader"]
+
+# What the variables that conf/ reads look like, for messages.
+_EXAMPLES = {
+    "ILF_ROOT": "s3://bucket/prefix",
+    "ILF_API_BASE_URL": "https://api.openai.com/v1",
+    "ILF_API_MODEL": "gpt-4o-mini",
+}
 
 
 class ConfigurationError(click.ClickException):
@@ -66,7 +75,16 @@ class LayeredConfigLoader(OmegaConfigLoader):
 
         Raises:
             MissingConfigException: no layer has a file of this kind.
+            ConfigurationError: it reads an environment variable that is not set.
         """
+        try:
+            return self._merge_layers(key)
+        except InterpolationResolutionError as error:
+            if (variable := re.search(r"Environment variable '(\w+)' not found", str(error))) is None:
+                raise
+            raise ConfigurationError(self._explain_variable(variable[1])) from error
+
+    def _merge_layers(self, key: str) -> dict[str, Any]:
         if key in self or not self._has_user_layer:
             return super().__getitem__(key)
         path = self._get_conf_env_path(self.default_run_env)
@@ -114,6 +132,14 @@ class LayeredConfigLoader(OmegaConfigLoader):
         if not files:
             raise MissingConfigException(f"no file of the kind {key!r} in {path}")
         return layer
+
+    def _explain_variable(self, name: str) -> str:
+        layers = " < ".join(f"conf/{layer}" for layer in self.layers)
+        option = f" --env {self.env}" if self.env else ""
+        return (
+            f"the environment variable {name} is not set, but the configuration ({layers}) needs it; set it, such as: "
+            f"{name}={_EXAMPLES.get(name, '…')} kedro run{option}"
+        )
 
     @staticmethod
     def _check_environment(conf_source: Path, env: str | None) -> None:

@@ -120,9 +120,10 @@ def test_empty_tables_and_columns_keep_their_types(configuration: dict[str, Any]
     assert loaded["title"].isna().all()
     pd.testing.assert_series_equal(loaded.dtypes, targets().dtypes)
 
-    log = pd.DataFrame({"step": [], "epoch": [], "loss": [], "learning_rate": [], "gradient_norm": []})
+    columns = ["step", "epoch", "loss", "learning_rate", "gradient_norm", "n_examples", "n_truncated"]
+    log = pd.DataFrame({column: [] for column in columns})
     catalog(configuration, FIRST).save("training_log", log)
-    expected = ["int64", "float64", "float64", "float64", "float64"]
+    expected = ["int64", "float64", "float64", "float64", "float64", "int64", "int64"]
     assert [str(dtype) for dtype in catalog(configuration).load("training_log").dtypes] == expected
 
 
@@ -214,6 +215,7 @@ def test_an_unversioned_table_is_replaced(tmp_path: Path) -> None:
 
 def test_what_parquet_cannot_hold_leaves_nothing_behind(configuration: dict[str, Any]) -> None:
     log = {"step": [1], "epoch": [1.0], "loss": [0.5], "learning_rate": [0.1], "gradient_norm": [1.0]}
+    log |= {"n_examples": [4], "n_truncated": [0]}
     catalog(configuration, FIRST).save("training_log", pd.DataFrame(log))
     unwritable = pd.DataFrame({"mixed": [1, "one", {"a": 1}]})
     with pytest.raises(DatasetError, match="Failed while saving"):

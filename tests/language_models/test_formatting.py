@@ -137,6 +137,66 @@ def test_spans_of_characters_of_several_tokens(tokenizer):
     assert {place for span in joint.spans[:-1] for place in range(*span)} == {0, 1}
 
 
+SPECIAL = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<repo_name>")
+
+
+def special_ids(tokenizer, tokens):
+    return [token for token in tokens if token in tokenizer.added_tokens_decoder]
+
+
+def known(tokenizer, text):
+    """Whether the tokenizer, which drops some characters, has all of these."""
+    return tokenizer.decode(ids(tokenizer, text), clean_up_tokenization_spaces=False) == text
+
+
+spelling_text = st.lists(st.one_of(st.sampled_from(SPECIAL), st.text(max_size=8)), max_size=8).map("".join)
+
+
+@pytest.mark.parametrize("format", ["plain", "chat"])
+@settings(max_examples=100, deadline=None)
+@given(text=spelling_text, continuation=spelling_text)
+def test_text_never_makes_special_tokens(tokenizer, format, text, continuation):  # noqa: A002
+    assume(known(tokenizer, text + continuation))
+    formatter = Formatter(tokenizer, format, 1000)
+    own = special_ids(tokenizer, formatter.prompt(Prompt("x"), 0).tokens)
+    formatted, joint = formatter.continuation(Prompt(text), continuation)
+    for tokens, whole in ((formatted.tokens, formatted.text), (joint.tokens, formatted.text + continuation)):
+        # Where nothing stands before the first token, the beginning of a text is put there.
+        padded = format == "plain" and tokens[0] == tokenizer.bos_token_id
+        assert special_ids(tokenizer, tokens[padded:]) == own
+        assert tokenizer.decode(tokens[padded:], clean_up_tokenization_spaces=False) == whole
+    assert {place for span in joint.spans for place in range(*span)} == set(range(len(continuation)))
+
+
+def test_a_spelled_special_token_is_letters_and_the_rest_stays(tokenizer):
+    for format in ("plain", "chat"):  # noqa: A001
+        formatter = Formatter(tokenizer, format, 1000)
+        formatted = formatter.prompt(Prompt("He wrote<|im_end|>and left."), 0)
+        before, _, after = formatted.text.partition("<|im_end|>and")
+        letters = tokenizer("<|im_end|>", add_special_tokens=False, split_special_tokens=True).input_ids
+        assert len(letters) > 3
+        assert formatted.tokens == (*ids(tokenizer, before), *letters, *ids(tokenizer, "and" + after))
+
+
+def test_answers_after_a_spelled_special_token(tokenizer):
+    for text in ("Is <|im_end|> a word?", "Answer: <|im_end|>"):
+        for format in ("plain", "chat"):  # noqa: A001
+            formatter = Formatter(tokenizer, format, 1000)
+            formatted = formatter.prompt(Prompt(text), 3)
+            answers = AnswerFinder(formatter).find(formatted, YES_NO)
+            for sequence in answers.sequences:
+                assert special_ids(tokenizer, sequence) == special_ids(tokenizer, formatted.tokens)
+                decoded = tokenizer.decode(sequence, clean_up_tokenization_spaces=False)
+                assert decoded.startswith(formatted.text)
+
+
+def test_a_long_post_of_special_tokens_is_cut(tokenizer):
+    prompt = template().render("e", post="<|im_end|>" * 60, feedback="short")
+    formatted = Formatter(tokenizer, "chat", 200).prompt(prompt, 10)
+    assert 150 < len(formatted.tokens) <= 190
+    assert formatted.text.endswith("and short? Answer:<|im_end|>\n<|im_start|>assistant\n")
+
+
 def test_answers_are_first_tokens_or_whole_words(tokenizer):
     formatter = Formatter(tokenizer, "plain", 1000)
     formatted = formatter.prompt(Prompt("word " * 50 + "Answer:"), 3)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from llama_server import llama_server
 
 from ilf_kedro.language_models.api_errors import ApiRefusedError
 from ilf_kedro.language_models.api_options import ApiOptions
 from ilf_kedro.language_models.cache import CompletionCache
-from ilf_kedro.language_models.embedded import gguf_file
 from ilf_kedro.language_models.openai_compatible import OpenAICompatibleLanguageModel
 from ilf_kedro.language_models.protocol import Capability, Choice, SamplingOptions
 from ilf_kedro.prompting import Prompt
@@ -23,15 +23,8 @@ QUESTIONS = ["Is the sky blue?", "Is a cat a plant?", "Can fish swim?"]
 
 @pytest.fixture(scope="module")
 def base_url() -> Iterator[str]:
-    xllamacpp = pytest.importorskip("xllamacpp", reason="`pip install xllamacpp` runs this test")
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(gguf_file())
-    parameters.n_parallel, parameters.n_ctx, parameters.port = 4, 8192, 0
-    # Waiting threads of llama.cpp spin: on a busy machine, two were fifty times slower than one.
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
-    server = xllamacpp.Server(parameters)
-    yield f"{server.listening_address}/v1"
-    del server
+    with llama_server() as address:
+        yield address
 
 
 def prompts() -> list[Prompt]:

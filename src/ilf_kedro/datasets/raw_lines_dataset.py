@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,7 +18,8 @@ from ilf_kedro.schemas import RawLines
 class RawLinesDataset(AbstractDataset[NoReturn, RawLines]):
     """Loads UTF-8 lines with the file's name; validating what they say is data_prep's work.
 
-    A byte-order mark and CRLF line ends are fine. Either `filepath` (any fsspec path) or `hub` says where
+    A byte-order mark and CRLF line ends are fine; a byte that is not UTF-8 becomes a lone surrogate (Python's
+    "surrogateescape"), which data_prep refuses with its row. Either `filepath` (any fsspec path) or `hub` says where
     the file is; a file of the hub is downloaded once, and needs no network afterwards.
 
     Example:
@@ -53,10 +55,10 @@ class RawLinesDataset(AbstractDataset[NoReturn, RawLines]):
         """Return the file's lines without their ends.
 
         Raises:
-            DatasetError: the file is absent, unreachable or not UTF-8.
+            DatasetError: the file is absent or unreachable.
         """
         content = fetch(self._hub).read_bytes() if self._hub else self._read()
-        return RawLines(self._name, decode_lines(content, file=self._name))
+        return RawLines(self._name, decode_lines(content), hashlib.sha256(content).hexdigest())
 
     def save(self, data: NoReturn) -> None:
         """Refuse: raw data are never written.
@@ -87,21 +89,12 @@ class RawLinesDataset(AbstractDataset[NoReturn, RawLines]):
         return {"filepath": self._filepath, "hub": str(self._hub) if self._hub else None}
 
 
-def decode_lines(content: bytes, *, file: str) -> tuple[str, ...]:
+def decode_lines(content: bytes) -> tuple[str, ...]:
     """Split UTF-8 bytes at LF or CRLF alone (never at U+2028 and its like, which JSON strings may hold).
 
-    Raises:
-        DatasetError: a byte is not UTF-8; naming its line and its place in it.
+    Bytes that are not UTF-8 become lone surrogates, from which they can be told again.
     """
-    try:
-        text = content.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        place = error.start - content.rfind(b"\n", 0, error.start)
-        raise DatasetError(
-            f"{file} is not UTF-8: byte {place} of line {line} (byte {error.start + 1} of the file) is "
-            f"0x{content[error.start]:02x}. Save the file as UTF-8, such as with `iconv -f WINDOWS-1252 -t UTF-8`."
-        ) from None
+    text = content.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
     lines = text.split("\n")
     if not lines[-1]:
         lines.pop()

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, Choice, LanguageModel, require
 from ilf_kedro.prompting import Prompt, PromptTemplate
-from ilf_kedro.schemas import DataFrame, Examples, Summaries, Verdicts, text_or_empty
+from ilf_kedro.schemas import DataFrame, Examples, Summaries, UserError, Verdicts, text_or_empty
 
 __all__ = ["HUMAN_SUMMARY", "judge_summaries", "judged_examples"]
 
@@ -21,12 +21,12 @@ def judged_examples(examples: DataFrame[Examples], n_judged: int | None = None) 
     """Return the first `n_judged` examples (all where None) that have a human summary, in file order.
 
     Raises:
-        ValueError: no example has one.
+        UserError: no example has one.
     """
     with_summary = examples[examples["human_summary"].fillna("").str.strip() != ""].sort_values("position")
     if with_summary.empty:
         splits = ", ".join(sorted(examples["split"].unique())) or "empty"
-        raise ValueError(
+        raise UserError(
             f"the {splits} split has no ideal_human_summary in any of its {len(examples)} rows, but it is the "
             "baseline of win rates and ROUGE-L: add the column to the raw file of that split"
         )
@@ -48,7 +48,7 @@ def judge_summaries(
 
     Raises:
         MissingCapabilityError: before any request, where the judge cannot weigh choices.
-        ValueError: no example has a human summary.
+        UserError: no example has a human summary.
     """
     require(judge, Capability.CHOICE_PROBABILITIES, user="the judge", backends=("local", "openai"))
     posts = judged_examples(examples, n_judged)[["example_id", "title", "post", "human_summary", "position"]]

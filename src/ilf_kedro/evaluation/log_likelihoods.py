@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, ratio_estimate
+from ilf_kedro.schemas import UserError
 
 __all__ = ["nll_difference", "nll_per_token"]
 
@@ -27,11 +28,15 @@ def nll_difference(log_likelihoods: pd.DataFrame, baseline: pd.DataFrame, bootst
     Both must share the tokenizer; only examples that both have are counted.
 
     Raises:
-        ValueError: the two count different numbers of tokens for the same text, or share no example.
+        UserError: the two count different numbers of tokens for the same text.
+        ValueError: they share no example.
     """
     pairs = log_likelihoods.merge(baseline, on=["example_id", "text_kind"], suffixes=("", "_baseline"))
     if (pairs["n_tokens"] != pairs["n_tokens_baseline"]).any():
-        raise ValueError("nats per token compare only between models with one tokenizer: the token counts differ")
+        raise UserError(
+            "nats per token compare only between models with one tokenizer, but the token counts of the same texts "
+            "differ: the tables log_likelihoods are of different base models; run `kedro run --pipelines finetune` again"
+        )
     return ratio_estimate(
         pairs["log_likelihood_baseline"] - pairs["log_likelihood"],
         pairs["n_tokens"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
@@ -9,18 +10,44 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ilf_kedro.evaluation.intervals import Estimate, clustered_share_estimate, standard_error_of_mean
-from ilf_kedro.schemas import DataFrame, JudgeAgreement, Outcomes, Rankings, Verdicts, WinRates
+from ilf_kedro.evaluation.text_metrics import words
+from ilf_kedro.schemas import (
+    DataFrame,
+    Examples,
+    JudgeAgreement,
+    Outcomes,
+    Rankings,
+    Summaries,
+    Verdicts,
+    WinRates,
+    text_or_empty,
+)
 
 __all__ = [
+    "SteadyVerdicts",
     "judge_agreement",
     "outcomes_from_ranks",
     "outcomes_from_verdicts",
+    "steady_verdicts",
     "tells_models_apart",
     "win_rates",
     "win_rates_from_rankings",
 ]
 
 ALL_MODELS = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class SteadyVerdicts:
+    """Where the verdicts went that were the same in both orders.
+
+    `n_unequal` of the `n` are on summaries of unequal length in words; `for_longer` counts among those.
+    """
+
+    n: int
+    for_human: int
+    n_unequal: int
+    for_longer: int
 
 
 def outcomes_from_ranks(ranks: ArrayLike, baseline_ranks: ArrayLike) -> NDArray[np.float64]:
@@ -106,12 +133,33 @@ def judge_agreement(outcomes: DataFrame[Outcomes], *, confidence: float) -> Data
     return JudgeAgreement.validate(pd.DataFrame(rows, columns=list(JudgeAgreement.to_schema().columns)))
 
 
+def steady_verdicts(
+    outcomes: DataFrame[Outcomes], summaries: DataFrame[Summaries], examples: DataFrame[Examples]
+) -> SteadyVerdicts:
+    """Count, among verdicts that both orders agree on, those for the human summary and for the longer one.
+
+    A judge that always takes the longer summary, or always the human one, agrees with itself throughout.
+    """
+    first = summaries.loc[summaries["sample_index"] == 0, ["example_id", "model", "text"]]
+    steady = outcomes[outcomes["agrees"]].merge(first, on=["example_id", "model"])
+    steady = steady.merge(examples[["example_id", "human_summary"]], on="example_id")
+    longer_by = words(steady["text"].tolist()) - words([text_or_empty(text) for text in steady["human_summary"]])
+    model_won = (steady["outcome"] == 1).to_numpy()
+    return SteadyVerdicts(
+        n=len(steady),
+        for_human=int((~model_won).sum()),
+        n_unequal=int((longer_by != 0).sum()),
+        for_longer=int(((longer_by > 0) & model_won).sum() + ((longer_by < 0) & ~model_won).sum()),
+    )
+
+
 def tells_models_apart(agreement_lower: float) -> bool:
     """Say whether a judge agrees with itself more often than a coin would.
 
     Two tosses of a fair coin agree half of the time, and so at most do two verdicts that depend on the
     position alone (first with probability q in either order: they agree with 2q(1 - q)). A judge whose
-    interval reaches down to ½ has therefore not shown that it reads the summaries.
+    interval reaches down to ½ has therefore not shown that more than the position decides. One that passes may
+    still go by something else than quality, such as length (see `steady_verdicts`).
     """
     return agreement_lower > 0.5
 

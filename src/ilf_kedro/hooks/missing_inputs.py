@@ -11,6 +11,7 @@ from kedro.io import AbstractDataset, DataCatalog
 from kedro.pipeline import Pipeline
 
 from ilf_kedro.config_loader import ConfigurationError
+from ilf_kedro.datasets import LanguageModelDataset
 
 __all__ = ["MissingInputsError", "MissingInputsHook"]
 
@@ -67,6 +68,11 @@ def _explain(name: str, catalog: DataCatalog, version: str | None) -> str:
         return f"{name}: made by the pipeline {maker}{kept}"
     if dataset is None:
         return f"{name}: no pipeline makes it, and it is not in the catalog; add an entry to conf/*/catalog*.yml"
+    if isinstance(dataset, LanguageModelDataset):
+        return (
+            f"{name}: its model directory is missing; `make install` makes the embedded models; put any other where "
+            f"its catalog entry says: {dataset}"
+        )
     return f"{name}: no pipeline makes it; put the file where its catalog entry says: {dataset}"
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ilf_kedro.language_models.checkpoint import Format
 from ilf_kedro.prompting import Prompt
-
+from ilf_kedro.schemas import UserError
 
 Span = tuple[int, int]  # of characters
 
@@ -53,7 +53,7 @@ class Formatter:
 
     def __init__(self, tokenizer: Any, format: Format, context_length: int) -> None:  # noqa: A002
         if format == "chat" and not tokenizer.chat_template:
-            raise ValueError("the model has no chat template; set `format: plain` for it in the catalog")
+            raise UserError("the model has no chat template; set `format: plain` for it in the catalog")
         self.tokenizer = tokenizer
         self._chat = format == "chat"
         self._context_length = context_length
@@ -121,8 +121,10 @@ class Formatter:
             return (self._beginning,), [(0, 0)]
         for place in reversed(range(len(tokens))):
             begin, stop = offsets[place]
-            spelled = self._special.get(tokens[place], "\0") in text[begin:stop]
-            if spelled and not any(first <= begin and stop <= last for first, last in template):
+            spelling = self._special.get(tokens[place])
+            if spelling is None or spelling not in text[begin:stop]:
+                continue
+            if not any(first <= begin and stop <= last for first, last in template):
                 letters, spans = self._letters(text[begin:stop])
                 tokens[place : place + 1] = letters
                 offsets[place : place + 1] = [(begin + a, begin + b) for a, b in spans]

@@ -9,6 +9,7 @@ from ilf_kedro.schemas import DataFrame, TrainingLog
 
 
 def training_log(checkpoint: Checkpoint) -> DataFrame[TrainingLog]:
-    """Return the loss per optimiser step that the checkpoint's record holds."""
-    columns = list(TrainingLog.to_schema().columns)
-    return TrainingLog.validate(pd.DataFrame(checkpoint.record.log, columns=columns))
+    """Return the loss per optimiser step that the checkpoint's record holds, and of how many examples."""
+    record = checkpoint.record
+    log = pd.DataFrame(record.log, columns=list(TrainingLog.to_schema().columns))
+    return TrainingLog.validate(log.assign(n_examples=record.n_examples, n_truncated=record.n_truncated))

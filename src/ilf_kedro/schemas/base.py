@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pandera.pandas as pa
@@ -30,11 +30,13 @@ class Options(BaseModel):
 class RawLines:
     """A raw text file as it is, before anything in it is validated.
 
-    `file` names it in messages; `lines` has no line ends, and its first is line 1 of the file.
+    `file` names it in messages; `lines` has no line ends, and its first is line 1 of the file. A byte that is
+    not UTF-8 is a lone surrogate in them. `content_hash` is the SHA-256 of the file's bytes, where known.
     """
 
     file: str
     lines: tuple[str, ...]
+    content_hash: str | None = field(default=None, compare=False, repr=False)
 
 
 class Table(pa.DataFrameModel):

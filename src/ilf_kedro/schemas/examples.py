@@ -47,6 +47,7 @@ class Comparisons(Table):
 class RejectedRows(Table):
     """Faults found in the raw files; one row per fault."""
 
+    split: Series[str]
     file: Series[str]
     row: Series[int] = pa.Field(ge=0, description="line number from 1; 0 for the whole file")
     column: Series[str] = pa.Field(nullable=True)
@@ -56,7 +57,7 @@ class RejectedRows(Table):
 
 
 class Subsets(Table):
-    """Nested training subsets: the first `train_size` examples of the train split."""
+    """Nested training subsets: the first `train_size` examples of the train split, or all that were not set aside."""
 
     train_size: Series[int]
     example_id: Series[str]

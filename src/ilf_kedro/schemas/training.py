@@ -18,13 +18,19 @@ class Targets(Table):
 
 
 class TrainingLog(Table):
-    """One row per optimiser step of a training."""
+    """One row per optimiser step of a training.
+
+    Every row repeats how many examples the training had (two per comparison for a reward model), and how
+    many of their posts were cut to fit.
+    """
 
     step: Series[int]
     epoch: Series[float]
     loss: Series[float]
     learning_rate: Series[float]
     gradient_norm: Series[float] = pa.Field(nullable=True)
+    n_examples: Series[int] = pa.Field(ge=1)
+    n_truncated: Series[int] = pa.Field(ge=0)
 
 
 class TrainingLogs(TrainingLog):
@@ -55,8 +61,8 @@ class RewardPredictions(Table):
 class RewardModelAccuracy(Table):
     """One row: how often the preferred summary of a split got the higher reward (ties count ½).
 
-    `lower` and `upper` are Wilson's interval; `calibration_verdict` says why calibration cannot be judged,
-    and is null where it can.
+    `lower` and `upper` are Wilson's interval of `confidence`; `calibration_verdict` says why calibration
+    cannot be judged, and is null where it can.
     """
 
     split: Series[str]
@@ -66,6 +72,7 @@ class RewardModelAccuracy(Table):
     standard_error: Series[float] = pa.Field(nullable=True)
     lower: Series[float]
     upper: Series[float]
+    confidence: Series[float] = pa.Field(gt=0, lt=1)
     ties: Series[int]
     expected_calibration_error: Series[float]
     calibration_verdict: Series[str] = pa.Field(nullable=True)

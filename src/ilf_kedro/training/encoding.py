@@ -57,14 +57,14 @@ def encode_examples(
         ExampleError: a label is empty, or does not fit even with nothing left of the post.
     """
     encoded = []
+    formatters = {ends: Formatter(tokenizer, format, max_tokens - ends) for ends in (False, True)}
     for example in examples:
         ending = (tokenizer.eos_token_id,) if example.ends else ()
         completion = example.completion.lstrip() if format == "chat" else example.completion
         if not completion and not ending:
             raise ExampleError(f"example {example.prompt.example_id!r} has an empty completion: nothing to learn")
-        formatter = Formatter(tokenizer, format, max_tokens - len(ending))
         try:
-            formatted, joint = formatter.continuation(example.prompt, completion)
+            formatted, joint = formatters[example.ends].continuation(example.prompt, completion)
         except PromptTooLongError as error:
             raise ExampleError(
                 f"prompt and completion of example {example.prompt.example_id!r} do not fit max_tokens = {max_tokens}, "

@@ -13,9 +13,10 @@ from raw_rows import SPLITS, raw, raw_splits, row
 from ilf_kedro.options import DataPrepOptions
 from ilf_kedro.pipelines.data_prep import create_pipeline
 from ilf_kedro.pipelines.data_prep.nodes import describe_texts, nest_subsets, validate_splits
-from ilf_kedro.schemas import Comparisons, Examples, RejectedRows, Subsets, TextStatistics
+from ilf_kedro.schemas import Comparisons, Examples, RejectedRows, Subsets, TextStatistics, UserError
 
 STOP = DataPrepOptions()
+QUARANTINE = DataPrepOptions(on_invalid="quarantine")
 
 
 class WordCounter:
@@ -74,11 +75,12 @@ def test_missing_columns_are_null_and_give_no_comparisons() -> None:
 def test_positions_are_consecutive_after_quarantine_and_counts_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     files = raw_splits(train=raw("train", row("a"), row("b", id=5, post=" "), row("c"), "{"))
     with caplog.at_level(logging.INFO):
-        tables = validate_splits(*files, DataPrepOptions(on_invalid="quarantine"))
+        tables = validate_splits(*files, QUARANTINE)
     assert tables[0]["example_id"].tolist() == ["a", "c"]
     assert tables[0]["position"].tolist() == [0, 1]
     assert tables[4]["position"].tolist() == [0, 1]
     assert tables[8]["row"].tolist() == [2, 2, 4]
+    assert set(tables[8]["split"]) == {"train"}
     assert tables[8]["column"].isna().tolist() == [False, False, True]
     assert "train: set aside 2 row(s) with 3 fault(s)" in caplog.text
     assert "train: 2 examples, 2 with feedback, 2 comparisons" in caplog.text
@@ -86,17 +88,39 @@ def test_positions_are_consecutive_after_quarantine_and_counts_are_logged(caplog
 
 def test_subsets_are_nested_prefixes() -> None:
     files = raw_splits(train=raw("train", *(row(name) for name in "zyxwv")))
-    train = validate_splits(*files, STOP)[0]
-    subsets = nest_subsets(train.sample(frac=1, random_state=0), [1, 3, 5])
+    tables = validate_splits(*files, STOP)
+    train = tables[0]
+    subsets = nest_subsets(train.sample(frac=1, random_state=0), tables[8], [1, 3, 5])
     by_size = subsets.groupby("train_size")["example_id"].apply("".join).to_dict()
     assert by_size == {1: "z", 3: "zyx", 5: "zyxwv"}
     Subsets.validate(subsets)
 
 
 def test_names_every_train_size_that_is_too_large() -> None:
-    train = validate_splits(*raw_splits(), STOP)[0]
-    with pytest.raises(ValueError, match=r"found 3, 100, but the train split has 2 .*expected sizes up to 2.*Lower"):
-        nest_subsets(train, [1, 3, 100])
+    tables = validate_splits(*raw_splits(), STOP)
+    with pytest.raises(UserError, match=r"found 3, 100, but the train split has 2 .*expected sizes up to 2.*Lower"):
+        nest_subsets(tables[0], tables[8], [1, 3, 100])
+
+
+def test_rows_that_were_set_aside_are_missing_from_the_largest_sizes_only(caplog: pytest.LogCaptureFixture) -> None:
+    """Two of five rows of train are set aside (one for two faults); those of other splits do not count."""
+    train = raw("train", row("a"), row("b", id=5, post=" "), row("c"), "{", row("e"))
+    tables = validate_splits(*raw_splits(train=train, test=raw("test", "{", row("t"))), QUARANTINE)
+    subsets = nest_subsets(tables[0], tables[8], [1, 3, 4, 5])
+    by_size = subsets.groupby("train_size")["example_id"].apply("".join).to_dict()
+    assert by_size == {1: "a", 3: "ace", 4: "ace", 5: "ace"}
+    warnings = [line.getMessage() for line in caplog.records if line.name.endswith("data_prep.nodes")][-2:]
+    assert warnings == [
+        f"train size {size}: only 3 examples, because 2 row(s) of the train split were set aside" for size in (4, 5)
+    ]
+    with pytest.raises(UserError, match=r"found 6, but the train split has 3 valid"):
+        nest_subsets(tables[0], tables[8], [3, 5, 6])
+
+
+def test_blanks_around_an_id_are_no_part_of_it() -> None:
+    tables = validate_splits(*raw_splits(train=raw("train", row(" a\t"), row("b\u00a0c "))), STOP)
+    assert tables[0]["example_id"].tolist() == ["a", "b\u00a0c"]
+    assert tables[4]["example_id"].tolist() == ["a", "b\u00a0c"]
 
 
 def test_describes_tokens_and_seconds() -> None:
@@ -132,5 +156,4 @@ def test_the_pipeline_runs_as_declared() -> None:
     SequentialRunner().run(pipeline, catalog)
     assert catalog.load("comparisons.test")["example_id"].tolist() == ["test-1", "test-2"]
     assert len(catalog.load("subsets")) == 3
-    assert catalog.load("rejected_rows").empty
     TextStatistics.validate(catalog.load("text_statistics"))

@@ -54,6 +54,11 @@ FAULTY_LINES: list[tuple[dict[str, object] | str, str]] = [
     ),
     (row("a", time_spent_in_seconds_comparison=-1), "time_spent_in_seconds_comparison: found -1; expected"),
     (json.dumps(row("a", time_spent_in_seconds_feedback=float("inf"))), "feedback: found Infinity; expected"),
+    (
+        json.dumps(row("a", post="caf\udce9 \udcff"), ensure_ascii=False),
+        "(row): found the byte 0xe9, which is not UTF-8; expected UTF-8 text; convert the file, such as with `iconv",
+    ),
+    ("caf\udce9", "(row): found the byte 0xe9, which is not UTF-8"),
     (json.dumps(row("a", feedback="half \ud83d")), r'feedback: found "half \ud83d"; expected text or null'),
 ]
 
@@ -78,6 +83,15 @@ def test_quarantine_sets_aside_exactly_the_faulty_lines() -> None:
     assert tables[2]["example_id"].tolist() == [line["id"] for line in good]
     assert sorted(set(rejected["row"])) == list(range(2, 2 * len(lines) + 1, 2))
     assert set(rejected["file"]) == {"validation.jsonl"}
+
+
+def test_a_row_that_is_not_utf8_is_kept_readably_and_its_id_still_counts() -> None:
+    broken = json.dumps(row("a", post="caf\udce9"), ensure_ascii=False)
+    files = raw_splits(train=raw("train", broken, row("b")), test=raw("test", row("a"), row("c")))
+    *tables, rejected = validate_splits(*files, QUARANTINE)
+    assert tables[0]["example_id"].tolist() == ["b"]
+    assert r"caf\xe9" in rejected["raw"][0]
+    assert rejected["found"].str.contains("train.jsonl:1").tolist() == [False, True], "the same id, in test"
 
 
 def test_lists_all_faults_of_all_files_at_once() -> None:
@@ -192,7 +206,7 @@ def test_any_visible_text_comes_through_unchanged(text: str, escaped: bool) -> N
     assert faults == []
     record = rows[0].record
     assert record is not None
-    assert (record.example_id, record.post) == (f"x{text}", f"{text}x")
+    assert (record.example_id, record.post) == (f"x{text}".strip(), f"{text}x")
     assert record.feedback in {text, None}
     if any(character.isalnum() for character in text):
         assert record.feedback == text

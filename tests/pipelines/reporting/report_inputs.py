@@ -148,12 +148,12 @@ class FakeRun:
         }
         return schemas.LogLikelihoods.validate(pd.DataFrame(rows))
 
-    def training_log(self, n_steps: int) -> pd.DataFrame:
+    def training_log(self, n_steps: int, n_examples: int = 40) -> pd.DataFrame:
         rng = np.random.default_rng([self.seed, n_steps])
         steps = np.arange(1, n_steps + 1)
         loss = 3.4 * steps**-0.1 + rng.normal(0, 0.08, n_steps)
         log = {"step": steps, "epoch": steps / n_steps, "loss": loss, "learning_rate": 2e-4, "gradient_norm": 1.0}
-        return schemas.TrainingLog.validate(pd.DataFrame(log))
+        return schemas.TrainingLog.validate(pd.DataFrame(log | {"n_examples": n_examples, "n_truncated": 2}))
 
     def rewards(self) -> pd.DataFrame:
         rng = np.random.default_rng(self.seed)
@@ -189,11 +189,11 @@ class FakeRun:
                     )
         return schemas.Verdicts.validate(pd.DataFrame(rows, columns=list(schemas.Verdicts.to_schema().columns)))
 
-    def accuracy(self, n: int = 12) -> pd.DataFrame:
+    def accuracy(self, n: int = 12, confidence: float = 0.9) -> pd.DataFrame:
         from statsmodels.stats.proportion import proportion_confint
 
         right = round(0.58 * n)
-        lower, upper = proportion_confint(right, n, method="wilson")
+        lower, upper = proportion_confint(right, n, alpha=1 - confidence, method="wilson")
         verdict = f"{n} comparisons are too few to judge calibration by (at least 100 are needed)" if n < 100 else None
         row = {
             "split": "validation",
@@ -203,6 +203,7 @@ class FakeRun:
             "standard_error": (right / n * (1 - right / n) / (n - 1)) ** 0.5,
             "lower": lower,
             "upper": upper,
+            "confidence": confidence,
             "ties": 0,
             "expected_calibration_error": 0.08,
             "calibration_verdict": verdict,

@@ -15,13 +15,16 @@ from report_inputs import METHODS, FakeRun
 
 from ilf_kedro import schemas
 from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceProbabilities
-from ilf_kedro.options import ReportingOptions, RewardModelOptions, SelectionOptions
+from ilf_kedro.evaluation.win_rates import SteadyVerdicts
+from ilf_kedro.options import FinetuneOptions, ReportingOptions, SelectionOptions
 from ilf_kedro.pipelines.reporting import create_pipeline, findings, nodes
 from ilf_kedro.pipelines.reporting.labels import METRICS, in_order, model_label, number, signed
 from ilf_kedro.prompting import Prompt, PromptTemplate
 from ilf_kedro.run_record import RunRecord
 
 OPTIONS = ReportingOptions(bootstrap_resamples=200)
+FINETUNE = FinetuneOptions(best_of_n=8)
+NO_VERDICTS = SteadyVerdicts(0, 0, 0, 0)
 
 
 class Judge:
@@ -69,14 +72,16 @@ def catalog_of(run: FakeRun) -> DataCatalog:
         "reward_model.training_log": run.training_log(4),
         "run_record.so_far": run.run_record(),
         "params:reporting": OPTIONS,
-        "params:reward_model": RewardModelOptions(),
+        "params:finetune": FINETUNE,
         "params:selection": SelectionOptions(),
         "params:seed": 0,
     }
     data |= {f"refinements.{method}": run.refinements(method) for method in METHODS}
     data |= {f"{model}.summaries": run.summaries(model) for model in run.models}
     data |= {f"{model}.log_likelihoods": run.log_likelihoods(model) for model in run.models[:-1]}
-    data |= {f"{model}.training_log": run.training_log(5) for model in run.models[1:-1]}
+    sizes = {model: int(model.rpartition(".n")[2]) for model in run.models[1:-1]}
+    sizes["finetune.refinements.n16"] = 15
+    data |= {f"{model}.training_log": run.training_log(5, size) for model, size in sizes.items()}
     return DataCatalog({name: MemoryDataset(value, copy_mode="assign") for name, value in data.items()})
 
 
@@ -228,7 +233,14 @@ def test_figures_cannot_end_their_script_element(made: dict) -> None:
 
 
 def small_report(
-    run: FakeRun, *, post: str | None = None, n_comparisons: int = 12, steadiness: float = 0.3, prefix: str = ""
+    run: FakeRun,
+    *,
+    post: str | None = None,
+    n_comparisons: int = 12,
+    steadiness: float = 0.3,
+    prefix: str = "",
+    n_judged: int | None = None,
+    rejected: pd.DataFrame | None = None,
 ) -> str:
     """The report of a run, its nodes called by hand."""
     test, train = run.examples("test", run.n_test), run.examples("train", run.n_train)
@@ -238,15 +250,19 @@ def small_report(
         train = schemas.Examples.validate(train.assign(post=post, title=post, feedback=post))
     summaries = nodes.collect_summaries(*(run.summaries(model) for model in run.models))
     likelihoods = nodes.collect_log_likelihoods(*(run.log_likelihoods(model) for model in run.models[:-1]))
-    outcomes, _, agreement = nodes.count_wins(run.verdicts(steadiness), OPTIONS)
+    verdicts = run.verdicts(steadiness)
+    if n_judged is not None:
+        verdicts = verdicts[verdicts["example_id"].isin(test["example_id"].head(n_judged))]
+    outcomes, _, agreement = nodes.count_wins(verdicts, OPTIONS)
     metrics = nodes.measure_models(test, summaries, likelihoods, run.rewards(), outcomes, Judge(), OPTIONS, 0)
     compared, alike = nodes.compare_refinements(run.scores(), run.selections(), OPTIONS, 0)
     accuracy = run.accuracy(n_comparisons)
+    logs = nodes.collect_training_logs(reward_model=run.training_log(3))
     return nodes.write_report(
         train=train,
         test=test,
         text_statistics=run.text_statistics(),
-        rejected_rows=run.rejected_rows(),
+        rejected_rows=run.rejected_rows() if rejected is None else rejected,
         with_feedback=run.refinements(METHODS[0]),
         without_feedback=run.refinements(METHODS[1]),
         scores=run.scores(),
@@ -254,25 +270,27 @@ def small_report(
         summaries=summaries,
         rewards=run.rewards(),
         outcomes=outcomes,
+        training_logs=logs,
         agreement=agreement,
         metrics=metrics,
         compared=compared,
         accuracy=accuracy,
         published=run.published(),
-        scaling=nodes.draw_scaling(metrics, OPTIONS),
+        scaling=nodes.draw_scaling(metrics, OPTIONS, FINETUNE),
         refinement_methods=nodes.draw_refinement_methods(compared, OPTIONS),
         scorers=nodes.draw_scorers(compared, alike, OPTIONS),
-        reward_model=nodes.draw_reward_model(accuracy, run.reliability(), RewardModelOptions()),
-        training_loss=nodes.draw_training_loss(nodes.collect_training_logs(reward_model=run.training_log(3))),
+        reward_model=nodes.draw_reward_model(accuracy, run.reliability()),
+        training_loss=nodes.draw_training_loss(logs),
         run_record=run.run_record(),
         options=OPTIONS,
         selection=SelectionOptions(),
+        finetune=FINETUNE,
     )
 
 
 def test_one_test_post_and_one_size_make_a_report_without_intervals() -> None:
     report = small_report(FakeRun(sizes=(8,), n_test=1, n_train=1))
-    assert "on one test post:" in Page(report).paragraphs[0]
+    assert "rests on one test post:" in Page(report).paragraphs[0]
     assert "one example" in report
 
 
@@ -280,6 +298,7 @@ def test_a_steady_judge_and_enough_comparisons_read_otherwise() -> None:
     report = small_report(FakeRun(sizes=(8,), n_test=110), n_comparisons=150, steadiness=1.0)
     first = Page(report).paragraphs[0]
     assert "cannot tell" not in first
+    assert "do not merely follow the position" in first
     assert "not known" in first
     assert "too few" not in first
     assert "expected calibration error" in report
@@ -287,8 +306,8 @@ def test_a_steady_judge_and_enough_comparisons_read_otherwise() -> None:
 
 def test_reliability_is_drawn_only_with_enough_comparisons() -> None:
     run = FakeRun()
-    few = nodes.draw_reward_model(run.accuracy(12), run.reliability(), RewardModelOptions())
-    many = nodes.draw_reward_model(run.accuracy(150), run.reliability(), RewardModelOptions())
+    few = nodes.draw_reward_model(run.accuracy(12), run.reliability())
+    many = nodes.draw_reward_model(run.accuracy(150), run.reliability())
     assert len(few.data) == 1
     assert list(many.data[1].y) == run.reliability()["observed"].tolist()
 
@@ -304,7 +323,12 @@ def test_scaling_figure_has_every_point_and_its_interval(made: dict) -> None:
     named = [trace.name for trace in figure.data if trace.showlegend]
     arms = ["refinements", "human summaries", "initial summaries"]
     # The people's summaries have no likelihood, so that their line comes with the panels below.
-    assert named == [*arms, "base model, not finetuned", "best-of-N", "human summaries themselves"]
+    assert named == [
+        *arms,
+        "base model, not finetuned",
+        "best of 8 by refinements, 16\u00a0posts",
+        "human summaries themselves",
+    ]
 
 
 def test_published_figures_are_all_there_with_their_sources(made: dict) -> None:
@@ -345,11 +369,72 @@ def test_model_written_data_are_called_so() -> None:
 
 def test_a_reward_model_below_a_coin_is_called_so() -> None:
     row = FakeRun().accuracy(100).assign(accuracy=0.3, lower=0.22, upper=0.4)
-    assert "worse than a coin" in findings.reward_model_sentence(row, 0.95)
+    assert "worse than a coin" in findings.reward_model_sentence(row)
+
+
+def test_the_accuracys_interval_is_labelled_with_its_own_confidence() -> None:
+    row = FakeRun().accuracy(12, confidence=0.8)
+    assert "80% interval" in findings.reward_model_sentence(row)
+    report = small_report(FakeRun(sizes=(8,), n_test=2, n_train=2))
+    assert "90% Wilson interval" in report
+    assert "95% Wilson" not in report
+    assert "80% interval" in nodes.draw_reward_model(row, FakeRun().reliability()).data[0].hovertemplate
+
+
+def test_best_of_n_says_its_n_and_its_sampler(made: dict) -> None:
+    report = made["report"]
+    row = report.split('<tr data-model="finetune.best_of_n">')[1].split("</th>")[0]
+    assert "best of 8" in row
+    assert "sampled from refinements, 16\u00a0posts" in row
+    assert "The reward of best of 8" in report
+    assert "best-of-N" not in report.split("<script")[0]
+
+
+def test_judging_fewer_posts_is_said_with_both_numbers_and_shown_in_the_table() -> None:
+    page = Page(small_report(FakeRun(sizes=(8,), n_test=6), n_judged=2))
+    assert "12 test posts" not in page.paragraphs[0]
+    assert "rests on 6 test posts (only 2 of the 6 test posts were judged" in page.paragraphs[0]
+    many = Page(small_report(FakeRun(sizes=(8,), n_test=110), n_judged=5)).paragraphs[0]
+    assert "Only 5 of the 110 test posts were judged" in many
+    report = small_report(FakeRun(sizes=(8,), n_test=6), n_judged=2)
+    heads = re.findall(r"<small>(n = \d+ posts)</small>", report)
+    assert heads == ["n = 6 posts"] * 5 + ["n = 2 posts"]
+
+
+def test_where_steady_verdicts_went_is_said() -> None:
+    assert findings.steady_sentence(NO_VERDICTS) == "No verdict was the same in both orders."
+    sentence = findings.steady_sentence(SteadyVerdicts(n=40, for_human=30, n_unequal=36, for_longer=27))
+    assert "Of the 40 verdicts" in sentence
+    assert "30 (75%) went to the human summary" in sentence
+    assert "of the 36 on summaries of unequal length, 27 (75%) to the longer one" in sentence
+    assert "no two summaries differed" in findings.steady_sentence(SteadyVerdicts(4, 1, 0, 0))
+
+
+def test_rows_are_counted_once_however_many_faults_they_have() -> None:
+    faults = [("a.jsonl", 3, "post"), ("a.jsonl", 3, "id"), ("a.jsonl", 7, "id"), ("b.jsonl", 2, "id")]
+    faults.append(("c.jsonl", 0, None))
+    rows = [(file, row, column, "x", "y", None) for file, row, column in faults]
+    columns = list(schemas.RejectedRows.to_schema().columns)
+    rejected = schemas.RejectedRows.validate(pd.DataFrame(rows, columns=columns))
+    report = small_report(FakeRun(sizes=(8,), n_test=2, n_train=2), rejected=rejected)
+    assert "Set aside as faulty: 2 rows of a.jsonl, 1 row of b.jsonl, c.jsonl as a whole." in report
+
+
+def test_trainings_say_how_many_examples_they_had_and_how_many_posts_were_cut(made: dict) -> None:
+    report = made["report"]
+    table = report.split('id="trainings"')[1].split("</table>")[0]
+    rows = {name: re.findall(r"<td>(.*?)</td>", cells) for name, cells in re.findall(r"<th>(.*?)</th>(<td>.*)", table)}
+    assert rows["refinements, 16\u00a0posts"] == ["15 of 16", "2", "5"]
+    assert rows["human summaries, 8\u00a0posts"] == ["8", "2", "5"]
+    assert rows["reward model"] == ["40", "2", "4"]
+    assert "only 15 had a target" in report.split('<tr data-model="finetune.refinements.n16">')[1].split("</th>")[0]
+    assert "on 15 refinements (" in Page(report).paragraphs[0]
+    assert "one training each, of at most 16 examples" in Page(report).paragraphs[0]
 
 
 def test_labels_and_numbers() -> None:
-    assert model_label("finetune.refinements.n1000") == "refinements, 1,000\u00a0posts"
+    assert model_label("finetune.refinements.n1000", 8) == "refinements, 1,000\u00a0posts"
+    assert model_label("finetune.best_of_n", 8) == "best of 8"
     models = ["finetune.best_of_n", "finetune.refinements.n16", "x", "finetune.refinements.n8", "finetune.base"]
     assert in_order(models) == ["finetune.base", *models[3:0:-2], "finetune.best_of_n", "x"]
     assert (number(-0.0001), signed(-0.0001), signed(0.0001), signed(0.002)) == ("0.000", "0.000", "0.000", "+0.002")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import pandas as pd
 
@@ -20,6 +21,7 @@ from ilf_kedro.schemas import (
     Split,
     Subsets,
     TextStatistics,
+    UserError,
 )
 
 logger = logging.getLogger(__name__)
@@ -70,22 +72,35 @@ def validate_splits(
             example["feedback"].notna().sum(),
             len(comparison),
         )
-    rejected = _rejected_table([fault for of_split in faults.values() for fault in of_split])
-    return (*examples, *comparisons, rejected)  # type: ignore[return-value]  # mypy cannot count 4 + 4 + 1
+    return (*examples, *comparisons, _rejected_table(faults))  # type: ignore[return-value]  # mypy cannot count 4 + 4 + 1
 
 
-def nest_subsets(examples: DataFrame[Examples], train_sizes: list[int]) -> DataFrame[Subsets]:
+def nest_subsets(
+    examples: DataFrame[Examples], rejected_rows: DataFrame[RejectedRows], train_sizes: list[int]
+) -> DataFrame[Subsets]:
     """Take the first n training examples for each train size, so that smaller subsets nest in larger.
 
+    A size that is too large only because rows of the train split were set aside gets all that are left; it
+    keeps its name, and a warning says how many they are.
+
     Raises:
-        ValueError: train sizes exceed the number of examples; it names all of these.
+        UserError: train sizes exceed the number of rows; it names all of these.
     """
-    if too_large := [size for size in train_sizes if size > len(examples)]:
-        raise ValueError(
+    n_rejected = rejected_rows.loc[rejected_rows["split"] == "train", "row"].nunique()
+    if too_large := [size for size in train_sizes if size > len(examples) + n_rejected]:
+        raise UserError(
             f"train_sizes: found {', '.join(map(str, too_large))}, but the train split has {len(examples)} valid "
             f"examples; expected sizes up to {len(examples)}. Lower them (kedro run --params "
             f"train_sizes=[{len(examples)}]) or add examples to the train file."
         )
+    for size in train_sizes:
+        if size > len(examples):
+            logger.warning(
+                "train size %d: only %d examples, because %d row(s) of the train split were set aside",
+                size,
+                len(examples),
+                n_rejected,
+            )
     ids = examples.sort_values("position")["example_id"]
     frames = [pd.DataFrame({"train_size": size, "example_id": ids.iloc[:size]}) for size in train_sizes]
     return Subsets.validate(pd.concat(frames, ignore_index=True))
@@ -169,9 +184,9 @@ def _comparisons_table(split: Split, records: Sequence[Record]) -> DataFrame[Com
     return Comparisons.validate(pd.DataFrame(rows, columns=columns))
 
 
-def _rejected_table(faults: Sequence[Fault]) -> DataFrame[RejectedRows]:
-    columns = list(RejectedRows.to_schema().columns)
-    return RejectedRows.validate(pd.DataFrame(faults, columns=columns))
+def _rejected_table(faults: Mapping[Split, Sequence[Fault]]) -> DataFrame[RejectedRows]:
+    rows = [{"split": split, **asdict(fault)} for split, of_split in faults.items() for fault in of_split]
+    return RejectedRows.validate(pd.DataFrame(rows, columns=list(RejectedRows.to_schema().columns)))
 
 
 def _describe(values: pd.Series[float]) -> dict[str, object]:

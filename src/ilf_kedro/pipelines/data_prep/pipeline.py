@@ -23,7 +23,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nest_subsets,
-                inputs=["examples.train", "params:train_sizes"],
+                inputs=["examples.train", "rejected_rows", "params:train_sizes"],
                 outputs="subsets",
                 name="nest_subsets",
             ),
@@ -34,5 +34,7 @@ def create_pipeline() -> Pipeline:
                 name="describe_texts",
             ),
         ],
+        namespace="data_prep",
+        prefix_datasets_with_namespace=False,
         tags="data_prep",
     )

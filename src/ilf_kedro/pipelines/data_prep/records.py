@@ -41,6 +41,7 @@ def _blank_to_null(value: object) -> object:
 
 _Writable = Annotated[str, AfterValidator(_refuse_lone_surrogates)]
 _Text = Annotated[_Writable, AfterValidator(_refuse_blank), Field(description="text that is not empty")]
+_Identifier = Annotated[_Text, AfterValidator(str.strip)]
 _OptionalText = Annotated[_Writable | None, BeforeValidator(_blank_to_null), Field(description="text or null")]
 _Seconds = Annotated[float | None, Field(ge=0, description="a number of seconds, 0 or more, or null")]
 
@@ -48,12 +49,12 @@ _Seconds = Annotated[float | None, Field(ge=0, description="a number of seconds,
 class Record(BaseModel):
     """A validated row (SLF5K's data card). Only id and post are required; what is missing is null.
 
-    Types are strict: 7 is no text, "7" no number. Blank optional texts become null.
+    Types are strict: 7 is no text, "7" no number. Blank optional texts become null; blanks around an id go.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
-    example_id: _Text = Field(alias="id")
+    example_id: _Identifier = Field(alias="id")
     post: _Text
     subreddit: _OptionalText = None
     title: _OptionalText = None

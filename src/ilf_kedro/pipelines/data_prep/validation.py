@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,13 +13,16 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from ilf_kedro.pipelines.data_prep.records import COLUMNS, Record
-from ilf_kedro.schemas import RawLines, Split
+from ilf_kedro.schemas import RawLines, Split, UserError
 
 __all__ = ["Fault", "InvalidDataError", "Row", "find_shared", "read_rows"]
 
 _MAX_FAULTS = 50
 _MAX_SHOWN = 80
 _MAX_RANGES = 10
+
+# What a byte that is not UTF-8 is read as (Python's "surrogateescape").
+_OTHER_BYTE = re.compile("[\udc80-\udcff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Row:
     record: Record | None
 
 
-class InvalidDataError(ValueError):
+class InvalidDataError(UserError):
     """The raw files have faults; the message lists them all, at most 50 kinds per file."""
 
     def __init__(self, faults: Sequence[Fault], advice: str) -> None:
@@ -62,7 +66,8 @@ def read_rows(raw: RawLines) -> tuple[list[Row], list[Fault]]:
     """Read one JSON object per line, and validate each on its own.
 
     A byte-order mark, carriage returns and blank lines are ignored; NaN (which Python writes for a
-    missing number) is null. Every line that is not blank gives a row; invalid ones have no record.
+    missing number) is null. Every line that is not blank gives a row; invalid ones, and those with a byte
+    that is not UTF-8, have no record.
     """
     rows: list[Row] = []
     faults: list[Fault] = []
@@ -70,17 +75,9 @@ def read_rows(raw: RawLines) -> tuple[list[Row], list[Fault]]:
         text = line.removeprefix("\ufeff").strip() if number == 1 else line.strip()
         if not text:
             continue
-        values, record = {}, None
-        try:
-            values = _parse_object(text)
-            record = Record.model_validate(values)
-        except ValidationError as error:
-            faults += [
-                _explain(detail, raw.file, number, _printable(text)) for detail in error.errors(include_url=False)
-            ]
-        except (ValueError, RecursionError) as error:
-            faults.append(Fault(raw.file, number, None, str(error), "one JSON object on each line", _printable(text)))
-        rows.append(Row(number, _printable(text), values, record))
+        row, found = _read_row(raw.file, number, text)
+        rows.append(row)
+        faults += found
     if not rows:
         faults.append(Fault(raw.file, 0, None, "an empty file", "one JSON object on each line"))
     return rows, faults
@@ -109,6 +106,27 @@ def find_shared(splits: Mapping[Split, tuple[RawLines, Sequence[Row]]]) -> dict[
                 found = f"{_show(value)}, which is also in {place}"
                 faults[split].append(Fault(raw.file, row.number, column, found, expected, row.raw))
     return faults
+
+
+def _read_row(file: str, number: int, text: str) -> tuple[Row, list[Fault]]:
+    """Read one line; a row that is not UTF-8 has no other fault."""
+    raw = _printable(_OTHER_BYTE.sub(lambda match: f"\\x{_byte(match[0]):02x}", text))
+    values, record, faults = {}, None, []
+    if match := _OTHER_BYTE.search(text):
+        expected = "UTF-8 text; convert the file, such as with `iconv -f WINDOWS-1252 -t UTF-8`"
+        faults = [Fault(file, number, None, f"the byte 0x{_byte(match[0]):02x}, which is not UTF-8", expected, raw)]
+    try:
+        values = _parse_object(text)
+        record = None if faults else Record.model_validate(values)
+    except ValidationError as error:
+        faults = [_explain(detail, file, number, raw) for detail in error.errors(include_url=False)]
+    except (ValueError, RecursionError) as error:
+        faults = faults or [Fault(file, number, None, str(error), "one JSON object on each line", raw)]
+    return Row(number, raw, values, record), faults
+
+
+def _byte(escaped: str) -> int:
+    return ord(escaped) - 0xDC00
 
 
 def _parse_object(text: str) -> dict[str, object]:

@@ -59,7 +59,9 @@ def scorers_figure(
         heights=[height] * len(names) + [height + 90],
     )
     for panel, name in enumerate(names, start=1):
-        points = shown[shown["metric"] == name].set_index("chosen_by").reindex(scorers)
+        points = shown[shown["metric"] == name].set_index("chosen_by")
+        # Length goes with itself throughout: that row would be empty.
+        points = points.reindex([scorer for scorer in scorers if scorer in points.index])
         figure.add_trace(_dots(points, words_of(name), colour(method), confidence), row=panel, col=1)
     figure.add_trace(_agreement_map(agreement[agreement["method"] == method], scorers), row=len(names) + 1, col=1)
     figure.update_yaxes(autorange="reversed")
@@ -69,14 +71,13 @@ def scorers_figure(
     return figure
 
 
-def reward_model_figure(
-    accuracy: DataFrame[RewardModelAccuracy], reliability: DataFrame[Reliability], confidence: float
-) -> go.Figure:
+def reward_model_figure(accuracy: DataFrame[RewardModelAccuracy], reliability: DataFrame[Reliability]) -> go.Figure:
     """Draw the accuracy on held-out comparisons with its interval and, given enough, the reliability curve."""
     verdict = accuracy["calibration_verdict"].iloc[0]
     judged = pd.isna(verdict)
     titles = ["Comparisons right", *(["Reliability"] if judged else [])]
     figure = panels(titles, heights=[70 + 40 * len(accuracy), *([320] if judged else [])], gap=95)
+    confidence = float(accuracy["confidence"].iloc[0])
     points = accuracy.rename(columns={"accuracy": "value"}).assign(metric="accuracy")
     points.index = pd.Index([f"{row.split}, n = {row.n}" for row in accuracy.itertuples()])
     figure.add_trace(_dots(points, "reward model", colour("refinements"), confidence), row=1, col=1)

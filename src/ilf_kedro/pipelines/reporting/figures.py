@@ -9,15 +9,25 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ilf_kedro.pipelines.reporting.labels import arm_and_size, colour, in_order, model_label, words_of
+from ilf_kedro.pipelines.reporting.labels import (
+    BEST_OF_N,
+    arm_and_size,
+    colour,
+    in_order,
+    model_label,
+    sampler_of_best_of_n,
+    words_of,
+)
 from ilf_kedro.schemas import DataFrame, ModelMetrics, TrainingLogs
 
 __all__ = ["panels", "scaling_figure", "training_loss_figure", "translucent"]
 
 _PANEL = 230
-_SCALED = ("nll_per_token", "win_rate", "reward", "rouge_l", "length_tokens")
+_SCALED = ("nll_per_token", "nll_minus_base", "win_rate", "reward", "rouge_l", "length_tokens")
+_EVEN = {"nll_minus_base": 0.0, "win_rate": 0.5}
 _PANEL_TITLES = {
     "nll_per_token": "NLL of human summaries, nats per token",
+    "nll_minus_base": "The same less the base model's, paired by post",
     "win_rate": "Win rate over human, judged by a model",
     "reward": "Reward, p(excellent)",
     "rouge_l": "ROUGE-L against the human summary",
@@ -59,10 +69,10 @@ def translucent(hexadecimal: str, opacity: float = 0.16) -> str:
     return f"rgba({red},{green},{blue},{opacity})"
 
 
-def scaling_figure(metrics: DataFrame[ModelMetrics], confidence: float) -> go.Figure:
+def scaling_figure(metrics: DataFrame[ModelMetrics], confidence: float, best_of_n: int) -> go.Figure:
     """Draw every metric of every arm over the train size, with intervals as bands.
 
-    Base model and human summaries have no train size: they are lines across.
+    Base model and human summaries have no train size: they are lines across. Best-of-N stands beside its sampler.
     """
     shown = [metric for metric in _SCALED if metric in set(metrics["metric"])]
     table = metrics.assign(
@@ -83,16 +93,17 @@ def scaling_figure(metrics: DataFrame[ModelMetrics], confidence: float) -> go.Fi
             if len(points):
                 _add_arm(figure, row, points, arm, index, (index - 1) * apart, confidence, show_legend=arm not in named)
                 named.add(arm)
-        for model in ("finetune.base", "human_summary", "finetune.best_of_n"):
+        for model, name in _singles(table, best_of_n).items():
             points = of_metric[of_metric["model"] == model]
             if len(points):
-                _add_single(figure, row, points.iloc[0], sizes, show_legend=model not in named)
+                _add_single(figure, row, points.iloc[0], sizes, name, show_legend=model not in named)
                 named.add(model)
         # The axis follows the data, but not to where a metric cannot be.
-        highest = None if metric in ("nll_per_token", "length_tokens") else 1
-        figure.update_yaxes(minallowed=0, maxallowed=highest, nticks=6, row=row, col=1)
-        if metric == "win_rate":
-            figure.add_hline(0.5, line={"color": "#808895", "width": 1, "dash": "dot"}, row=row, col=1)
+        lowest = None if metric == "nll_minus_base" else 0
+        highest = 1 if metric in ("win_rate", "reward", "rouge_l") else None
+        figure.update_yaxes(minallowed=lowest, maxallowed=highest, nticks=6, row=row, col=1)
+        if metric in _EVEN:
+            figure.add_hline(_EVEN[metric], line={"color": "#808895", "width": 1, "dash": "dot"}, row=row, col=1)
     figure.update_xaxes(
         type="log",
         tickvals=sizes,
@@ -111,34 +122,51 @@ def training_loss_figure(logs: DataFrame[TrainingLogs]) -> go.Figure:
     groups = [("Finetuning, nats per weighted token", finetunings), ("Reward model, nats per answer", others)]
     groups = [(title, models) for title, models in groups if models]
     figure = panels([title for title, _ in groups], heights=[_PANEL + 40] * len(groups))
-    dashes = ("dot", "dash", "solid", "dashdot")
+    dashes, symbols = ("dot", "dash", "solid", "dashdot"), ("circle", "diamond", "square", "cross")
     for row, (_, models) in enumerate(groups, start=1):
         sizes = sorted({trained[1] for model in models if (trained := arm_and_size(model))})
         for index, model in enumerate(models):
             log = logs[logs["model"] == model].sort_values("step")
             arm, size = arm_and_size(model) or (model, 0)
             dash = dashes[sizes.index(size) % len(dashes)] if len(sizes) > 1 else "solid"
+            symbol = symbols[sizes.index(size) % len(symbols)] if len(sizes) > 1 else "circle"
             figure.add_trace(
                 go.Scatter(
                     x=log["step"],
                     y=log["loss"],
-                    name=model_label(model),
+                    name=words_of(model) if size == 0 else f"{words_of(arm)}, {_examples(log, size)}",
                     mode="lines+markers" if len(log) <= 20 else "lines",
                     line={"color": colour(arm, index), "dash": dash},
+                    marker={"symbol": symbol, "size": 8},
                     hovertemplate="step %{x}: %{y:.3f}",
                 ),
                 row=row,
                 col=1,
             )
-    figure.update_xaxes(rangemode="tozero", tickformat="d", dtick=1 if logs["step"].max() <= 10 else None)
+    figure.update_xaxes(tickformat="d", dtick=1 if logs["step"].max() <= 10 else None)
     figure.update_xaxes(title_text="optimiser step", row=len(groups), col=1)
     figure.update_layout(showlegend=True)
     return figure
 
 
+def _examples(log: pd.DataFrame, size: int) -> str:
+    """Return how many posts a training learned from: fewer than its size where some had no target."""
+    used = int(log["n_examples"].iloc[0])
+    return f"{used:,}\u00a0posts" if used == size else f"{used:,} of {size:,}\u00a0posts"
+
+
 def _arms(table: pd.DataFrame) -> list[str]:
     models = in_order(table["model"])
     return [trained[0] for model in models if (trained := arm_and_size(model))]
+
+
+def _singles(table: pd.DataFrame, best_of_n: int) -> dict[str, str]:
+    """Return the models that are no curve, and what the legend calls them."""
+    names = {model: model_label(model, best_of_n) for model in ("finetune.base", "human_summary", BEST_OF_N)}
+    sampler = sampler_of_best_of_n(table["model"])
+    if sampler is not None:
+        names[BEST_OF_N] += f" by {model_label(sampler, best_of_n)}"
+    return names
 
 
 def _log_range(sizes: Sequence[int]) -> tuple[float, float]:
@@ -195,14 +223,16 @@ def _add_arm(
     figure.add_trace(curve, row=row, col=1)
 
 
-def _add_single(figure: go.Figure, row: int, point: pd.Series, sizes: Sequence[int], *, show_legend: bool) -> None:
+def _add_single(
+    figure: go.Figure, row: int, point: pd.Series, sizes: Sequence[int], name: str, *, show_legend: bool
+) -> None:
     """Add a model without a train size: a line across, or, for best-of-N, a mark at the largest size."""
     model = str(point["model"])
-    shared = {"name": model_label(model), "legendgroup": model, "showlegend": show_legend}
+    shared = {"name": name, "legendgroup": model, "showlegend": show_legend}
     shared["hovertemplate"] = "<b>%{y:.3f}</b>, n = " + f"{point['n']}"
     line = colour(model)
     start, end = _log_range(sizes)
-    if model == "finetune.best_of_n":
+    if model == BEST_OF_N:
         bars = {"type": "data", "symmetric": False, "thickness": 1.2, "width": 3}
         bars |= {"array": [point["upper"] - point["value"]], "arrayminus": [point["value"] - point["lower"]]}
         mark = {"symbol": "diamond", "size": 10, "color": line}

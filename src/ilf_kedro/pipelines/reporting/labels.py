@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 __all__ = [
+    "BEST_OF_N",
     "METRICS",
     "Metric",
     "arm_and_size",
@@ -15,16 +16,17 @@ __all__ = [
     "in_order",
     "model_label",
     "number",
+    "sampler_of_best_of_n",
     "scorers_in_order",
     "signed",
     "words_of",
 ]
 
+BEST_OF_N = "finetune.best_of_n"
 _TRAINED = re.compile(r"finetune\.(?P<arm>.+)\.n(?P<size>\d+)")
 _NAMES = {
     "human_summary": "human summaries themselves",
     "finetune.base": "base model, not finetuned",
-    "finetune.best_of_n": "best-of-N",
     "reward_model": "reward model",
     "instruct_rm_ensemble": "InstructRM mean",
     "refinement_with_feedback": "with feedback",
@@ -36,7 +38,7 @@ _COLOURS = {
     "refinements": "#2f7fd1",
     "human_summaries": "#2a9d6f",
     "initial_summaries": "#d9822b",
-    "finetune.best_of_n": "#b05cc6",
+    BEST_OF_N: "#b05cc6",
     "finetune.base": "#808895",
     "human_summary": "#c2496b",
     "refinement_with_feedback": "#2f7fd1",
@@ -91,10 +93,18 @@ def words_of(name: str) -> str:
     return _NAMES.get(name, name.replace("_", " ").replace("instruct rm", "InstructRM"))
 
 
-def model_label(model: str) -> str:
-    """Return a model's name in plain words, such as "refinements, 100 posts"."""
+def model_label(model: str, best_of_n: int) -> str:
+    """Return a model's name in plain words, such as "refinements, 100 posts" or "best of 8"."""
+    if model == BEST_OF_N:
+        return f"best of {best_of_n}"
     trained = arm_and_size(model)
     return words_of(model) if trained is None else f"{words_of(trained[0])}, {trained[1]:,}\u00a0posts"
+
+
+def sampler_of_best_of_n(models: Iterable[str]) -> str | None:
+    """Return which of the models best-of-N samples from: the one of the most refinements, if any."""
+    samplers = [model for model in in_order(models) if (arm_and_size(model) or ("",))[0] == "refinements"]
+    return samplers[-1] if samplers else None
 
 
 def in_order(models: Iterable[str]) -> list[str]:
@@ -105,7 +115,7 @@ def in_order(models: Iterable[str]) -> list[str]:
         if trained is not None:
             arms = [name for name in _COLOURS if name not in _NAMES]
             return (2, arms.index(trained[0]) if trained[0] in arms else len(arms), trained[1], trained[0])
-        first = {"human_summary": 0, "finetune.base": 1, "finetune.best_of_n": 3}
+        first = {"human_summary": 0, "finetune.base": 1, BEST_OF_N: 3}
         return (first.get(model, 4), 0, 0, model)
 
     return sorted(set(models), key=place)

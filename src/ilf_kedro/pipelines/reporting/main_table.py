@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ilf_kedro.pipelines.reporting.labels import METRICS, Metric, in_order, model_label
+from ilf_kedro.pipelines.reporting.labels import (
+    BEST_OF_N,
+    METRICS,
+    Metric,
+    in_order,
+    model_label,
+    sampler_of_best_of_n,
+)
+from ilf_kedro.pipelines.reporting.trainings import Training
 from ilf_kedro.schemas import DataFrame, ModelMetrics, text_or_empty
 
 __all__ = ["Cell", "MainTable", "ModelRow", "main_table", "number_or_none"]
@@ -29,22 +37,34 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """A model and its cells, in the order of the columns; None where it has no such figure."""
+    """A model and its cells, in the order of the columns; None where it has no such figure.
+
+    `note` says what the label does not.
+    """
 
     model: str
     label: str
+    note: str
     cells: tuple[Cell | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A metric and over how many examples each model's figure is; None where models differ in that."""
+
+    metric: Metric
+    n: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class MainTable:
     """Columns and rows, ready to be written."""
 
-    columns: tuple[Metric, ...]
+    columns: tuple[Column, ...]
     rows: tuple[ModelRow, ...]
 
 
-def main_table(metrics: DataFrame[ModelMetrics]) -> MainTable:
+def main_table(metrics: DataFrame[ModelMetrics], trainings: Sequence[Training], best_of_n: int) -> MainTable:
     """Arrange the metrics by model and column, leaving out columns that no model has."""
     names = [name for name in METRICS if name in set(metrics["metric"])]
     cells = {
@@ -52,16 +72,39 @@ def main_table(metrics: DataFrame[ModelMetrics]) -> MainTable:
         for row in metrics.to_dict("records")
         if row["metric"] in names
     }
+    notes = _notes(metrics["model"], trainings, best_of_n)
     rows = tuple(
-        ModelRow(model, model_label(model), tuple(cells.get((model, name)) for name in names))
+        ModelRow(
+            model,
+            model_label(model, best_of_n),
+            notes.get(model, ""),
+            tuple(cells.get((model, name)) for name in names),
+        )
         for model in in_order(metrics["model"])
     )
-    return MainTable(tuple(METRICS[name] for name in names), rows)
+    columns = []
+    for name in names:
+        numbers = {cell.n for (_, metric), cell in cells.items() if metric == name}
+        columns.append(Column(METRICS[name], numbers.pop() if len(numbers) == 1 else None))
+    return MainTable(tuple(columns), rows)
 
 
 def number_or_none(value: object) -> float | None:
     """Return a number cell's value; None for a null one (tables hold nulls as nan)."""
     return float(value) if isinstance(value, int | float) and not math.isnan(value) else None
+
+
+def _notes(models: Iterable[str], trainings: Sequence[Training], best_of_n: int) -> dict[str, str]:
+    """Say who sampled for best-of-N, and which models learned from fewer examples than their size."""
+    notes = {
+        training.model: f"only {training.n_examples:,} had a target"
+        for training in trainings
+        if training.asked is not None and training.n_examples != training.asked
+    }
+    sampler = sampler_of_best_of_n(models)
+    if sampler is not None:
+        notes[BEST_OF_N] = f"by reward, sampled from {model_label(sampler, best_of_n)}"
+    return notes
 
 
 def _cell(row: Mapping[Hashable, Any]) -> Cell:

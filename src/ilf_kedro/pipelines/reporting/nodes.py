@@ -10,9 +10,10 @@ from ilf_kedro.evaluation.intervals import Bootstrap
 from ilf_kedro.language_models.checkpoint import Checkpoint
 from ilf_kedro.language_models.local import LocalLanguageModel
 from ilf_kedro.language_models.protocol import LanguageModel, TokenCounter
-from ilf_kedro.options import ReportingOptions, RewardModelOptions, SelectionOptions
+from ilf_kedro.options import FinetuneOptions, ReportingOptions, SelectionOptions
 from ilf_kedro.pipelines.reporting import comparison_figures, figures
 from ilf_kedro.pipelines.reporting.rendering import Report, render_report
+from ilf_kedro.pipelines.reporting.trainings import trainings
 from ilf_kedro.pipelines.reporting.walk_through import first_test_post, walk_through
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.run_record import RunRecord
@@ -132,9 +133,9 @@ def compare_refinements(
     return compared, refinement_metrics.scorer_agreement(selections)
 
 
-def draw_scaling(metrics: DataFrame[ModelMetrics], options: ReportingOptions) -> go.Figure:
+def draw_scaling(metrics: DataFrame[ModelMetrics], options: ReportingOptions, finetune: FinetuneOptions) -> go.Figure:
     """Draw every metric over the train size, one curve per arm."""
-    return figures.scaling_figure(metrics, options.confidence)
+    return figures.scaling_figure(metrics, options.confidence, finetune.best_of_n)
 
 
 def draw_refinement_methods(metrics: DataFrame[RefinementMetrics], options: ReportingOptions) -> go.Figure:
@@ -149,11 +150,9 @@ def draw_scorers(
     return comparison_figures.scorers_figure(metrics, agreement, options.confidence)
 
 
-def draw_reward_model(
-    accuracy: DataFrame[RewardModelAccuracy], reliability: DataFrame[Reliability], options: RewardModelOptions
-) -> go.Figure:
+def draw_reward_model(accuracy: DataFrame[RewardModelAccuracy], reliability: DataFrame[Reliability]) -> go.Figure:
     """Draw the reward model's accuracy and, given enough comparisons, its reliability curve."""
-    return comparison_figures.reward_model_figure(accuracy, reliability, options.confidence)
+    return comparison_figures.reward_model_figure(accuracy, reliability)
 
 
 def draw_training_loss(logs: DataFrame[TrainingLogs]) -> go.Figure:
@@ -174,6 +173,7 @@ def write_report(
     summaries: DataFrame[Summaries],
     rewards: DataFrame[Rewards],
     outcomes: DataFrame[Outcomes],
+    training_logs: DataFrame[TrainingLogs],
     agreement: DataFrame[JudgeAgreement],
     metrics: DataFrame[ModelMetrics],
     compared: DataFrame[RefinementMetrics],
@@ -187,6 +187,7 @@ def write_report(
     run_record: RunRecord,
     options: ReportingOptions,
     selection: SelectionOptions,
+    finetune: FinetuneOptions,
 ) -> str:
     """Write everything into one HTML file that opens without a network."""
     refinements = Refinements.validate(pd.concat([with_feedback, without_feedback], ignore_index=True))
@@ -194,13 +195,16 @@ def write_report(
         Report(
             metrics=metrics,
             agreement=agreement,
+            verdicts=win_rates.steady_verdicts(outcomes, summaries, test),
             accuracy=accuracy,
             refinement_metrics=compared,
             statistics=text_statistics,
             rejected=rejected_rows,
             published=published,
+            trainings=trainings(training_logs),
+            best_of_n=finetune.best_of_n,
             example=walk_through(train, refinements, scores, selections, selection.target_scorer),
-            test_example=first_test_post(test, summaries, rewards, outcomes),
+            test_example=first_test_post(test, summaries, rewards, outcomes, finetune.best_of_n),
             n_test=len(test),
             is_embedded_sample=bool(test["example_id"].str.startswith(_SAMPLE_PREFIX).any()),
             figures={

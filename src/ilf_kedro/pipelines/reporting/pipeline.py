@@ -8,8 +8,8 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from ilf_kedro.pipelines.reporting import nodes
+from ilf_kedro.pipelines.reporting.labels import BEST_OF_N
 
-BEST_OF_N = "finetune.best_of_n"
 BASE = "finetune.base"
 
 Inputs = str | list[str] | dict[str, str]
@@ -85,7 +85,12 @@ def _measuring_nodes() -> list[Node]:
 
 def _figure_nodes() -> list[Node]:
     return [
-        _node(nodes.draw_scaling, ["model_metrics", "params:reporting"], "figure.scaling", tags="figure"),
+        _node(
+            nodes.draw_scaling,
+            ["model_metrics", "params:reporting", "params:finetune"],
+            "figure.scaling",
+            tags="figure",
+        ),
         _node(
             nodes.draw_refinement_methods,
             ["refinement_metrics", "params:reporting"],
@@ -100,7 +105,7 @@ def _figure_nodes() -> list[Node]:
         ),
         _node(
             nodes.draw_reward_model,
-            ["reward_model.accuracy", "reward_model.reliability", "params:reward_model"],
+            ["reward_model.accuracy", "reward_model.reliability"],
             "figure.reward_model",
             tags="figure",
         ),
@@ -110,7 +115,16 @@ def _figure_nodes() -> list[Node]:
 
 def _report_node() -> Node:
     figures = ("scaling", "refinement_methods", "scorers", "reward_model", "training_loss")
-    tables = ("text_statistics", "rejected_rows", "scores", "selections", "summaries", "rewards", "outcomes")
+    tables = (
+        "text_statistics",
+        "rejected_rows",
+        "scores",
+        "selections",
+        "summaries",
+        "rewards",
+        "outcomes",
+        "training_logs",
+    )
     return _node(
         nodes.write_report,
         {
@@ -128,6 +142,7 @@ def _report_node() -> Node:
             "run_record": "run_record.so_far",
             "options": "params:reporting",
             "selection": "params:selection",
+            "finetune": "params:finetune",
         },
         "report",
     )

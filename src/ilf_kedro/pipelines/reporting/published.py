@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ilf_kedro.pipelines.reporting.labels import arm_and_size
+from ilf_kedro.pipelines.reporting.labels import BEST_OF_N, arm_and_size, model_label
 from ilf_kedro.pipelines.reporting.main_table import number_or_none
 from ilf_kedro.schemas import (
     DataFrame,
@@ -77,6 +77,7 @@ def beside_ours(
     refinement_metrics: DataFrame[RefinementMetrics],
     accuracy: DataFrame[RewardModelAccuracy],
     statistics: DataFrame[TextStatistics],
+    best_of_n: int,
 ) -> list[Comparison]:
     """Put each published experiment that has a counterpart here beside it."""
     experiments = {str(name): rows for name, rows in published.groupby("experiment", sort=False)}
@@ -90,12 +91,12 @@ def beside_ours(
             "GPT-3 175B (best-of-64 by an OPT reward model), ranked by people",
             "our models, judged by a language model",
             3,
-            _rows(finetuned, _our_win_rates(metrics) | {best: _ours(metrics, "finetune.best_of_n", "win_rate")}),
+            _rows(finetuned, _our_win_rates(metrics) | {best: _ours(metrics, BEST_OF_N, "win_rate", best_of_n)}),
         ),
         Comparison(
             "Refinement methods",
             "win rate over the initial summaries, ranked by people",
-            "mean InstructRM score, another quantity: compare only the order",
+            "mean InstructRM score, another quantity; the best of 5 is chosen by that score, so high by construction",
             3,
             _rows(
                 rows["refinement_methods"].query("baseline == 'initial_summary'"), _our_refinements(refinement_metrics)
@@ -157,10 +158,11 @@ def _our_win_rates(metrics: pd.DataFrame) -> dict[str, list[Figure]]:
     return figures
 
 
-def _ours(metrics: pd.DataFrame, model: str, metric: str) -> list[Figure]:
+def _ours(metrics: pd.DataFrame, model: str, metric: str, best_of_n: int = 0) -> list[Figure]:
     found = metrics[(metrics["model"] == model) & (metrics["metric"] == metric)]
     trained = arm_and_size(model)
-    return [_figure(row, f"{trained[1]:,}" if trained else "") for row in found.to_dict("records")]
+    condition = f"{trained[1]:,}" if trained else model_label(model, best_of_n)
+    return [_figure(row, condition) for row in found.to_dict("records")]
 
 
 def _our_refinements(metrics: pd.DataFrame) -> dict[str, list[Figure]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import plotly.graph_objects as go
@@ -12,10 +13,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from ilf_kedro.pipelines.reporting.findings import FEW_POSTS, opening, weak_models
+from ilf_kedro.evaluation.win_rates import SteadyVerdicts
+from ilf_kedro.pipelines.reporting.findings import FEW_POSTS, opening, steady_sentence, weak_models
 from ilf_kedro.pipelines.reporting.labels import in_order, model_label, number, signed
 from ilf_kedro.pipelines.reporting.main_table import main_table
 from ilf_kedro.pipelines.reporting.published import beside_ours
+from ilf_kedro.pipelines.reporting.trainings import Training
 from ilf_kedro.pipelines.reporting.walk_through import ExampleWalk, SummarisedPost
 from ilf_kedro.run_record import RunRecord
 from ilf_kedro.schemas import (
@@ -41,11 +44,14 @@ class Report:
 
     metrics: DataFrame[ModelMetrics]
     agreement: DataFrame[JudgeAgreement]
+    verdicts: SteadyVerdicts
     accuracy: DataFrame[RewardModelAccuracy]
     refinement_metrics: DataFrame[RefinementMetrics]
     statistics: DataFrame[TextStatistics]
     rejected: DataFrame[RejectedRows]
     published: DataFrame[PublishedResults]
+    trainings: tuple[Training, ...]
+    best_of_n: int
     example: ExampleWalk | None
     test_example: SummarisedPost | None
     n_test: int
@@ -61,24 +67,49 @@ def render_report(report: Report) -> str:
     return template.render(
         report=report,
         opening=opening(
-            report.metrics, report.agreement, report.accuracy, n_test=report.n_test, confidence=report.confidence
+            report.metrics,
+            report.agreement,
+            report.verdicts,
+            report.accuracy,
+            report.trainings,
+            n_test=report.n_test,
+            confidence=report.confidence,
         ),
-        models=main_table(report.metrics),
+        models=main_table(report.metrics, report.trainings, report.best_of_n),
+        steady=steady_sentence(report.verdicts),
+        labels=partial(model_label, best_of_n=report.best_of_n),
         agreement=_by_model(report.agreement),
         accuracy=report.accuracy.to_dict("records"),
         judges=sorted(report.agreement["judged_by"].unique()),
         weak_models=weak_models(report.run),
         few=report.n_test < FEW_POSTS,
         comparisons=beside_ours(
-            report.published, report.metrics, report.refinement_metrics, report.accuracy, report.statistics
+            report.published,
+            report.metrics,
+            report.refinement_metrics,
+            report.accuracy,
+            report.statistics,
+            report.best_of_n,
         ),
         published=report.published.to_dict("records"),
         statistics=[row for row in report.statistics.to_dict("records") if row["n"]],
-        rejected_by_file=report.rejected.groupby("file").size().to_dict(),
+        set_aside=_set_aside(report.rejected),
         parameters=json.dumps(report.run.parameters, indent=2, ensure_ascii=False),
         figures={name: _script_json(figure) for name, figure in report.figures.items()},
         plotly_js=Markup(get_plotlyjs()),  # noqa: S704  # the library's own code, not a user's text
     )
+
+
+def _set_aside(rejected: DataFrame[RejectedRows]) -> list[str]:
+    """Say for each file how many rows are faulty, however many faults they have; row 0 stands for the whole file."""
+    phrases = []
+    for file, rows in rejected.groupby("file")["row"]:
+        n_rows = rows[rows > 0].nunique()
+        if n_rows:
+            phrases.append(f"{n_rows:,} {'row' if n_rows == 1 else 'rows'} of {file}")
+        if (rows == 0).any():
+            phrases.append(f"{file} as a whole")
+    return phrases
 
 
 def _by_model(agreement: DataFrame[JudgeAgreement]) -> list[dict[Hashable, Any]]:
@@ -92,7 +123,6 @@ def _environment() -> Environment:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals["labels"] = model_label
     environment.filters |= {"number": number, "signed": signed}
     return environment
 

@@ -23,7 +23,11 @@ from ilf_kedro.schemas import (
 __all__ = ["Candidate", "ExampleWalk", "SummarisedPost", "WrittenSummary", "first_test_post", "walk_through"]
 
 _SHOWN_SCORERS = ("instruct_rm_ensemble", "longest", "random")
-_VERDICTS = {1.0: "better than the human one", 0.5: "tie or undecided", 0.0: "worse than the human one"}
+_VERDICTS = {
+    1.0: "better than the human one",
+    0.5: "undecided: no one verdict in both orders",
+    0.0: "worse than the human one",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,7 @@ def first_test_post(
     summaries: DataFrame[Summaries],
     rewards: DataFrame[Rewards],
     outcomes: DataFrame[Outcomes],
+    best_of_n: int,
 ) -> SummarisedPost | None:
     """Show the first test post with the first summary of every model; None where there are no summaries."""
     posts = test[test["example_id"].isin(summaries["example_id"])].sort_values("position")
@@ -125,7 +130,7 @@ def first_test_post(
     reward_of, outcome_of = _by_model(of_first, "reward", example_id), _by_model(outcomes, "outcome", example_id)
     written = tuple(
         WrittenSummary(
-            model=model_label(model),
+            model=model_label(model, best_of_n),
             text=str(texts[model]),
             reward=float(reward_of[model]) if model in reward_of else None,
             verdict=_VERDICTS[float(outcome_of[model])] if model in outcome_of else "",

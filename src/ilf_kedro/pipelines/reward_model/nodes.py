@@ -19,6 +19,7 @@ from ilf_kedro.schemas import (
     RewardModelAccuracy,
     RewardPredictions,
     TrainingLog,
+    UserError,
     text_or_empty,
 )
 from ilf_kedro.training.reward_model import SummaryToScore, reward_examples, score_summaries
@@ -39,11 +40,11 @@ def train_reward_model(
     """Train a causal language model to answer Yes for preferred summaries and No for the others.
 
     Raises:
-        ValueError: fewer comparisons than train_size, or none.
+        UserError: fewer comparisons than train_size, or none.
     """
     size = len(comparisons) if options.train_size is None else options.train_size
     if not 1 <= size <= len(comparisons):
-        raise ValueError(
+        raise UserError(
             f"reward_model.train_size is {size}, but the train split has {len(comparisons)} comparisons; "
             "lower it, set it to null for all, or add generated_summary_for_comparison_A/_B and "
             "comparison_preference to the split's file"
@@ -87,6 +88,7 @@ def evaluate_predictions(
         "split": "validation",
         "n_train": checkpoint.record.n_examples // 2,
         **dataclasses.asdict(accuracy),
+        "confidence": options.confidence,
         "expected_calibration_error": calibrated.expected_error,
         "calibration_verdict": calibrated.verdict or None,
     }
