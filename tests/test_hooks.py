@@ -136,7 +136,9 @@ def test_a_missing_model_is_named_with_the_command_that_makes_it(project: MiniPr
     entry = {"type": "ilf_kedro.datasets.LanguageModelDataset", "backend": "local", "model": "data/absent"}
     project.write("base/catalog_models.yml", {"refiner": entry})
     project.register(only=Pipeline([node("refiner", "out")]))
-    with pytest.raises(MissingInputsError, match=r"refiner: its model directory is missing; `make install`.*data/absent"):
+    with pytest.raises(
+        MissingInputsError, match=r"refiner: its model directory is missing; `make install`.*data/absent"
+    ):
         project.run()
 
 

@@ -139,6 +139,7 @@ def test_one_pipeline_runs_alone_from_what_was_persisted(undisturbed: tuple[Whol
     project.kedro("run", "--env", "test", "--pipeline", "selection")
     made = {name for name, path in project.latest("**/*.parquet").items() if path != before[name]}
     assert made == {
+        "04_feature/refinements/all.parquet",
         "04_feature/scores.parquet",
         *(f"04_feature/scores/{scorer}.parquet" for scorer in ("instruct_rm", "longest", "random")),
         "05_model_input/selections.parquet",

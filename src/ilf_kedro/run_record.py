@@ -5,9 +5,11 @@ A record names no machine, no user and no absolute path, and holds no secret.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import sys
 from datetime import datetime
@@ -31,7 +33,11 @@ __all__ = [
     "describe_git",
     "library_versions",
     "peak_memory_mb",
+    "reset_peak_memory",
 ]
+
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
 
 Outcome = Literal["started", "succeeded", "failed"]
 
@@ -63,8 +69,8 @@ class GitState(Options):
 class DatasetVersion(Options):
     """A persisted data set that a run read or wrote.
 
-    `version` is null where the entry is not versioned; `content_hash` is the SHA-256 of a prompt, a raw
-    file or a checkpoint, and null for what the run makes from them.
+    `version` is null where the entry is not versioned. `content_hash` is the SHA-256 of a raw file's bytes, of a
+    prompt, of what a checkpoint was trained from, or of a table's names and values; null for anything else.
     """
 
     name: str
@@ -119,8 +125,10 @@ class NodeCost(Options):
     """What a node took, loading its inputs and saving its outputs included.
 
     `seconds` are of the wall clock, `cpu_seconds` of all threads and finished child processes;
-    `peak_memory_mb` is the highest resident memory of the process so far (MiB), `memory_increase_mb` by how
-    much the node raised it.
+    `peak_memory_mb` is the highest resident memory of the process while the node ran (MiB), and
+    `memory_increase_mb` how far that is above what was resident when it began. Only Linux tells this: elsewhere
+    they are the highest of the run so far, and by how much the node raised it. Of nodes that run at once the
+    peak counts from the start of the last one.
     """
 
     name: str
@@ -195,16 +203,24 @@ def cpu_seconds() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
+def reset_peak_memory() -> None:
+    """Forget the highest resident memory so far, where the system can: on Linux (proc_pid_clear_refs(5))."""
+    with contextlib.suppress(OSError):
+        _CLEAR_REFS.write_text("5")
+
+
 def peak_memory_mb() -> float:
-    """Return the highest resident memory of this process so far, in MiB."""
+    """Return the highest resident memory of this process since the last reset, or ever, in MiB."""
+    if _STATUS.exists() and (peak := re.search(r"^VmHWM:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)):
+        return int(peak[1]) / 2**10
     if sys.platform == "win32":
         import psutil
 
         return float(psutil.Process().memory_info().peak_wset) / 2**20
     import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return highest / 2**20 if sys.platform == "darwin" else highest / 2**10
 
 
 def _git(project: Path, *arguments: str) -> str | None:

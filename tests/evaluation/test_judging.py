@@ -12,7 +12,7 @@ from ilf_kedro.evaluation.judging import judge_summaries
 from ilf_kedro.evaluation.win_rates import outcomes_from_verdicts
 from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceProbabilities, MissingCapabilityError
 from ilf_kedro.prompting import Prompt, PromptTemplate
-from ilf_kedro.schemas import Examples, Summaries
+from ilf_kedro.schemas import Examples, Summaries, UserError
 
 TEMPLATE = PromptTemplate(
     text="{title}|{post}|{summary_a}|{summary_b}",
@@ -96,7 +96,7 @@ def test_only_as_many_posts_are_judged_as_asked_and_those_with_human_summaries()
 
 
 def test_missing_human_summaries_are_named() -> None:
-    with pytest.raises(ValueError, match=r"test split has no ideal_human_summary in any of its 2 rows"):
+    with pytest.raises(UserError, match=r"test split has no ideal_human_summary in any of its 2 rows"):
         judge_summaries(LongerIsBetter(), TEMPLATE, examples((None, " ")), summaries())
 
 

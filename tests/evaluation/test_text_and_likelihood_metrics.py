@@ -14,7 +14,7 @@ from ilf_kedro.evaluation.log_likelihoods import nll_difference, nll_per_token
 from ilf_kedro.evaluation.model_metrics import model_metrics
 from ilf_kedro.evaluation.refinement_metrics import refinement_metrics, scorer_agreement
 from ilf_kedro.evaluation.text_metrics import rouge_l, words
-from ilf_kedro.schemas import Examples, LogLikelihoods, Outcomes, Rewards, Scores, Selections, Summaries
+from ilf_kedro.schemas import Examples, LogLikelihoods, Outcomes, Rewards, Scores, Selections, Summaries, UserError
 
 BOOTSTRAP = Bootstrap(resamples=200)
 
@@ -67,7 +67,7 @@ def test_nll_difference_is_paired_so_that_a_constant_gain_has_no_spread() -> Non
 
 
 def test_nll_difference_refuses_another_tokenizer() -> None:
-    with pytest.raises(ValueError, match="tokenizer"):
+    with pytest.raises(UserError, match="tokenizer"):
         nll_difference(log_likelihoods("m", [(-9.0, 9)]), log_likelihoods("base", [(-9.0, 10)]), BOOTSTRAP)
 
 

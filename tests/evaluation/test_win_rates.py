@@ -119,8 +119,9 @@ def test_steady_verdicts_for_the_human_and_for_the_longer_summary_are_counted() 
     longer_sample = frame.assign(sample_index=1, text="a b c d e f g h")
     summaries = pd.concat([frame.assign(sample_index=0), longer_sample])
     examples = pd.DataFrame({"example_id": ids, "human_summary": "x y z"})
-    assert steady_verdicts(frame, summaries, examples) == SteadyVerdicts(n=5, for_human=3, n_unequal=4, for_longer=2)
-    assert steady_verdicts(frame.tail(1), summaries, examples) == SteadyVerdicts(0, 0, 0, 0)
+    outcomes = frame.drop(columns="text")
+    assert steady_verdicts(outcomes, summaries, examples) == SteadyVerdicts(n=5, for_human=3, n_unequal=4, for_longer=2)
+    assert steady_verdicts(outcomes.tail(1), summaries, examples) == SteadyVerdicts(0, 0, 0, 0)
 
 
 def test_a_pair_judged_in_one_order_only_is_refused() -> None:

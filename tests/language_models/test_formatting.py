@@ -11,6 +11,7 @@ from ilf_kedro.language_models.choices import AmbiguousChoiceError, AnswerFinder
 from ilf_kedro.language_models.formatting import Formatter, PromptTooLongError
 from ilf_kedro.language_models.protocol import Choice
 from ilf_kedro.prompting import Prompt, PromptTemplate
+from ilf_kedro.schemas import UserError
 
 YES_NO = (Choice("yes", ("Yes", " Yes", "YES")), Choice("no", ("No", " No", "NO")))
 
@@ -98,7 +99,7 @@ def test_a_chat_model_without_template_is_refused(tokenizer):
 
     bare = copy.copy(tokenizer)
     bare.chat_template = None
-    with pytest.raises(ValueError, match="format: plain"):
+    with pytest.raises(UserError, match="format: plain"):
         Formatter(bare, "chat", 100)
 
 

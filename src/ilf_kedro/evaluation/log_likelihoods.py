@@ -35,7 +35,7 @@ def nll_difference(log_likelihoods: pd.DataFrame, baseline: pd.DataFrame, bootst
     if (pairs["n_tokens"] != pairs["n_tokens_baseline"]).any():
         raise UserError(
             "nats per token compare only between models with one tokenizer, but the token counts of the same texts "
-            "differ: the tables log_likelihoods are of different base models; run `kedro run --pipelines finetune` again"
+            "differ: these tables are of different base models; run `kedro run --pipelines finetune` again"
         )
     return ratio_estimate(
         pairs["log_likelihood_baseline"] - pairs["log_likelihood"],

@@ -31,7 +31,7 @@ class ParameterHook:
         parameters = check_parameters(cast(LayeredConfigLoader, context.config_loader))
         for size in parameters.unused_sizes:
             logger.warning(
-                "finetune.per_size has settings for the train size %d, which is not in train_sizes (%s): they are not used",
+                "finetune.per_size has settings for the train size %d, which is not in train_sizes (%s): not used",
                 size,
                 ", ".join(map(str, parameters.train_sizes)),
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 import sys
 import threading
@@ -22,12 +21,11 @@ from kedro.pipeline.node import Node
 from ilf_kedro.config_loader import LayeredConfigLoader
 from ilf_kedro.datasets.language_model_dataset import open_new_ledgers
 from ilf_kedro.datasets.run_record import CurrentRunRecordDataset
+from ilf_kedro.hooks.content_hashes import content_hash
 from ilf_kedro.hooks.language_models_used import LanguageModelsUsed
-from ilf_kedro.language_models.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import LanguageModel
 from ilf_kedro.options import Parameters
 from ilf_kedro.parameters import check_parameters
-from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.redaction import redact, redact_values
 from ilf_kedro.run_record import (
     DatasetVersion,
@@ -39,8 +37,8 @@ from ilf_kedro.run_record import (
     describe_platform,
     library_versions,
     peak_memory_mb,
+    reset_peak_memory,
 )
-from ilf_kedro.schemas import RawLines
 
 __all__ = ["CURRENT_RECORD", "RECORD", "RunRecordHook"]
 
@@ -64,7 +62,7 @@ class _Clock:
             seconds=round(time.perf_counter() - self.seconds, 3),
             cpu_seconds=round(cpu_seconds() - self.cpu_seconds, 3),
             peak_memory_mb=round(peak, 1),
-            memory_increase_mb=round(peak - self.peak_memory_mb, 1),
+            memory_increase_mb=round(max(0.0, peak - self.peak_memory_mb), 1),
         )
 
 
@@ -96,7 +94,9 @@ class _Run:
 
     def begin(self, node: Node) -> None:
         """Start a node's clock, if it does not run yet."""
-        self.clocks.setdefault(node.name, _Clock())
+        if node.name not in self.clocks:
+            reset_peak_memory()
+            self.clocks[node.name] = _Clock()
 
     def measure(self, node: Node) -> None:
         """Take down what a node has used so far."""
@@ -144,8 +144,9 @@ class RunRecordHook:
         """Take down which version, prompt, raw file, checkpoint or language model was used."""
         if self._run is None or _is_parameter(dataset_name):
             return
-        if (version := _describe(dataset_name, data, self._run.catalog, saved=False)) is not None:
-            self._run.loaded.setdefault(dataset_name, version)
+        is_new = dataset_name not in self._run.loaded
+        if is_new and (version := _describe(dataset_name, data, self._run.catalog, saved=False)) is not None:
+            self._run.loaded[dataset_name] = version
         if isinstance(data, LanguageModel):
             self._run.models.add(dataset_name, data)
 
@@ -236,19 +237,7 @@ def _describe(name: str, data: object, catalog: DataCatalog, *, saved: bool) -> 
     if dataset is None or getattr(dataset, "_EPHEMERAL", False):
         return None
     resolve = getattr(dataset, "resolve_save_version" if saved else "resolve_load_version", None)
-    return DatasetVersion(name=name, version=resolve() if resolve else None, content_hash=_content_hash(data))
-
-
-def _content_hash(data: object) -> str | None:
-    match data:
-        case PromptTemplate():
-            return data.content_hash
-        case RawLines():
-            return hashlib.sha256("\n".join(data.lines).encode()).hexdigest()
-        case Checkpoint():
-            return data.record.content_hash
-        case _:
-            return None
+    return DatasetVersion(name=name, version=resolve() if resolve else None, content_hash=content_hash(data))
 
 
 def _sorted(versions: dict[str, DatasetVersion]) -> tuple[DatasetVersion, ...]:

@@ -14,8 +14,8 @@ from kedro.runner import SequentialRunner
 from report_inputs import METHODS, FakeRun
 
 from ilf_kedro import schemas
-from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceProbabilities
 from ilf_kedro.evaluation.win_rates import SteadyVerdicts
+from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceProbabilities
 from ilf_kedro.options import FinetuneOptions, ReportingOptions, SelectionOptions
 from ilf_kedro.pipelines.reporting import create_pipeline, findings, nodes
 from ilf_kedro.pipelines.reporting.labels import METRICS, in_order, model_label, number, signed
@@ -361,6 +361,11 @@ def test_what_was_spent_on_apis_is_shown(usd: float | None, shown: str) -> None:
     assert "status 429: 3" in table
 
 
+def test_a_report_written_anew_still_calls_a_weak_judge_so() -> None:
+    used_nothing = FakeRun().run_record().model_copy(update={"language_models": ()})
+    assert findings.weak_models(used_nothing, ["SmolLM2-135M-Instruct", "strong"]) == ["SmolLM2-135M-Instruct"]
+
+
 def test_model_written_data_are_called_so() -> None:
     run = FakeRun(sizes=(8,), n_test=2, n_train=2)
     assert "not by people, as the data card says" not in small_report(run)
@@ -413,9 +418,9 @@ def test_where_steady_verdicts_went_is_said() -> None:
 def test_rows_are_counted_once_however_many_faults_they_have() -> None:
     faults = [("a.jsonl", 3, "post"), ("a.jsonl", 3, "id"), ("a.jsonl", 7, "id"), ("b.jsonl", 2, "id")]
     faults.append(("c.jsonl", 0, None))
-    rows = [(file, row, column, "x", "y", None) for file, row, column in faults]
-    columns = list(schemas.RejectedRows.to_schema().columns)
-    rejected = schemas.RejectedRows.validate(pd.DataFrame(rows, columns=columns))
+    columns = ["file", "row", "column"]
+    table = pd.DataFrame(faults, columns=columns).assign(split="train", found="x", expected="y", raw=None)
+    rejected = schemas.RejectedRows.validate(table)
     report = small_report(FakeRun(sizes=(8,), n_test=2, n_train=2), rejected=rejected)
     assert "Set aside as faulty: 2 rows of a.jsonl, 1 row of b.jsonl, c.jsonl as a whole." in report
 

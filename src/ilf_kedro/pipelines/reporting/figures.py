@@ -27,7 +27,7 @@ _SCALED = ("nll_per_token", "nll_minus_base", "win_rate", "reward", "rouge_l", "
 _EVEN = {"nll_minus_base": 0.0, "win_rate": 0.5}
 _PANEL_TITLES = {
     "nll_per_token": "NLL of human summaries, nats per token",
-    "nll_minus_base": "The same less the base model's, paired by post",
+    "nll_minus_base": "NLL less the base model's, paired",
     "win_rate": "Win rate over human, judged by a model",
     "reward": "Reward, p(excellent)",
     "rouge_l": "ROUGE-L against the human summary",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -114,9 +114,12 @@ def reward_model_sentence(accuracy: DataFrame[RewardModelAccuracy]) -> str:
     )
 
 
-def weak_models(run: RunRecord) -> list[str]:
-    """Return the names of the language models used that only demonstrate the loop."""
-    names = {model.name for model in run.language_models}
+def weak_models(run: RunRecord, judges: Iterable[str]) -> list[str]:
+    """Return the names of the language models used that only demonstrate the loop.
+
+    The judges count too: a run that only writes the report anew uses no language model itself.
+    """
+    names = {model.name for model in run.language_models} | set(judges)
     return sorted(name for name in names if any(weak in name.lower() for weak in _DEMONSTRATION_MODELS))
 
 

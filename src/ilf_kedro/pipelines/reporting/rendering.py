@@ -81,7 +81,7 @@ def render_report(report: Report) -> str:
         agreement=_by_model(report.agreement),
         accuracy=report.accuracy.to_dict("records"),
         judges=sorted(report.agreement["judged_by"].unique()),
-        weak_models=weak_models(report.run),
+        weak_models=weak_models(report.run, report.agreement["judged_by"]),
         few=report.n_test < FEW_POSTS,
         comparisons=beside_ours(
             report.published,
