@@ -34,7 +34,7 @@ def test_the_embedded_model_runs_the_whole_loop(tmp_path: Path) -> None:
     words = WORD.findall(" ".join(refinements["text"]).lower())
     known = _words_of_the_sample(project.path)
     assert len(words) >= 4 * 5
-    assert sum(word in known for word in words) / len(words) > 0.7  # a random model's are below a tenth
+    assert sum(word in known for word in words) / len(words) > 0.7  # of random tokens' about a tenth
 
     record = project.record("data")
     assert record.outcome == "succeeded"
