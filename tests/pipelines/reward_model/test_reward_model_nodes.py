@@ -1,55 +1,222 @@
-"""The reward model's evaluation on predictions that are given."""
+"""The reward model's nodes, and best-of-N's use of it: which examples are trained on, which reward is whose."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from statsmodels.stats.proportion import proportion_confint
+import torch
+from example_tables import examples
 
-from ilf_kedro.language_models.checkpoint import Checkpoint, TrainingRecord
+from ilf_kedro.language_models.checkpoint import Checkpoint, ModelSource, TrainingRecord
+from ilf_kedro.language_models.local import LocalLanguageModel
+from ilf_kedro.language_models.protocol import Choice
+from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.options import RewardModelOptions
-from ilf_kedro.pipelines.reward_model.nodes import evaluate_predictions
-from ilf_kedro.pipelines.training_log import training_log
-from ilf_kedro.schemas import RewardPredictions
+from ilf_kedro.pipelines.finetune.nodes import reward_candidates
+from ilf_kedro.pipelines.reward_model.nodes import evaluate_predictions, predict_preferences, train_reward_model
+from ilf_kedro.prompting import Prompt, PromptTemplate
+from ilf_kedro.schemas import Comparisons, RewardPredictions, Summaries
+from ilf_kedro.training.options import LoraOptions, TrainingOptions
+from ilf_kedro.training.reward_model import reward_examples
+from ilf_kedro.training.supervised import training_dtype, training_hash
+from ilf_kedro.training.workspace import TrainingWorkspace
 
-STEP = {"step": 1.0, "epoch": 0.5, "loss": 0.7, "learning_rate": 1e-4, "gradient_norm": 1.0}
-RECORD = TrainingRecord(
-    content_hash="",
-    kind="lora",
-    base_model="",
-    base_revision="",
-    method="",
-    n_examples=48,
-    n_steps=2,
-    n_truncated=3,
-    seed=0,
-    dtype="",
-    final_loss=0.6,
-    seconds=0,
-    log=(STEP, STEP | {"step": 2.0, "epoch": 1.0, "loss": 0.6}),
+TEMPLATE = PromptTemplate(
+    text="{title}|{post}|{summary}|", slots=("title", "post", "summary"), positive=("Yes",), negative=("No",)
 )
-CHECKPOINT = Checkpoint(Path("nowhere"), RECORD)
+QUALITY = {"poor": 0.2, "fair": 0.5, "good": 0.9}
+TINY = TrainingOptions(batch_size=2, lora=LoraOptions(rank=1))
 
 
-@pytest.mark.parametrize("confidence", [0.8, 0.95])
-def test_the_accuracy_carries_the_confidence_of_its_interval(confidence: float) -> None:
-    rows = [
-        ("e0", "a", 0.9, 0.1, 0.9),
-        ("e1", "b", 0.9, 0.1, 0.9),
-        ("e2", "b", 0.2, 0.4, 0.3),
-        ("e3", "a", 0.6, 0.5, 0.6),
-    ]
-    predictions = RewardPredictions.validate(pd.DataFrame(rows, columns=list(RewardPredictions.to_schema().columns)))
-    accuracy, _ = evaluate_predictions(predictions, CHECKPOINT, RewardModelOptions(confidence=confidence))
-    (row,) = accuracy.to_dict("records")
-    assert (row["confidence"], row["accuracy"], row["n_train"]) == (confidence, 0.75, 24)
-    expected = proportion_confint(3, 4, alpha=1 - confidence, method="wilson")
-    assert (row["lower"], row["upper"]) == pytest.approx(expected)
+class RewardModel(ScriptedLanguageModel):
+    """Weighs a summary by QUALITY and the post's number, and remembers which checkpoint it was given."""
+
+    checkpoint: Checkpoint | None = None
+
+    def __init__(self) -> None:
+        super().__init__(weigh=self._quality)
+        self.asked: list[str] = []
+
+    def with_checkpoint(self, checkpoint: Checkpoint) -> RewardModel:
+        self.checkpoint = checkpoint
+        return self
+
+    def _quality(self, prompt: Prompt, choice: Choice) -> float:
+        if choice.name == "Yes":
+            self.asked.append(prompt.text)
+        _, post, summary, _ = prompt.text.split("|")
+        reward = reward_of(post, summary)
+        return reward if choice.name == "Yes" else 1 - reward
 
 
-def test_a_training_log_says_of_how_many_examples_it_is() -> None:
-    log = training_log(CHECKPOINT)
-    assert log["loss"].tolist() == [0.7, 0.6]
-    assert log[["n_examples", "n_truncated"]].drop_duplicates().to_numpy().tolist() == [[48, 3]]
+def reward_of(post: str, summary: str) -> float:
+    """A reward that tells both posts and summaries apart."""
+    return QUALITY[summary] + int(post.removeprefix("post ")) / 100
+
+
+def comparisons(*rows: tuple[str, str, str]) -> pd.DataFrame:
+    """Return comparisons (summary a, summary b, preferred) of post 0, 1, …; odd ones lack a title."""
+    table = pd.DataFrame(rows, columns=["summary_a", "summary_b", "preferred"])
+    numbers = range(len(rows))
+    return Comparisons.validate(
+        table.assign(
+            example_id=[f"validation-{i}" for i in numbers],
+            split="validation",
+            position=numbers,
+            title=[None if i % 2 else f"title {i}" for i in numbers],
+            post=[f"post {i}" for i in numbers],
+        )[list(Comparisons.to_schema().columns)]
+    )
+
+
+def checkpoint(n_examples: int = 6) -> Checkpoint:
+    record = TrainingRecord(
+        content_hash="0" * 64,
+        kind="lora",
+        base_model="scripted",
+        base_revision="r",
+        method="supervised",
+        n_examples=n_examples,
+        n_steps=1,
+        n_truncated=0,
+        seed=0,
+        dtype="float32",
+        final_loss=1.0,
+        seconds=1.0,
+    )
+    return Checkpoint(Path("nowhere"), record)
+
+
+@pytest.fixture
+def base(tiny_model_directory: Path) -> LocalLanguageModel:
+    return LocalLanguageModel(ModelSource("tiny", tiny_model_directory, revision="r"))
+
+
+class TestTraining:
+    TABLE = comparisons(("poor", "good", "b"), ("good", "fair", "a"), ("fair", "poor", "a"))
+
+    def train(
+        self, base: LocalLanguageModel, path: Path, size: int | None, n: int = 3
+    ) -> tuple[Checkpoint, pd.DataFrame]:
+        options = RewardModelOptions(train_size=size, training=TINY)
+        return train_reward_model(base, self.TABLE.head(n), TEMPLATE, options, 5, TrainingWorkspace(path))
+
+    @pytest.mark.parametrize(("size", "n"), [(2, 2), (None, 3)])
+    def test_the_first_comparisons_are_trained_on(
+        self, base: LocalLanguageModel, tmp_path: Path, size: int | None, n: int
+    ) -> None:
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        trained, log = self.train(base, tmp_path, size)
+        torch.set_num_threads(before)
+        expected = reward_examples(self.TABLE.head(n), TEMPLATE)
+        assert trained.record.n_examples == len(expected) == 2 * n
+        dtype = training_dtype(base.source, TINY)
+        assert trained.record.content_hash == training_hash(base.source, expected, TINY, dtype=dtype, seed=5)
+        assert list(log["step"]) == list(range(1, n + 1))
+        assert log["loss"].between(0, 50).all()
+
+    def test_more_comparisons_than_there_are_is_refused_with_both_numbers(
+        self, base: LocalLanguageModel, tmp_path: Path
+    ) -> None:
+        with pytest.raises(ValueError, match=r"reward_model\.train_size is 4, but the train split has 3 comparisons"):
+            self.train(base, tmp_path, 4)
+        assert not list(tmp_path.iterdir())
+
+    def test_no_comparisons_at_all_names_the_columns_to_add(self, base: LocalLanguageModel, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"has 0 comparisons; (.|\n)*generated_summary_for_comparison_A/_B"):
+            self.train(base, tmp_path, None, n=0)
+
+
+class TestPredictions:
+    def test_each_reward_is_that_of_its_own_post_and_summary(self) -> None:
+        model, trained = RewardModel(), checkpoint()
+        table = comparisons(("poor", "good", "b"), ("good", "fair", "b"), ("fair", "fair", "a"))
+        predictions = predict_preferences(model, trained, table, TEMPLATE)  # type: ignore[arg-type]
+        assert model.checkpoint is trained
+        assert list(predictions["example_id"]) == list(table["example_id"])
+        assert list(predictions["preferred"]) == ["b", "b", "a"]
+        for (_, made), (_, asked) in zip(predictions.iterrows(), table.iterrows(), strict=True):
+            a, b = (reward_of(asked["post"], asked[column]) for column in ("summary_a", "summary_b"))
+            assert (made["reward_a"], made["reward_b"]) == pytest.approx((a, b))
+            log_odds = math.log(a / (1 - a)) - math.log(b / (1 - b))
+            assert made["p_a_preferred"] == pytest.approx(1 / (1 + math.exp(-log_odds)))
+        assert predictions["p_a_preferred"].iloc[2] == pytest.approx(0.5)
+
+    def test_a_summary_is_scored_without_sight_of_the_other_and_a_missing_title_is_empty(self) -> None:
+        model = RewardModel()
+        predict_preferences(model, checkpoint(), comparisons(("poor", "good", "b"), ("good", "fair", "a")), TEMPLATE)  # type: ignore[arg-type]
+        assert model.asked == [
+            "title 0|post 0|poor|",
+            "title 0|post 0|good|",
+            "|post 1|good|",
+            "|post 1|fair|",
+        ]
+
+
+class TestEvaluation:
+    @staticmethod
+    def evaluate(rows: list[tuple[str, float, float]]) -> tuple[pd.Series, pd.DataFrame]:
+        """Evaluate (preferred, reward a, reward b); the probability is a's share of the two rewards."""
+        table = pd.DataFrame(rows, columns=["preferred", "reward_a", "reward_b"])
+        table["example_id"] = [f"e{i}" for i in range(len(rows))]
+        table["p_a_preferred"] = table["reward_a"] / (table["reward_a"] + table["reward_b"])
+        predictions = RewardPredictions.validate(table[list(RewardPredictions.to_schema().columns)])
+        accuracy, reliability = evaluate_predictions(predictions, checkpoint(6), RewardModelOptions())
+        return accuracy.iloc[0], reliability
+
+    def test_the_preferred_summary_counts_whichever_letter_it_has(self) -> None:
+        # right: a over b; right: b over a; wrong: b preferred, a higher; a tie: one half
+        row, _ = self.evaluate([("a", 0.9, 0.1), ("b", 0.1, 0.9), ("b", 0.8, 0.2), ("b", 0.5, 0.5)])
+        assert (row["n"], row["accuracy"], row["ties"]) == (4, (1 + 1 + 0 + 0.5) / 4, 1)
+        assert (row["split"], row["n_train"]) == ("validation", 3)
+        assert row["lower"] < row["accuracy"] < row["upper"]
+
+    def test_calibration_is_of_a_being_preferred(self) -> None:
+        row, reliability = self.evaluate([("a", 0.75, 0.25)] * 3 + [("b", 0.75, 0.25)] + [("b", 0.15, 0.85)] * 2)
+        assert reliability.to_dict("records") == [
+            {"p_mean": pytest.approx(0.15), "observed": 0.0, "n": 2},
+            {"p_mean": pytest.approx(0.75), "observed": 0.75, "n": 4},
+        ]
+        assert row["expected_calibration_error"] == pytest.approx(0.15 * 2 / 6)
+
+    def test_too_few_comparisons_carry_a_verdict_and_a_hundred_none(self) -> None:
+        few, _ = self.evaluate([("a", 0.9, 0.1)] * 99)
+        assert "99 comparisons are too few" in few["calibration_verdict"]
+        enough, _ = self.evaluate([("a", 0.9, 0.1)] * 100)
+        assert pd.isna(enough["calibration_verdict"])
+
+
+def candidates(*rows: tuple[str, int, str]) -> pd.DataFrame:
+    """Return candidates (example_id, sample index, text), their index not 0, 1, 2, …."""
+    table = pd.DataFrame(rows, columns=["example_id", "sample_index", "text"])
+    table = table.assign(model="m", raw_text=table["text"], finish_reason="stop", n_tokens=1, seed=0)
+    table.index = pd.Index(range(10, 10 - len(rows), -1))
+    return Summaries.validate(table[list(Summaries.to_schema().columns)])
+
+
+def test_an_empty_candidate_gets_the_lowest_reward_and_the_others_keep_theirs() -> None:
+    table = candidates(
+        ("test-1", 0, "good"), ("test-0", 0, ""), ("test-0", 1, "fair"), ("test-1", 1, ""), ("test-2", 0, "poor")
+    )
+    model, trained = RewardModel(), checkpoint()
+    rewards = reward_candidates(model, trained, table, examples(3, "test"), TEMPLATE)  # type: ignore[arg-type]
+    assert model.checkpoint is trained
+    assert len(model.asked) == 3
+    made = {(row["example_id"], row["sample_index"]): row["reward"] for row in rewards.to_dict("records")}
+    assert made == {
+        ("test-1", 0): pytest.approx(reward_of("post 1", "good")),
+        ("test-0", 0): 0.0,
+        ("test-0", 1): pytest.approx(reward_of("post 0", "fair")),
+        ("test-1", 1): 0.0,
+        ("test-2", 0): pytest.approx(reward_of("post 2", "poor")),
+    }
+
+
+def test_where_every_candidate_is_empty_all_rewards_are_the_lowest() -> None:
+    table = candidates(("test-0", 0, ""), ("test-0", 1, ""))
+    rewards = reward_candidates(RewardModel(), checkpoint(), table, examples(1, "test"), TEMPLATE)  # type: ignore[arg-type]
+    assert list(rewards["reward"]) == [0.0, 0.0]
