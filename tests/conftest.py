@@ -37,3 +37,8 @@ def tiny_model_directory() -> Path:
 def embedded_model_directory() -> Path:
     """SmolLM2-135M-Instruct as safetensors (made by `make install`); for slow tests."""
     return ROOT / "data" / "06_models" / "smollm2-135m-instruct"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files whose tests run the whole project: where two processes share the tests, both end together."""
+    items.sort(key=lambda item: not {"WholeProject", "whole_project"} & set(vars(getattr(item, "module", object))))

@@ -196,11 +196,12 @@ def test_an_interruption_keeps_what_is_under_way(
     monkeypatch.setattr(cache, "put_many", put_and_interrupt)
     model = make(server, concurrency=4)
     model._cache = cache
+    threads_before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
         model.generate(prompts(100), range(1), SamplingOptions(), seed=1)
     assert len(server.bodies) < 30
     assert len(stored) == len(server.bodies)
-    assert threading.active_count() < 20
+    assert threading.active_count() < threads_before + 15  # four of ours, and what the server still has open
     assert len(model.generate(prompts(100), range(1), SamplingOptions(), seed=1)) == 100
     assert len(server.bodies) == 100
 
