@@ -48,7 +48,7 @@ test: install ## Run the quick tests
 	$(PYTEST) -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-slow: install ## Run the slow tests (the embedded model, kills and restarts)
-	$(PYTEST) -m slow $(ARGS)
+	$(PYTEST) -m slow -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: .venv/.installed ## Check style, format, types, imports, secrets and notebooks
 	@$(MAKE) --no-print-directory --keep-going \

@@ -74,6 +74,7 @@ def last_record(project: WholeProject) -> RunRecord:
     return RunRecord.model_validate_json(path.read_bytes())
 
 
+@pytest.mark.slow
 def test_a_key_in_conf_local_alone_suffices_and_stays_there(project: WholeProject, server: MisbehavingServer) -> None:
     printed = project.kedro("run", "--env", "openai", "--pipelines", "data_prep,refinement,selection").stdout
     assert server.keys == {f"Bearer {KEY}"}

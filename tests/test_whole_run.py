@@ -147,6 +147,7 @@ def test_one_pipeline_runs_alone_from_what_was_persisted(undisturbed: tuple[Whol
     assert_same_tables(undisturbed[0].tables(), project.tables())
 
 
+@pytest.mark.slow
 def test_an_older_version_is_loaded_where_it_is_asked_for(
     undisturbed: tuple[WholeProject, str], tmp_path: Path
 ) -> None:

@@ -283,7 +283,7 @@ def kill_settings(method: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("method", "killed_in", "at_step", "resumed_from"),
     [
-        ("lora", "compute_loss", 5, 4),
+        pytest.param("lora", "compute_loss", 5, 4, marks=pytest.mark.slow),
         pytest.param("full", "compute_loss", 7, 6, marks=pytest.mark.slow),
         pytest.param("lora", "_save_rng_state", 6, 4, marks=pytest.mark.slow),  # amid a mid-run save
         pytest.param("lora", "_finalize_training", 12, 10, marks=pytest.mark.slow),  # before the result is saved
