@@ -40,5 +40,5 @@ def embedded_model_directory() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files whose tests run the whole project, so that two processes that share the tests end together."""
+    """Begin with the files that run the whole project, so that two processes end at about the same time."""
     items.sort(key=lambda item: not {"WholeProject", "whole_project"} & set(vars(getattr(item, "module", object))))
