@@ -54,3 +54,16 @@ def test_one_row_that_is_not_utf8_beside_another_fault_of_another_file(project: 
     rejected = project.tables("data")["02_intermediate/rejected_rows.parquet"]
     assert rejected["split"].tolist() == ["train", "test"]
     assert [Path(file).name for file in rejected["file"]] == ["train.jsonl", "test.jsonl"]
+
+
+@pytest.mark.slow
+def test_the_real_data_without_a_network_fail_at_once_with_what_to_do(tmp_path: Path) -> None:
+    project = WholeProject.create(
+        tmp_path / "project", HF_ENDPOINT="http://127.0.0.1:9", HF_HOME=str(tmp_path / "hub"), HF_HUB_OFFLINE="0"
+    )
+    done = project.kedro("run", "--env", "slf5k", check=False)
+    assert done.returncode != 0
+    shown = " ".join(done.stdout.split())
+    assert "SLF5K@dcf9bf7a1f88/train.jsonl is not in the local cache" in shown
+    assert "conf/local/catalog.yml" in shown
+    assert "Traceback" not in done.stdout

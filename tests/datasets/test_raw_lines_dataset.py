@@ -22,7 +22,7 @@ from ilf_kedro.datasets.raw_lines_dataset import decode_lines
 from ilf_kedro.schemas import RawLines
 
 COMMIT = "dcf9bf7a1f88feb8a0a962f532b2969eb239fb4e"  # pragma: allowlist secret
-HUB = {"repo_id": "someone/data", "revision": COMMIT, "filename": "train.jsonl"}
+HUB = {"repo_id": "someone/data", "revision": COMMIT, "file": "train.jsonl"}
 
 
 def load(path: Path, content: bytes) -> RawLines:
@@ -91,7 +91,7 @@ def test_lines_come_from_s3(s3_environment: dict[str, str]) -> None:
         ({}, "either `filepath` .* or `hub` .*, found neither"),
         ({"filepath": "x", "hub": HUB}, "found both"),
         ({"hub": {**HUB, "revison": "x"}}, "unknown key 'revison'; did you mean 'revision'"),
-        ({"hub": {"repo_id": "x", "filename": "y"}}, "the key 'revision' is missing"),
+        ({"hub": {"repo_id": "x", "file": "y"}}, "the key 'revision' is missing"),
     ],
 )
 def test_wrong_entries_are_refused(entry: dict[str, object], message: str) -> None:
@@ -111,7 +111,7 @@ class TestHub:
     SCRIPT = """
 import sys, time
 from ilf_kedro.datasets import RawLinesDataset
-hub = {"repo_id": "someone/data", "revision": sys.argv[1], "filename": sys.argv[2]}
+hub = {"repo_id": "someone/data", "revision": sys.argv[1], "file": sys.argv[2]}
 start = time.monotonic()
 try:
     print(RawLinesDataset(hub=hub).load())

@@ -26,10 +26,10 @@ class HubFile(Options):
 
     repo_id: str
     revision: str
-    filename: str
+    file: str  # not "filename": Kedro makes absolute paths of the keys that are called so
 
     def __str__(self) -> str:
-        return f"hf://datasets/{self.repo_id}@{self.revision[:12]}/{self.filename}"
+        return f"hf://datasets/{self.repo_id}@{self.revision[:12]}/{self.file}"
 
 
 def fetch(file: HubFile) -> Path:
@@ -41,26 +41,26 @@ def fetch(file: HubFile) -> Path:
     Raises:
         DatasetError: the file is neither cached nor reachable, or not on the hub.
     """
-    cached = try_to_load_from_cache(file.repo_id, file.filename, revision=file.revision, repo_type="dataset")
+    cached = try_to_load_from_cache(file.repo_id, file.file, revision=file.revision, repo_type="dataset")
     if isinstance(cached, str):
         return Path(cached)
     try:
-        url = hf_hub_url(file.repo_id, file.filename, repo_type="dataset", revision=file.revision)
+        url = hf_hub_url(file.repo_id, file.file, repo_type="dataset", revision=file.revision)
         get_hf_file_metadata(url, timeout=PROBE_SECONDS)
-        return Path(hf_hub_download(file.repo_id, file.filename, revision=file.revision, repo_type="dataset"))
+        return Path(hf_hub_download(file.repo_id, file.file, revision=file.revision, repo_type="dataset"))
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise DatasetError(
             f"the hub has no data set {file.repo_id!r} at revision {file.revision!r}, or not for you; correct repo_id "
             f"and revision in the catalog entry, or log in with `hf auth login` ({type(error).__name__})"
-        ) from error
+        ) from None
     except (OfflineModeIsEnabled, httpx2.TransportError, LocalEntryNotFoundError) as error:
-        raise DatasetError(_unreachable(file, error)) from error
-    except EntryNotFoundError as error:
+        raise DatasetError(_unreachable(file, error)) from None
+    except EntryNotFoundError:
         raise DatasetError(
-            f"{file.repo_id}@{file.revision[:12]} on the hub has no file {file.filename!r}; correct the catalog entry"
-        ) from error
+            f"{file.repo_id}@{file.revision[:12]} on the hub has no file {file.file!r}; correct the catalog entry"
+        ) from None
     except HfHubHTTPError as error:  # a proxy that refuses, or a hub that is down
-        raise DatasetError(_unreachable(file, error)) from error
+        raise DatasetError(_unreachable(file, error)) from None
 
 
 def _unreachable(file: HubFile, error: Exception) -> str:

@@ -26,7 +26,7 @@ class RawLinesDataset(AbstractDataset[NoReturn, RawLines]):
         ```yaml
         "raw.{split}":
           type: ilf_kedro.datasets.RawLinesDataset
-          hub: {repo_id: JeremyAlain/SLF5K, revision: <commit>, filename: "{split}.jsonl"}
+          hub: {repo_id: JeremyAlain/SLF5K, revision: <commit>, file: "{split}.jsonl"}
         ```
     """
 
@@ -43,7 +43,7 @@ class RawLinesDataset(AbstractDataset[NoReturn, RawLines]):
         if (filepath is None) == (hub is None):
             raise DatasetError(
                 "a RawLinesDataset needs either `filepath` (a local or fsspec path) or `hub` (repo_id, revision, "
-                f"filename), found {'neither' if hub is None else 'both'}"
+                f"file), found {'neither' if hub is None else 'both'}"
             )
         self._hub = parse_options(HubFile, hub, where="the `hub` of a RawLinesDataset") if hub is not None else None
         self._filepath = str(filepath) if filepath is not None else None
