@@ -86,7 +86,7 @@ def test_a_thousand_requests_with_30_percent_faults(server: MisbehavingServer, t
     assert all(seen[name] > 0 for name in TRANSIENT)
     assert faults["status 429"] == seen["429"] + seen["429 retry-after"]
     assert faults["status 5xx"] == seen["500"] + seen["503"]
-    assert faults["time-out"] == seen["slow"]
+    assert faults["time-out"] >= seen["slow"]  # on a busy machine an ordinary answer may come too late as well
     assert faults["dropped connection"] == seen["drop"] + seen["cut body"]
     assert faults["truncated or malformed body"] == seen["cut json"] + seen["html"]
     assert faults["no choices"] == seen["empty"]
