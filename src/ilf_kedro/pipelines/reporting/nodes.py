@@ -13,6 +13,7 @@ from ilf_kedro.language_models.protocol import LanguageModel, TokenCounter
 from ilf_kedro.options import FinetuneOptions, ReportingOptions, SelectionOptions
 from ilf_kedro.pipelines.reporting import comparison_figures, figures
 from ilf_kedro.pipelines.reporting.rendering import Report, render_report
+from ilf_kedro.pipelines.reporting.sections import Section
 from ilf_kedro.pipelines.reporting.trainings import trainings
 from ilf_kedro.pipelines.reporting.walk_through import first_test_post, walk_through
 from ilf_kedro.prompting import PromptTemplate
@@ -188,6 +189,7 @@ def write_report(
     options: ReportingOptions,
     selection: SelectionOptions,
     finetune: FinetuneOptions,
+    **sections: Section,
 ) -> str:
     """Write everything into one HTML file that opens without a network."""
     refinements = Refinements.validate(pd.concat([with_feedback, without_feedback], ignore_index=True))
@@ -216,6 +218,7 @@ def write_report(
             },
             run=run_record,
             confidence=options.confidence,
+            sections=tuple(sections.values()),
         )
     )
 

@@ -15,9 +15,10 @@ BASE = "finetune.base"
 Inputs = str | list[str] | dict[str, str]
 
 
-def create_pipeline(models: Sequence[str]) -> Pipeline:
+def create_pipeline(models: Sequence[str], sections: Sequence[str] = ()) -> Pipeline:
     """Create the nodes that measure, judge and report `models`, named such as finetune.refinements.n100.
 
+    `sections` are the further analyses whose section.{name} the report holds as well.
     Best-of-N has summaries only: its likelihoods are its sampler's, and it was never trained.
     """
     measured = [model for model in models if model != BEST_OF_N]
@@ -29,7 +30,7 @@ def create_pipeline(models: Sequence[str]) -> Pipeline:
             _node(nodes.collect_training_logs, {model: f"{model}.training_log" for model in trained}, "training_logs"),
             *_measuring_nodes(),
             *_figure_nodes(),
-            _report_node(),
+            _report_node(sections),
         ],
         namespace="reporting",
         prefix_datasets_with_namespace=False,
@@ -113,7 +114,7 @@ def _figure_nodes() -> list[Node]:
     ]
 
 
-def _report_node() -> Node:
+def _report_node(sections: Sequence[str]) -> Node:
     figures = ("scaling", "refinement_methods", "scorers", "reward_model", "training_loss")
     tables = (
         "text_statistics",
@@ -143,6 +144,7 @@ def _report_node() -> Node:
             "options": "params:reporting",
             "selection": "params:selection",
             "finetune": "params:finetune",
+            **{f"section_{name}": f"section.{name}" for name in sections},
         },
         "report",
     )

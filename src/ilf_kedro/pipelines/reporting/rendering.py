@@ -9,15 +9,13 @@ from functools import partial
 from typing import Any
 
 import plotly.graph_objects as go
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from ilf_kedro.evaluation.win_rates import SteadyVerdicts
 from ilf_kedro.pipelines.reporting.findings import FEW_POSTS, opening, steady_sentence, weak_models
-from ilf_kedro.pipelines.reporting.labels import in_order, model_label, number, signed
+from ilf_kedro.pipelines.reporting.labels import in_order, model_label
 from ilf_kedro.pipelines.reporting.main_table import main_table
 from ilf_kedro.pipelines.reporting.published import beside_ours
+from ilf_kedro.pipelines.reporting.sections import Section, page_assets, page_environment
 from ilf_kedro.pipelines.reporting.trainings import Training
 from ilf_kedro.pipelines.reporting.walk_through import ExampleWalk, SummarisedPost
 from ilf_kedro.run_record import RunRecord
@@ -39,7 +37,7 @@ __all__ = ["Report", "render_report"]
 class Report:
     """Everything that the report shows; `figures` by their names in the catalog.
 
-    `is_embedded_sample` is whether the posts are those that come with the project.
+    `sections` are those of further analyses; `is_embedded_sample` is whether the posts are the project's own.
     """
 
     metrics: DataFrame[ModelMetrics]
@@ -59,11 +57,13 @@ class Report:
     figures: Mapping[str, go.Figure]
     run: RunRecord
     confidence: float
+    sections: tuple[Section, ...] = ()
 
 
 def render_report(report: Report) -> str:
     """Return the report as one HTML file that loads nothing from elsewhere."""
-    template = _environment().get_template("report.html.j2")
+    template = page_environment().get_template("report.html.j2")
+    section_figures = {name: figure for section in report.sections for name, figure in section.figures.items()}
     return template.render(
         report=report,
         opening=opening(
@@ -95,8 +95,8 @@ def render_report(report: Report) -> str:
         statistics=[row for row in report.statistics.to_dict("records") if row["n"]],
         set_aside=_set_aside(report.rejected),
         parameters=json.dumps(report.run.parameters, indent=2, ensure_ascii=False),
-        figures={name: _script_json(figure) for name, figure in report.figures.items()},
-        plotly_js=Markup(get_plotlyjs()),  # noqa: S704  # the library's own code, not a user's text
+        sections=report.sections,
+        **page_assets({**report.figures, **section_figures}),
     )
 
 
@@ -116,18 +116,3 @@ def _by_model(agreement: DataFrame[JudgeAgreement]) -> list[dict[Hashable, Any]]
     """Return the rows with all models together first, then each model in the report's order."""
     order = {model: place for place, model in enumerate(["all", *in_order(set(agreement["model"]) - {"all"})])}
     return agreement.sort_values("model", key=lambda models: models.map(order)).to_dict("records")
-
-
-def _environment() -> Environment:
-    loader = PackageLoader("ilf_kedro.pipelines.reporting", "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"number": number, "signed": signed}
-    return environment
-
-
-def _script_json(figure: go.Figure) -> Markup:
-    """Return a figure as JSON that cannot end the script element that it stands in."""
-    text = str(figure.to_json()).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    return Markup(text)  # noqa: S704  # escaped just above, as JSON inside a script must be

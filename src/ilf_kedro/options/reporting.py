@@ -1,0 +1,15 @@
+"""The options of the pipeline reporting."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ilf_kedro.schemas import Options
+
+
+class ReportingOptions(Options):
+    """Intervals' confidence, bootstrap resamples, and how many test posts are judged (null: all)."""
+
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    bootstrap_resamples: int = Field(default=2000, ge=100)
+    n_judged: int | None = Field(default=None, ge=1)
