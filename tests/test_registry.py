@@ -16,7 +16,9 @@ from ilf_kedro.config_loader import LayeredConfigLoader
 from ilf_kedro.parameters import ParameterError
 from ilf_kedro.pipeline_registry import declared_parameters, register_pipelines
 
-NAMES = ["data_prep", "refinement", "selection", "reward_model", "finetune", "reporting", "__default__", "full"]
+MAIN = ["data_prep", "refinement", "selection", "reward_model", "finetune", "reporting"]
+ANALYSES = ["tournament", "controls", "reward_model_comparison", "sweep", "rounds", "analysis", "word_removal_probe"]
+NAMES = [*MAIN, *ANALYSES, "export", "word_removal", "__default__", "full"]
 
 
 @pytest.fixture(autouse=True)
@@ -112,10 +114,24 @@ def test_the_whole_needs_only_what_no_pipeline_makes(project_root: Path) -> None
 
 def test_every_node_stands_in_the_namespace_of_its_pipeline() -> None:
     registered = register_pipelines()
-    for name in NAMES[:6]:
+    for name in [*MAIN, *ANALYSES, "export"]:
         assert {(node.namespace or "").split(".")[0] for node in registered[name].nodes} == {name}
 
 
 def test_full_has_all_of_the_default_pipeline() -> None:
     registered = register_pipelines()
     assert {node.name for node in registered["__default__"].nodes} <= {node.name for node in registered["full"].nodes}
+
+
+def test_full_reports_every_analysis() -> None:
+    registered = register_pipelines()
+    sections = {name for name in registered["full"].all_outputs() if name.startswith("section.")}
+    assert len(sections) >= len(ANALYSES)
+    assert sections <= registered["full"].only_nodes("reporting.write_report").inputs()
+    in_main = registered["__default__"].only_nodes("reporting.write_report").inputs()
+    assert in_main & sections == {"section.best_of_n"}
+
+
+def test_the_default_of_an_environment_may_be_a_task(project_root: Path) -> None:
+    registered = in_context(project_root, "word_removal")
+    assert registered["__default__"] == registered["word_removal"]

@@ -142,7 +142,10 @@ def test_one_pipeline_runs_alone_from_what_was_persisted(undisturbed: tuple[Whol
         "04_feature/refinements/all.parquet",
         "04_feature/scores.parquet",
         *(f"04_feature/scores/{scorer}.parquet" for scorer in ("instruct_rm", "longest", "random")),
+        "04_feature/instruct_rm_disagreement.parquet",
         "05_model_input/selections.parquet",
+        "05_model_input/selections_top_k.parquet",
+        "08_reporting/undefined_scores.parquet",
     }
     assert_same_tables(undisturbed[0].tables(), project.tables())
 

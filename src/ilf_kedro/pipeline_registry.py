@@ -12,32 +12,87 @@ from kedro.utils import find_kedro_project
 from ilf_kedro.config_loader import LayeredConfigLoader
 from ilf_kedro.options import Parameters
 from ilf_kedro.parameters import check_parameters
-from ilf_kedro.pipelines import data_prep, finetune, refinement, reporting, reward_model, selection
-from ilf_kedro.pipelines.finetune.pipeline import model_names
+from ilf_kedro.pipelines import (
+    analysis,
+    controls,
+    data_prep,
+    export,
+    finetune,
+    refinement,
+    reporting,
+    reward_model,
+    reward_model_comparison,
+    rounds,
+    selection,
+    sweep,
+    tournament,
+    word_removal,
+    word_removal_probe,
+)
+from ilf_kedro.pipelines.finetune.arms import RefinementSource
+from ilf_kedro.pipelines.refine_and_select import needed_scorers
+from ilf_kedro.pipelines.summary_arms import summary_arms
 
 __all__ = ["declared_parameters", "register_pipelines"]
 
+SECTIONS = ("tournament", "controls", "reward_models", "sweep", "rounds", "analysis", "word_removal_probe")
+
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return the pipelines in the order of the flow, `__default__` as their sum, and `full`.
+    """Return the pipelines: the main job in the order of its flow, the further analyses, and their sums.
 
-    Arms and train sizes are those that the parameters of the chosen environment and `--params` declare.
+    `__default__` is the main job, or the task that an environment is for; `full` is the main job with every
+    analysis, and one report of all. Arms, sizes, scorers and rounds are those that the parameters of the
+    chosen environment and `--params` declare.
 
     Raises:
         ParameterError: the parameters are wrong.
     """
     parameters = declared_parameters()
-    arms, sizes = parameters.finetune.arms, parameters.train_sizes
-    pipelines = {
+    source = _refinement_source(parameters)
+    main, analyses = _main_job(parameters, source), _analyses(parameters, source)
+    tasks = {"word_removal": word_removal.create_pipeline()}  # an hour long, so not part of `full`
+    sections = (*SECTIONS, *finetune.sections(parameters.finetune.arms, source))
+    whole = {**main, **analyses, "reporting": reporting.create_pipeline(_models(parameters), sections)}
+    sums = {name: sum(each.values(), Pipeline([])) for name, each in (("main", main), ("full", whole))}
+    default = tasks.get(parameters.default_pipeline, sums["main"])
+    return {**main, **analyses, **tasks, "__default__": default, "full": sums["full"]}
+
+
+def _main_job(parameters: Parameters, source: RefinementSource) -> dict[str, Pipeline]:
+    arms, sizes, sampler = parameters.finetune.arms, parameters.train_sizes, parameters.finetune.best_of_n_from
+    return {
         "data_prep": data_prep.create_pipeline(),
-        "refinement": refinement.create_pipeline(),
-        "selection": selection.create_pipeline(),
+        "refinement": refinement.create_pipeline(parameters.refinement.methods),
+        "selection": selection.create_pipeline(parameters.selection.scorers, parameters.refinement.methods),
         "reward_model": reward_model.create_pipeline(),
-        "finetune": finetune.create_pipeline(arms, sizes),
-        "reporting": reporting.create_pipeline(model_names(arms, sizes)),
+        "finetune": finetune.create_pipeline(arms, sizes, source, sampler),
+        "reporting": reporting.create_pipeline(_models(parameters)),
     }
-    default = sum(pipelines.values(), Pipeline([]))
-    return {**pipelines, "__default__": default, "full": default}
+
+
+def _analyses(parameters: Parameters, source: RefinementSource) -> dict[str, Pipeline]:
+    """Return what each answers a question of its own, with a page of its own; export writes files."""
+    arms, sizes = summary_arms(parameters.finetune.arms), parameters.train_sizes
+    return {
+        "tournament": tournament.create_pipeline(parameters.tournament),
+        "controls": controls.create_pipeline(parameters.controls.points),
+        "reward_model_comparison": reward_model_comparison.create_pipeline(parameters.reward_model.comparison),
+        "sweep": sweep.create_pipeline(parameters.sweep.arms, parameters.sweep.train_size or min(sizes), source),
+        "rounds": rounds.create_pipeline(parameters.rounds, source.scorers),
+        "analysis": analysis.create_pipeline(arms, sizes, parameters.analysis.split),
+        "word_removal_probe": word_removal_probe.create_pipeline(parameters.word_removal_probe.models),
+        "export": export.create_pipeline(arms, max(sizes), parameters.export),
+    }
+
+
+def _refinement_source(parameters: Parameters) -> RefinementSource:
+    scorers = needed_scorers(parameters.selection.target_scorer, parameters.selection.scorers)
+    return RefinementSource(parameters.finetune.top_k, parameters.finetune.refiner == "refinement_model", scorers)
+
+
+def _models(parameters: Parameters) -> tuple[str, ...]:
+    return finetune.model_names(parameters.finetune.arms, parameters.train_sizes, parameters.finetune.best_of_n_from)
 
 
 def declared_parameters() -> Parameters:

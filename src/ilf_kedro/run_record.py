@@ -128,7 +128,8 @@ class NodeCost(Options):
     `peak_memory_mb` is the highest resident memory of the process while the node ran (MiB), and
     `memory_increase_mb` how far that is above what was resident when it began. Only Linux tells this: elsewhere
     they are the highest of the run so far, and by how much the node raised it. Of nodes that run at once the
-    peak counts from the start of the last one.
+    peak counts from the start of the last one. `language_models` did something in the node; what is said of one
+    there is of this node alone.
     """
 
     name: str
@@ -136,6 +137,7 @@ class NodeCost(Options):
     cpu_seconds: float
     peak_memory_mb: float
     memory_increase_mb: float
+    language_models: tuple[LanguageModelUsed, ...] = ()
 
 
 class RunRecord(Options):

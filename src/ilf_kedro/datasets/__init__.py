@@ -1,6 +1,7 @@
 """The few Kedro datasets that no library has."""
 
 from ilf_kedro.datasets.checkpoint_dataset import CheckpointDataset
+from ilf_kedro.datasets.feedback_folder_dataset import FeedbackFolderDataset
 from ilf_kedro.datasets.language_model_dataset import LanguageModelDataset
 from ilf_kedro.datasets.prompt_template_dataset import PromptTemplateDataset
 from ilf_kedro.datasets.raw_lines_dataset import RawLinesDataset
@@ -9,6 +10,7 @@ from ilf_kedro.datasets.training_workspace_dataset import TrainingWorkspaceDatas
 
 __all__ = [
     "CheckpointDataset",
+    "FeedbackFolderDataset",
     "LanguageModelDataset",
     "PromptTemplateDataset",
     "RawLinesDataset",

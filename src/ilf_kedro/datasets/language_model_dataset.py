@@ -49,7 +49,8 @@ class LanguageModelDataset(AbstractDataset[NoReturn, LanguageModel]):
         """Checks every key; loads and asks nothing.
 
         Args:
-            backend: local (weights on this disk) or openai (any OpenAI-compatible server).
+            backend: local (weights on this disk), sentence_embedder (an encoder on this disk, which only
+                embeds) or openai (any OpenAI-compatible server).
             credentials: for a server, {api_key: ...}.
             metadata: for kedro-viz; not used here.
             settings: the keys of the backend.
@@ -71,6 +72,11 @@ class LanguageModelDataset(AbstractDataset[NoReturn, LanguageModel]):
             DatasetError: the directory of a local model is missing or incomplete.
         """
         return self._entry.build()
+
+    @property
+    def remedy(self) -> str:
+        """What to do where the model cannot be loaded."""
+        return self._entry.remedy
 
     def save(self, data: NoReturn) -> None:
         """Refuse: a trained model is saved as a checkpoint.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from statsmodels.stats.proportion import proportion_confint
+
+from ilf_kedro.schemas import DataFrame, RewardPredictions
 
 ENOUGH_TO_JUDGE = 100
 """Below this many comparisons a reliability curve is too coarse to judge calibration by."""
@@ -54,6 +57,28 @@ def pairwise_accuracy(reward_preferred: ArrayLike, reward_other: ArrayLike, *, c
     lower, upper = proportion_confint(won.sum(), n, alpha=1 - confidence, method="wilson")
     error = float(won.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
     return Accuracy(n, float(won.mean()), error, float(lower), float(upper), int((won == 0.5).sum()))
+
+
+def better_and_worse(predictions: DataFrame[RewardPredictions]) -> tuple[pd.Series, pd.Series]:
+    """Return the rewards of the preferred and of the other summary of each comparison."""
+    prefers_a = predictions["preferred"] == "a"
+    return (
+        predictions["reward_a"].where(prefers_a, predictions["reward_b"]),
+        predictions["reward_b"].where(prefers_a, predictions["reward_a"]),
+    )
+
+
+def accuracy_row(predictions: DataFrame[RewardPredictions], *, n_train: int, confidence: float) -> dict[str, object]:
+    """Return what RewardModelAccuracy says of a reward model's predictions on the validation split."""
+    calibrated = calibration(predictions["p_a_preferred"], predictions["preferred"] == "a")
+    return {
+        "split": "validation",
+        "n_train": n_train,
+        **dataclasses.asdict(pairwise_accuracy(*better_and_worse(predictions), confidence=confidence)),
+        "confidence": confidence,
+        "expected_calibration_error": calibrated.expected_error,
+        "calibration_verdict": calibrated.verdict or None,
+    }
 
 
 def probability_preferred(p_first: ArrayLike, p_second: ArrayLike) -> NDArray[np.float64]:

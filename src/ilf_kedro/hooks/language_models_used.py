@@ -13,7 +13,7 @@ from ilf_kedro.run_record import ApiSpending, LanguageModelUsed, LocalWork
 
 @dataclass(slots=True)
 class _Entry:
-    """One catalog entry. Every load makes a model of its own, of which only the counts are kept."""
+    """One catalog entry in one node. Every load makes a model of its own, of which only the counts are kept."""
 
     name: str
     revision: str
@@ -22,14 +22,14 @@ class _Entry:
 
 
 class LanguageModelsUsed:
-    """The language models of one run by their catalog entries."""
+    """The language models of one run by their catalog entries and the nodes that were given them."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[tuple[str, str], _Entry] = {}
 
-    def add(self, dataset: str, model: LanguageModel) -> None:
+    def add(self, dataset: str, model: LanguageModel, node: str = "") -> None:
         """Take down a model that a node was given; what it does from now on counts."""
-        entry = self._entries.setdefault(dataset, _Entry(model.name, model.revision))
+        entry = self._entries.setdefault((dataset, node), _Entry(model.name, model.revision))
         if isinstance(statistics := getattr(model, "statistics", None), RunStatistics):
             entry.statistics.append(statistics)
         if isinstance(ledger := getattr(model, "ledger", None), Spending):
@@ -37,16 +37,26 @@ class LanguageModelsUsed:
 
     def describe(self) -> tuple[LanguageModelUsed, ...]:
         """Return what was used, and done with it until now, sorted by catalog entry."""
-        return tuple(
-            LanguageModelUsed(
-                dataset=dataset,
-                name=entry.name,
-                revision=entry.revision,
-                local_work=_add_work(entry.statistics),
-                api_spending=_add_spending([ledger.report() for ledger in entry.ledgers]),
-            )
-            for dataset, entry in sorted(self._entries.copy().items())
-        )
+        found: dict[str, list[_Entry]] = {}
+        for (dataset, _), entry in sorted(self._entries.copy().items()):
+            found.setdefault(dataset, []).append(entry)
+        return tuple(_describe(dataset, entries) for dataset, entries in found.items())
+
+    def describe_work(self, node: str) -> tuple[LanguageModelUsed, ...]:
+        """Return what did something in a node until now, and what it did there, sorted by catalog entry."""
+        own = ((dataset, entry) for (dataset, user), entry in sorted(self._entries.copy().items()) if user == node)
+        described = [_describe(dataset, [entry]) for dataset, entry in own]
+        return tuple(model for model in described if model.local_work or model.api_spending)
+
+
+def _describe(dataset: str, entries: Sequence[_Entry]) -> LanguageModelUsed:
+    return LanguageModelUsed(
+        dataset=dataset,
+        name=entries[0].name,
+        revision=entries[0].revision,
+        local_work=_add_work([each for entry in entries for each in entry.statistics]),
+        api_spending=_add_spending([ledger.report() for entry in entries for ledger in entry.ledgers]),
+    )
 
 
 def _add_work(statistics: Sequence[RunStatistics]) -> LocalWork | None:

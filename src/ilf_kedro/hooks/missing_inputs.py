@@ -69,10 +69,7 @@ def _explain(name: str, catalog: DataCatalog, version: str | None) -> str:
     if dataset is None:
         return f"{name}: no pipeline makes it, and it is not in the catalog; add an entry to conf/*/catalog*.yml"
     if isinstance(dataset, LanguageModelDataset):
-        return (
-            f"{name}: its model directory is missing; `make install` makes the embedded models; put any other where "
-            f"its catalog entry says: {dataset}"
-        )
+        return f"{name}: {dataset.remedy}: {dataset}"
     return f"{name}: no pipeline makes it; put the file where its catalog entry says: {dataset}"
 
 

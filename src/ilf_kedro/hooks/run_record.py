@@ -101,7 +101,8 @@ class _Run:
     def measure(self, node: Node) -> None:
         """Take down what a node has used so far."""
         if node.name in self.clocks:
-            self.costs[node.name] = self.clocks[node.name].stop(node.name)
+            cost = self.clocks[node.name].stop(node.name)
+            self.costs[node.name] = cost.model_copy(update={"language_models": self.models.describe_work(node.name)})
 
 
 class RunRecordHook:
@@ -140,7 +141,7 @@ class RunRecordHook:
             self._run.begin(node)
 
     @hook_impl
-    def after_dataset_loaded(self, dataset_name: str, data: object) -> None:
+    def after_dataset_loaded(self, dataset_name: str, data: object, node: Node) -> None:
         """Take down which version, prompt, raw file, checkpoint or language model was used."""
         if self._run is None or _is_parameter(dataset_name):
             return
@@ -148,7 +149,7 @@ class RunRecordHook:
         if is_new and (version := _describe(dataset_name, data, self._run.catalog, saved=False)) is not None:
             self._run.loaded[dataset_name] = version
         if isinstance(data, LanguageModel):
-            self._run.models.add(dataset_name, data)
+            self._run.models.add(dataset_name, data, node.name)
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:

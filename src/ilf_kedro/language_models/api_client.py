@@ -6,6 +6,7 @@ count of faults, answers that arrive broken, and errors that say what to do.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from ilf_kedro.language_models.api_answers import MalformedAnswerError
 from ilf_kedro.language_models.api_errors import (
     ApiRefusedError,
     ApiUnavailableError,
+    is_filtered,
     is_permanent,
     refused,
     unavailable,
@@ -117,6 +119,8 @@ class ApiClient:
     def ask(self, request: ApiRequest, read: Callable[[bytes], Values]) -> Values:
         """Send the request until `read` can make something of an answer, at most 1 + max_retries times.
 
+        A prompt that the server's content filter rejects is read as an answer that was refused.
+
         Raises:
             ApiRefusedError: the server will never answer this (a wrong key, an unknown model, too long a prompt).
             ApiUnavailableError: it answered none of the attempts.
@@ -129,6 +133,10 @@ class ApiClient:
             left -= attempts
             if isinstance(outcome, Values):
                 return outcome
+            if is_filtered(outcome) and (values := _read_refusal(request, read)) is not None:
+                for fault in values.remarks:
+                    self._spending.book_fault(fault)
+                return values
             if is_permanent(outcome):
                 raise refused(outcome, self._options, self._key)
             if left <= 0:
@@ -197,6 +205,17 @@ class ApiClient:
     def close(self) -> None:
         """Close the connections."""
         self.openai.close()
+
+
+def _read_refusal(request: ApiRequest, read: Callable[[bytes], Values]) -> Values | None:
+    """Return what `read` makes of choices that a filter cut to nothing; None where that is no answer to it."""
+    n_choices = request.body.get("n", 1)
+    choice = {"finish_reason": "content_filter", "text": ""}
+    choices = [{**choice, "index": index} for index in range(n_choices if isinstance(n_choices, int) else 1)]
+    try:
+        return read(json.dumps({"choices": choices, "usage": {}}).encode())
+    except MalformedAnswerError:
+        return None
 
 
 def _retry_after(response: httpx2.Response) -> float:

@@ -55,3 +55,12 @@ def continuation_part(value: str, start: int) -> TokenLogProbabilities:
         tuple(float(value) for _, _, value in tokens),
         tuple((max(0, first - start), last - start) for first, last, _ in tokens),
     )
+
+
+def whole_text(value: str, start: int) -> TokenLogProbabilities:
+    """Return all tokens of an echoed text but its first, with spans counted from the character `start`."""
+    tokens = json.loads(value)["tokens"]
+    return TokenLogProbabilities(
+        tuple(float(value) for _, _, value in tokens),
+        tuple((first - start if last <= start else max(0, first - start), last - start) for first, last, _ in tokens),
+    )

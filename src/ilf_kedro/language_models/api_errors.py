@@ -10,6 +10,7 @@ from ilf_kedro.language_models.api_options import ApiOptions
 
 _MAX_MESSAGE = 400
 _TRANSIENT = frozenset({408, 409, 429})
+_FILTERED = frozenset({"content_filter", "content_policy_violation"})
 _TOO_LONG = ("context length", "context size", "context window", "maximum context", "context_length", "too long")
 
 
@@ -38,6 +39,11 @@ def is_permanent(error: openai.APIError | MalformedAnswerError) -> bool:
     if error.code == "insufficient_quota":
         return True
     return error.status_code < 500 and error.status_code not in _TRANSIENT
+
+
+def is_filtered(error: openai.APIError | MalformedAnswerError) -> bool:
+    """Tell whether a content filter rejected the prompt: a refusal of this one request, not of the work."""
+    return isinstance(error, openai.APIStatusError) and error.code in _FILTERED
 
 
 def refused(error: openai.APIError | MalformedAnswerError, options: ApiOptions, key: SecretStr) -> ApiRefusedError:

@@ -138,10 +138,10 @@ def _read_completions(body: bytes, keys: Keys, options: ApiOptions, sampling: Sa
 def _read_next_token(body: bytes, keys: Keys) -> Values:
     answer = read_answer(body, Answer)
     choice = answer.choices[0]
+    if choice.finish == "refused":  # whatever is listed begins a refusal, and answers nothing
+        return Values({keys[0]: _value(answer.spent, top={})}, answer.spent, (Fault.REFUSED,))
     sampled = choice.logprobs.sampled() if choice.logprobs else []
     if not sampled or not sampled[0].top_logprobs:
-        if choice.finish == "refused":
-            return Values({keys[0]: _value(answer.spent, top={})}, answer.spent, (Fault.REFUSED,))
         raise MalformedAnswerError(
             Fault.NO_LOG_PROBABILITIES, answer.spent, "the answer lists no likeliest tokens (logprobs)", permanent=True
         )

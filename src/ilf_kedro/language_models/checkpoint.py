@@ -17,11 +17,12 @@ RECORD_FILE = "training_record.json"
 class TrainingRecord(Options):
     """How a checkpoint came to be. `content_hash` identifies it: same hash, same weights.
 
-    The hash covers data, options, seed, the base model's revision and the version of the loss code.
+    The hash covers data, options, seed, the base model's revision and the version of the loss code. The kind
+    "untrained" has no weights of its own: it stands for a base model that is used as it is.
     """
 
     content_hash: str
-    kind: Literal["lora", "full"]
+    kind: Literal["lora", "full", "untrained"]
     base_model: str
     base_revision: str
     method: str

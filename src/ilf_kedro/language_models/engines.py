@@ -53,6 +53,10 @@ class Engine(Protocol):
         """Return the mean of the last hidden states over each sequence's tokens, as unit vectors."""
         ...
 
+    def end_states(self, sequences: Sequence[Tokens]) -> Tensor:
+        """Return the fp32 last hidden state at the last token of each sequence, shape (sequences, width)."""
+        ...
+
 
 class TreeEngine:
     """Computes each shared prefix once: all sequences of a call are one row under a tree plan."""
@@ -88,6 +92,12 @@ class TreeEngine:
         packing = pack(sequences)
         hidden = self._forward(packing, PackedAttention(packing, self._model.device)).float()
         return _unit(torch.stack([hidden[path].mean(0) for path in packing.paths]))
+
+    def end_states(self, sequences: Sequence[Tokens]) -> Tensor:
+        """See Engine."""
+        packing = pack(sequences)
+        hidden = self._forward(packing, PackedAttention(packing, self._model.device))
+        return hidden[[int(path[-1]) for path in packing.paths]].float()
 
     def run(self, tokens: Tensor, positions: Tensor, plan: object) -> Tensor:
         """Return the last hidden states (n, width) of one row of tokens under a plan."""
@@ -155,6 +165,11 @@ class PlainEngine:
         """See Engine."""
         means = {index: hidden.float().mean(0) for index, hidden in self._hidden_states(sequences)}
         return _unit(torch.stack([means[index] for index in range(len(sequences))]))
+
+    def end_states(self, sequences: Sequence[Tokens]) -> Tensor:
+        """See Engine."""
+        ends = {index: hidden[-1].float() for index, hidden in self._hidden_states(sequences)}
+        return torch.stack([ends[index] for index in range(len(sequences))])
 
     def _hidden_states(self, sequences: Sequence[Tokens]) -> Iterator[tuple[int, Tensor]]:
         """Yield each sequence's index and last hidden states (n, width), in batches of like length."""

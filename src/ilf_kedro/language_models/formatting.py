@@ -103,6 +103,25 @@ class Formatter:
                 return formatted, joint
             n_reserved += excess
 
+    def whole(self, prompt: Prompt, continuation: str) -> tuple[Formatted, Continuation]:
+        """Do as `continuation`, but let the tokens to be scored begin with the second of the text.
+
+        The prompt's spans are negative, counted back from its end; those of the chat template are empty.
+        """
+        formatted, joint = self.continuation(prompt, continuation)
+        offsets = self.continued(formatted, continuation)[1]
+        boundary, (begin, end, origin) = len(formatted.text), self._message_in(formatted.text, prompt)
+
+        def place(first: int, last: int) -> Span:
+            if last > boundary:
+                return max(first - boundary, 0), last - boundary
+            first, last = max(first, begin), min(last, end)
+            return (first - origin, last - origin) if first < last else (0, 0)
+
+        spans = tuple(place(*span) for span in offsets)
+        # The text's own first token is scored only where another stands before it.
+        return formatted, Continuation(joint.tokens, 1, spans[len(spans) + 1 - len(joint.tokens) :], joint.merged)
+
     def bare(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a text by itself, without special ones around it; those that it spells are meant."""
         return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
@@ -171,6 +190,17 @@ class Formatter:
         """What the chat template puts before and after a message."""
         before, _, after = self._wrap(_MESSAGE).partition(_MESSAGE)
         return before, after
+
+    def _message_in(self, formatted: str, prompt: Prompt) -> tuple[int, int, int]:
+        """Return where a prompt begins and ends in the formatted text, and where it would end unstripped."""
+        if not self._chat:
+            return 0, len(formatted), len(formatted)
+        before, after = self._frame
+        begin = len(before) if formatted.startswith(before) else 0
+        end = len(formatted) - (len(after) if formatted.endswith(after) else 0)
+        blanks = len(prompt.text) - len(prompt.text.rstrip())
+        stripped = blanks and formatted[end - blanks : end] != prompt.text[-blanks:]
+        return begin, end, end + (blanks if stripped else 0)
 
     def _template_in(self, formatted: str) -> tuple[Span, ...]:
         """Return the spans of the chat template's own text; all of it, where the template does not say the same."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ilf_kedro.language_models.checkpoint import Checkpoint, Dtype, Format, ModelSource
 from ilf_kedro.language_models.engines import Engine, PlainEngine, TreeEngine
@@ -32,10 +33,11 @@ class ModelDirectoryError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """Weights in memory, the engine that runs them, and the tokens that end a sequence."""
+    """Weights in memory, the engine that runs them, the tokens that end a sequence, and a scalar head if any."""
 
     engine: Engine
     ends: frozenset[int]
+    head: Any = None
 
 
 def load_model_source(name: str, directory: Path, *, format: Format = "plain", dtype: Dtype = "auto") -> ModelSource:  # noqa: A002
@@ -63,6 +65,12 @@ def _model_files(directory: Path) -> list[Path]:
     missing = [needed for needed in ("config.json", "tokenizer_config.json") if needed not in names]
     if not any(name.endswith(".safetensors") for name in names):
         missing.append("*.safetensors")
+    if list(directory.glob("pytorch_model*.bin")):
+        hint = (
+            "It has weights as a pickle: make safetensors of them with "
+            f"`python -m ilf_kedro.language_models.convert_checkpoint {directory} {directory}-safetensors`, and name "
+            "that directory in the catalog."
+        )
     if missing:
         raise ModelDirectoryError(
             f"{directory} is no complete model: it lacks {', '.join(missing)}; found {sorted(names)}. {hint}"
@@ -155,10 +163,14 @@ def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset(ends)
 
 
-def choose_engine(model: Any) -> Engine:
-    """Return a TreeEngine where it agrees with plain forward passes on a short trial, else a PlainEngine."""
+def choose_engine(model: Any, trial: Callable[[Engine, Any], NDArray[np.float64]] | None = None) -> Engine:
+    """Return a TreeEngine where it agrees with plain forward passes on a short trial, else a PlainEngine.
+
+    `trial` returns the numbers to compare; null compares the log-probabilities of a language model.
+    """
+    trial = trial or _trial
     plain = PlainEngine(model)
-    expected = _trial(plain, model)
+    expected = trial(plain, model)
     before = getattr(model.config, "_attn_implementation", "sdpa")
     model.set_attn_implementation(NAME)
     tree = TreeEngine(model)
@@ -166,11 +178,11 @@ def choose_engine(model: Any) -> Engine:
     try:
         if getattr(model.config, "_attn_implementation", None) != NAME:
             raise UnsupportedAttentionError("it does not use transformers' attention interface")
-        difference = float(np.mean(np.abs(_trial(tree, model) - expected)))
+        difference = float(np.mean(np.abs(trial(tree, model) - expected)))
         if difference < tolerance:
             tree.n_computed = 0
             return tree
-        reason = f"log-probabilities differ by {difference:.2g}"
+        reason = f"its answers differ by {difference:.2g}"
     except (UnsupportedAttentionError, TypeError, AttributeError, KeyError) as error:
         reason = str(error)
     model.set_attn_implementation(before)
@@ -184,7 +196,7 @@ def choose_engine(model: Any) -> Engine:
 
 
 @torch.inference_mode()
-def _trial(engine: Engine, model: Any) -> np.ndarray[Any, Any]:
+def _trial(engine: Engine, model: Any) -> NDArray[np.float64]:
     """Return log-probabilities of branching sequences, scored and decoded."""
     generator = np.random.default_rng(0)
     vocabulary = model.config.get_text_config().vocab_size

@@ -12,7 +12,7 @@ from itertools import islice
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
 from ilf_kedro.language_models.batching import BatchRunner, RunStatistics, batches_by_prefix, batches_by_size
 from ilf_kedro.language_models.cache import CompletionCache, cache_key
@@ -21,7 +21,6 @@ from ilf_kedro.language_models.choices import AnswerFinder
 from ilf_kedro.language_models.decoding import Sample, completion_from_json, run_decoding
 from ilf_kedro.language_models.formatting import Formatted, Formatter
 from ilf_kedro.language_models.loading import (
-    Device,
     LoadedModel,
     context_length,
     load_model,
@@ -30,6 +29,7 @@ from ilf_kedro.language_models.loading import (
     resolve_device,
     resolve_dtype,
 )
+from ilf_kedro.language_models.local_options import LocalOptions
 from ilf_kedro.language_models.protocol import (
     Capability,
     Choice,
@@ -41,27 +41,14 @@ from ilf_kedro.language_models.protocol import (
 )
 from ilf_kedro.language_models.resident import RESIDENT
 from ilf_kedro.language_models.sampling import random_stream
+from ilf_kedro.language_models.token_scoring import TokenScoring
 from ilf_kedro.prompting import Prompt
-from ilf_kedro.schemas import Options
 
 __all__ = ["LocalLanguageModel", "LocalOptions", "load_model_source"]
 
 logger = logging.getLogger(__name__)
 
 ENGINE_VERSION = 2  # part of every cache key: raise it where answers change
-
-
-class LocalOptions(Options):
-    """How the local backend computes; none of it but the device enters the answers' cache keys.
-
-    A batch has at most `max_batch_tokens` unique prompt tokens and `max_batch_samples` samples decoded
-    together. `embeddings` offers the capability embed: the mean of the last hidden states.
-    """
-
-    max_batch_tokens: int = Field(default=8192, ge=1)
-    max_batch_samples: int = Field(default=64, ge=1)
-    device: Device = "auto"
-    embeddings: bool = False
 
 
 _DEFAULT_OPTIONS = LocalOptions()
@@ -86,7 +73,7 @@ class LocalLanguageModel:
         self.source = source
         self.checkpoint = checkpoint
         self.statistics = statistics or RunStatistics()
-        self._cache, self._options = cache, options
+        self.cache, self.options = cache, options
         self._runner = BatchRunner(cache, self.statistics)
 
     @property
@@ -102,7 +89,7 @@ class LocalLanguageModel:
     @property
     def capabilities(self) -> frozenset[Capability]:
         """All but embed, which the options offer."""
-        return frozenset(Capability) if self._options.embeddings else frozenset(Capability) - {Capability.EMBED}
+        return frozenset(Capability) if self.options.embeddings else frozenset(Capability) - {Capability.EMBED}
 
     def with_checkpoint(self, checkpoint: Checkpoint) -> LocalLanguageModel:
         """Return the same model with trained weights: an adapter merged on loading, or a whole model.
@@ -110,7 +97,7 @@ class LocalLanguageModel:
         Both count into the same statistics.
         """
         return LocalLanguageModel(
-            self.source, checkpoint=checkpoint, cache=self._cache, options=self._options, statistics=self.statistics
+            self.source, checkpoint=checkpoint, cache=self.cache, options=self.options, statistics=self.statistics
         )
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -137,9 +124,7 @@ class LocalLanguageModel:
             for prompt, text in zip(prompts, formatted, strict=True)
         ]
         lengths = [len(text.tokens) for text in formatted]
-        batches = batches_by_size(
-            lengths, len(samples), self._options.max_batch_tokens, self._options.max_batch_samples
-        )
+        batches = batches_by_size(lengths, len(samples), self.options.max_batch_tokens, self.options.max_batch_samples)
         ids = [prompt.example_id for prompt in prompts]
 
         def compute(batch: list[int]) -> list[list[str]]:
@@ -174,21 +159,20 @@ class LocalLanguageModel:
         return [request.combine(each) for request, each in zip(requests, scores, strict=True)]
 
     def log_likelihood(
-        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = ""
+        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", whole: bool = False
     ) -> list[TokenLogProbabilities]:
         """Return the log-probability of every token of each continuation; see LanguageModel.
 
         Where a continuation merges with its prompt's last characters into one token, that token counts.
         """
-        pairs = [
-            self.formatter.continuation(prompt, continuation)
-            for prompt, continuation in zip(prompts, continuations, strict=True)
-        ]
+        tokenise = self.formatter.whole if whole else self.formatter.continuation
+        pairs = [tokenise(*pair) for pair in zip(prompts, continuations, strict=True)]
+        question = "whole_log_likelihood" if whole else "log_likelihood"
         for formatted, joint in pairs:
             self._count_cut(formatted)
             self.statistics.n_merged += joint.merged
         keys = [
-            self._key("log_likelihood", formatted.text, continuation=continuation)
+            self._key(question, formatted.text, continuation=continuation)
             for (formatted, _), continuation in zip(pairs, continuations, strict=True)
         ]
         scores = self._score([((joint.tokens,), joint.start) for _, joint in pairs], keys, label)
@@ -203,7 +187,7 @@ class LocalLanguageModel:
         Raises:
             MissingCapabilityError: the options do not offer it.
         """
-        if not self._options.embeddings:
+        if not self.options.embeddings:
             raise MissingCapabilityError("embed()", Capability.EMBED, self.name, ("local with `embeddings: true`",))
         tokens = [self.formatter.text_tokens(text) for text in texts]
         keys = [[self._key("embed", text)] for text in texts]
@@ -213,9 +197,17 @@ class LocalLanguageModel:
                 vectors = loaded.engine.embed([tokens[index] for index in batch])
             return [[json.dumps(vector.tolist())] for vector in vectors]
 
-        batches = batches_by_prefix([[each] for each in tokens], self._options.max_batch_tokens)
+        batches = batches_by_prefix([[each] for each in tokens], self.options.max_batch_tokens)
         answers = self._runner.run(batches, keys, compute, label)
         return np.array([json.loads(answer) for (answer,) in answers], dtype=np.float32)
+
+    @cached_property
+    def token_scoring(self) -> TokenScoring:
+        """The same model, asked about token ids instead of texts; see TokenScoring."""
+        beginning = self.formatter.text_tokens("")
+        return TokenScoring(
+            self._format, beginning, self._runner, self.statistics, self._loaded, self._key, self.options
+        )
 
     def _score(
         self, requests: Sequence[tuple[Sequence[tuple[int, ...]], int]], keys: Sequence[str], label: str
@@ -229,24 +221,21 @@ class LocalLanguageModel:
             self.statistics.n_asked += sum(len(requests[index][0][0]) for index in batch)
             return [[json.dumps([score.tolist() for score in islice(scores, len(requests[i][0]))])] for i in batch]
 
-        batches = batches_by_prefix([sequences for sequences, _ in requests], self._options.max_batch_tokens)
+        batches = batches_by_prefix([sequences for sequences, _ in requests], self.options.max_batch_tokens)
         answers = self._runner.run(batches, [[key] for key in keys], compute, label)
         return [[np.array(score) for score in json.loads(answer)] for (answer,) in answers]
 
     @contextmanager
     def _loaded(self) -> Iterator[LoadedModel]:
         """Give the weights, loading them where another model's are in memory."""
-        key = f"{self.revision}:{self._dtype}:{self._device}"
-        tokenizer = self.formatter.tokenizer
-        with (
-            RESIDENT.use(
-                key, lambda: load_model(self.source, self.checkpoint, self._dtype, self._device, tokenizer)
-            ) as loaded,
-            torch.inference_mode(),
-        ):
+        key = f"{type(self).__name__}:{self.revision}:{self._dtype}:{self._device}"
+        with RESIDENT.use(key, self._load) as loaded, torch.inference_mode():
             before = loaded.engine.n_computed
             yield loaded
             self.statistics.n_computed += loaded.engine.n_computed - before
+
+    def _load(self) -> LoadedModel:
+        return load_model(self.source, self.checkpoint, self._dtype, self._device, self.formatter.tokenizer)
 
     @cached_property
     def formatter(self) -> Formatter:
@@ -260,7 +249,7 @@ class LocalLanguageModel:
 
     @cached_property
     def _device(self) -> str:
-        return resolve_device(self._options.device)
+        return resolve_device(self.options.device)
 
     @cached_property
     def _dtype(self) -> str:

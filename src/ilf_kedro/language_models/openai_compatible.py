@@ -170,7 +170,8 @@ class OpenAICompatibleLanguageModel:
         works: list[Work] = [next_token_work(self.options, text, key) for text, key in zip(texts, keys, strict=True)]
         values = self._answer(works, label or "Asking")
         answers = [choice_probabilities_from_top(json.loads(values[key])["top"], choices) for key in keys]
-        if answers and (worst := max(answer.bound for answer in answers)) > 0.01:
+        worst = max((answer.bound for answer in answers if answer.defined), default=0.0)
+        if worst > 0.01:
             logger.warning(
                 "%s lists the %d likeliest tokens only: probabilities of %s may be off by up to %.3f",
                 self._name, self.options.alternatives, [choice.name for choice in choices], worst,
@@ -178,7 +179,7 @@ class OpenAICompatibleLanguageModel:
         return answers
 
     def log_likelihood(
-        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = ""
+        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", whole: bool = False
     ) -> list[TokenLogProbabilities]:
         """Return the log-probability of every token of continuations[i] after prompts[i], where the server echoes.
 
@@ -196,7 +197,8 @@ class OpenAICompatibleLanguageModel:
         keys = [self._key("echo", prompt=text) for text in joint]
         works: list[Work] = [echo_work(self.options, text, key) for text, key in zip(joint, keys, strict=True)]
         values = self._answer(works, label or "Scoring")
-        return [api_echo.continuation_part(values[key], len(text)) for key, text in zip(keys, texts, strict=True)]
+        read = api_echo.whole_text if whole else api_echo.continuation_part
+        return [read(values[key], len(text)) for key, text in zip(keys, texts, strict=True)]
 
     def embed(self, texts: Sequence[str], *, label: str = "") -> NDArray[np.float32]:
         """Return one unit vector per text, shape (len(texts), dimension), from `embedding_model`.

@@ -84,6 +84,11 @@ class ChoiceProbabilities:
     covered: float = 1.0
     bound: float = 0.0
 
+    @property
+    def defined(self) -> bool:
+        """False where the backend said nothing about the choices: it refused, or lists none of them."""
+        return self.covered > 0 or self.bound == 0
+
 
 @dataclass(frozen=True, slots=True)
 class TokenLogProbabilities:
@@ -133,11 +138,14 @@ class LanguageModel(Protocol):
         ...
 
     def log_likelihood(
-        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = ""
+        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", whole: bool = False
     ) -> list[TokenLogProbabilities]:
         """Return the log-probability of every token of continuations[i] after prompts[i].
 
-        The continuation is taken literally: in plain format it includes its leading blank.
+        The continuation is taken literally: in plain format it includes its leading blank. With `whole` the
+        prompt's own tokens come first, all but the first of the text that the model sees; their spans are
+        counted back from the prompt's end (negative), so that a post cut before them moves none. Tokens of
+        a chat template have empty spans.
         """
         ...
 
@@ -154,11 +162,24 @@ class TokenCounter(Protocol):
         ...
 
 
-def require(model: LanguageModel, capability: Capability, *, user: str, backends: Sequence[str] = ("local",)) -> None:
+_BACKENDS = {
+    Capability.GENERATE: ("local", "openai"),
+    Capability.CHOICE_PROBABILITIES: ("local", "openai"),
+    Capability.LOG_LIKELIHOOD: ("local", "openai (completions of a server that echoes log-probabilities)"),
+    Capability.EMBED: ("local", "openai", "sentence_embedder"),
+}
+
+
+def backends_with(capability: Capability) -> tuple[str, ...]:
+    """Return the names of the backends that can have a capability, for messages."""
+    return _BACKENDS[capability]
+
+
+def require(model: LanguageModel, capability: Capability, *, user: str, backends: Sequence[str] | None = None) -> None:
     """Refuse the work of `user` before the first request where `model` lacks `capability`.
 
     Raises:
         MissingCapabilityError: naming the user, the capability and the backends that have it.
     """
     if capability not in model.capabilities:
-        raise MissingCapabilityError(user, capability, model.name, backends)
+        raise MissingCapabilityError(user, capability, model.name, backends or backends_with(capability))

@@ -85,15 +85,19 @@ class ScriptedLanguageModel:
         return answers
 
     def log_likelihood(
-        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = ""
+        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", whole: bool = False
     ) -> list[TokenLogProbabilities]:
         """Return log-probabilities between -4 and -1 per word; see LanguageModel."""
         self._answer(Capability.LOG_LIKELIHOOD, len(prompts))
         answers = []
         for prompt, continuation in zip(prompts, continuations, strict=True):
-            spans = tuple(match.span() for match in _WORD.finditer(continuation))
-            values = tuple(-1 - 3 * _uniform(prompt.text, continuation[:end]) for _, end in spans)
-            answers.append(TokenLogProbabilities(values, spans))
+            own = [match.span() for match in _WORD.finditer(prompt.text)][1:] if whole else []
+            added = [match.span() for match in _WORD.finditer(continuation)]
+            values = [-1 - 3 * _uniform(prompt.text[:end]) for _, end in own]
+            values += [-1 - 3 * _uniform(prompt.text, continuation[:end]) for _, end in added]
+            length = len(prompt.text)
+            spans = [(begin - length, end - length) for begin, end in own] + added
+            answers.append(TokenLogProbabilities(tuple(values), tuple(spans)))
         return answers
 
     def embed(self, texts: Sequence[str], *, label: str = "") -> NDArray[np.float32]:

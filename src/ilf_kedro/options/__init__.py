@@ -6,31 +6,50 @@ checked before anything runs, so that a mistyped key at any depth is refused.
 
 from __future__ import annotations
 
-from typing import Annotated
+from itertools import accumulate
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from ilf_kedro.options.analysis import AnalysisOptions
+from ilf_kedro.options.controls import ControlsOptions
 from ilf_kedro.options.data_prep import DataPrepOptions
+from ilf_kedro.options.export import ExportOptions
 from ilf_kedro.options.finetune import FinetuneOptions, TrainingOverride
 from ilf_kedro.options.names import Arm, RefinementMethod, ScorerName
 from ilf_kedro.options.refinement import RefinementOptions
 from ilf_kedro.options.reporting import ReportingOptions
-from ilf_kedro.options.reward_model import RewardModelOptions
+from ilf_kedro.options.reward_model import ComparisonOptions, RewardModelOptions
+from ilf_kedro.options.rounds import RoundsOptions
 from ilf_kedro.options.selection import SelectionOptions
+from ilf_kedro.options.sweep import SweepOptions
+from ilf_kedro.options.tournament import TournamentOptions
+from ilf_kedro.options.tracking import TrackingOptions
+from ilf_kedro.options.word_removal import WordRemovalOptions, WordRemovalProbeOptions
 from ilf_kedro.schemas import Options
 
 __all__ = [
+    "AnalysisOptions",
     "Arm",
+    "ComparisonOptions",
+    "ControlsOptions",
     "DataPrepOptions",
+    "ExportOptions",
     "FinetuneOptions",
     "Parameters",
     "RefinementMethod",
     "RefinementOptions",
     "ReportingOptions",
     "RewardModelOptions",
+    "RoundsOptions",
     "ScorerName",
     "SelectionOptions",
+    "SweepOptions",
+    "TournamentOptions",
+    "TrackingOptions",
     "TrainingOverride",
+    "WordRemovalOptions",
+    "WordRemovalProbeOptions",
 ]
 
 
@@ -48,6 +67,16 @@ class Parameters(Options):
     reward_model: RewardModelOptions
     finetune: FinetuneOptions
     reporting: ReportingOptions
+    tracking: TrackingOptions = TrackingOptions()
+    controls: ControlsOptions = ControlsOptions()
+    analysis: AnalysisOptions = AnalysisOptions()
+    export: ExportOptions = ExportOptions()
+    sweep: SweepOptions = SweepOptions()
+    tournament: TournamentOptions = TournamentOptions()
+    rounds: RoundsOptions = RoundsOptions()
+    default_pipeline: Literal["main", "word_removal"] = "main"
+    word_removal: WordRemovalOptions = WordRemovalOptions()
+    word_removal_probe: WordRemovalProbeOptions = WordRemovalProbeOptions()
 
     @field_validator("train_sizes")
     @classmethod
@@ -58,8 +87,26 @@ class Parameters(Options):
             )
         return sizes
 
+    @model_validator(mode="after")
+    def _check_tournament(self) -> Self:
+        self.tournament.check_ensembles(self.selection.ensembles)
+        return self
+
+    @model_validator(mode="after")
+    def _check_sampler(self) -> Self:
+        asked_otherwise = ("refinement_model", "feedback_and_refinement")  # than by a post alone
+        arms = [arm for arm in self.finetune.arms if arm not in asked_otherwise]
+        known = ["finetune.base", *(f"finetune.{arm}.n{size}" for arm in arms for size in self.train_sizes)]
+        if self.finetune.best_of_n_from not in (None, *known):
+            raise ValueError(
+                f"finetune.best_of_n_from is {self.finetune.best_of_n_from!r}, which is no model that summarises; "
+                f"expected null or one of {', '.join(known)}"
+            )
+        return self
+
     @property
     def unused_sizes(self) -> tuple[int, ...]:
-        """The sizes in `finetune.per_size` that nothing is trained at."""
+        """The sizes in `finetune.per_size` that nothing is trained at: no train size, round or sum of rounds."""
+        used = {*self.train_sizes, self.sweep.train_size, *self.rounds.sizes, *accumulate(self.rounds.sizes)}
         overridden = (override.train_size for override in self.finetune.per_size)
-        return tuple(size for size in overridden if size not in self.train_sizes)
+        return tuple(dict.fromkeys(size for size in overridden if size not in used))

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
-Arm = Literal["refinements", "human_summaries", "initial_summaries"]
-RefinementMethod = Literal["refinement_with_feedback", "refinement_without_feedback"]
-ScorerName = Literal[
-    "random",
-    "longest",
-    "instruct_rm_1",
-    "instruct_rm_2",
-    "instruct_rm_3",
-    "instruct_rm_4",
-    "instruct_rm_5",
-    "instruct_rm_ensemble",
+from pydantic import AfterValidator
+
+from ilf_kedro.scoring.names import SCORES
+
+Arm = Literal[
+    "refinements",
+    "human_summaries",
+    "initial_summaries",
+    "feedback_and_refinement",
+    "best_of_n_outputs",
+    "refinement_model",
 ]
+RefinementMethod = Literal[
+    "refinement_with_feedback",
+    "refinement_without_feedback",
+    "refinement_with_shuffled_feedback",
+    "refinement_with_model_feedback",
+]
+
+
+def _check_scorer(name: str) -> str:
+    if name not in SCORES:
+        raise ValueError(f"found {name!r}, expected one of {', '.join(SCORES)}")
+    return name
+
+
+ScorerName = Annotated[str, AfterValidator(_check_scorer)]
 
 
 def repeated_values(values: Sequence[object]) -> str:

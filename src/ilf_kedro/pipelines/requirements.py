@@ -1,14 +1,59 @@
-"""What a pipeline asks of a split, and the message when the split lacks it."""
+"""What a pipeline asks of a split and of its language models, and the message when a split lacks it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
+from kedro.pipeline.node import Node
+
+from ilf_kedro.language_models.protocol import Capability
 from ilf_kedro.schemas import DataFrame, Examples, UserError
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_MARK = "__asked_capabilities__"
 
 
 class MissingColumnError(UserError):
     """A split lacks texts that a pipeline needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a node will ask of one of its language models; `dataset` is the model's name in the catalog."""
+
+    user: str
+    dataset: str
+    capability: Capability
+
+
+def asks(user: str, **models: Capability) -> Callable[[_Function], _Function]:
+    """Declare what a node function asks of the language models among its parameters.
+
+    A whole run is then refused before its first request where a backend lacks it (hooks/capabilities.py).
+    `user` names in messages who needs it, such as "the scorer InstructRM".
+    """
+
+    def mark(function: _Function) -> _Function:
+        setattr(function, _MARK, (user, models))
+        return function
+
+    return mark
+
+
+def questions(node: Node) -> list[Question]:
+    """Return what a node's function was declared to ask, with its parameters' names in the catalog."""
+    user, models = getattr(node.func, _MARK, ("", {}))
+    if not models:
+        return []
+    given: Mapping[str, str]
+    if isinstance(node._inputs, dict):  # noqa: SLF001  # node.inputs has lost the parameters' names
+        given = node._inputs  # noqa: SLF001
+    else:
+        given = inspect.signature(node.func).bind_partial(*node.inputs).arguments
+    return [Question(user, given[parameter], capability) for parameter, capability in models.items()]
 
 
 def require_texts(examples: DataFrame[Examples], columns: Sequence[str], *, user: str) -> None:

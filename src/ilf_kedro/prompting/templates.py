@@ -36,6 +36,8 @@ class PromptTemplate(Options):
 
     `positive` and `negative` are the spellings of the two answers that a question has; a language
     model sums the probability over every first token that begins one of the spellings.
+    `first_token` and `last_token` are those that the tokenised prompt must have, for models that were
+    trained on one exact input.
     `truncate` names the slot that may be shortened when the prompt exceeds the model's context.
     """
 
@@ -45,6 +47,8 @@ class PromptTemplate(Options):
     positive: tuple[str, ...] = ()
     negative: tuple[str, ...] = ()
     stop: tuple[str, ...] = Field(default=(), description="texts that end a completion")
+    first_token: str | None = None
+    last_token: str | None = None
 
     @model_validator(mode="after")
     def _check_slots(self) -> Self:

@@ -9,12 +9,20 @@ from ilf_kedro.schemas.base import Table
 
 
 class Targets(Table):
-    """What an arm finetunes on: the completion to imitate for each example."""
+    """What an arm finetunes on: the completion to imitate for each example, or several of them.
 
-    example_id: Series[str] = pa.Field(unique=True)
+    `initial_summary` and `feedback` are there where the arm's prompt shows them.
+    """
+
+    example_id: Series[str]
     title: Series[str] = pa.Field(nullable=True)
     post: Series[str]
+    initial_summary: Series[str] | None
+    feedback: Series[str] | None
     target: Series[str]
+
+    class Config:
+        unique = ["example_id", "target"]
 
 
 class TrainingLog(Table):
@@ -40,7 +48,7 @@ class TrainingLogs(TrainingLog):
 
 
 class Rewards(Table):
-    """Reward-model scores of summaries: p(Yes), between 0 and 1."""
+    """A reward model's rewards of summaries, between 0 and 1; `model` is who wrote them."""
 
     example_id: Series[str]
     model: Series[str]
@@ -49,13 +57,21 @@ class Rewards(Table):
 
 
 class RewardPredictions(Table):
-    """The rewards of both summaries of a comparison, and the probability that a is the better one."""
+    """The rewards of both summaries of a comparison, and the probability that a is the better one.
+
+    `p_a_shown_first` and `p_a_shown_second` are that probability in either order, where a reward model sees
+    both summaries at once; null where it reads each alone. `n_tokens_a` and `n_tokens_b` are their lengths.
+    """
 
     example_id: Series[str] = pa.Field(unique=True)
     preferred: Series[str] = pa.Field(isin=["a", "b"])
     reward_a: Series[float] = pa.Field(ge=0, le=1)
     reward_b: Series[float] = pa.Field(ge=0, le=1)
     p_a_preferred: Series[float] = pa.Field(ge=0, le=1)
+    p_a_shown_first: Series[float] = pa.Field(ge=0, le=1, nullable=True)
+    p_a_shown_second: Series[float] = pa.Field(ge=0, le=1, nullable=True)
+    n_tokens_a: Series[int] = pa.Field(ge=0)
+    n_tokens_b: Series[int] = pa.Field(ge=0)
 
 
 class RewardModelAccuracy(Table):
@@ -76,6 +92,58 @@ class RewardModelAccuracy(Table):
     ties: Series[int]
     expected_calibration_error: Series[float]
     calibration_verdict: Series[str] = pa.Field(nullable=True)
+
+
+class RewardModelBreakdown(Table):
+    """Shares of a reward model's comparisons, each of a measure and group, with Wilson's interval."""
+
+    measure: Series[str]
+    group: Series[str]
+    n: Series[int] = pa.Field(ge=1)
+    share: Series[float] = pa.Field(ge=0, le=1)
+    standard_error: Series[float] = pa.Field(nullable=True)
+    lower: Series[float]
+    upper: Series[float]
+
+    class Config:
+        unique = ["measure", "group"]
+
+
+class RewardModelAccuracies(RewardModelAccuracy):
+    """The accuracies of several reward models, told apart by kind and train size."""
+
+    kind: Series[str]
+
+
+class RewardModelBreakdowns(RewardModelBreakdown):
+    """The breakdowns of several reward models, told apart by kind and train size."""
+
+    kind: Series[str]
+    n_train: Series[int]
+
+    class Config:
+        unique = ["kind", "n_train", "measure", "group"]
+
+
+class BestOfN(Table):
+    """One figure of the best of n candidates, over posts, for n from 1 to N.
+
+    `metric` is reward or rouge_l of the candidate that the reward model likes best of n drawn from the N
+    (n is 1 to N), or human_rank, the human summary's place among itself and the N (n is N). `kl_bound` bounds
+    the divergence from the sampler, in nats.
+    """
+
+    metric: Series[str]
+    n: Series[int] = pa.Field(ge=1)
+    kl_bound: Series[float] = pa.Field(ge=0)
+    n_posts: Series[int] = pa.Field(ge=1)
+    value: Series[float]
+    standard_error: Series[float] = pa.Field(nullable=True)
+    lower: Series[float] = pa.Field(nullable=True)
+    upper: Series[float] = pa.Field(nullable=True)
+
+    class Config:
+        unique = ["metric", "n"]
 
 
 class Reliability(Table):

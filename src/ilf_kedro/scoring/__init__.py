@@ -1,8 +1,34 @@
 """Scorers: each says how good every refinement is; higher is better, null is undefined."""
 
-from ilf_kedro.scoring.instruct_rm import instruct_rm_scores
+from ilf_kedro.scoring.classifier import classifier_scores
+from ilf_kedro.scoring.embedding_similarity import embedding_similarity_scores
+from ilf_kedro.scoring.ensemble import EnsembleOptions, ensemble_scores
+from ilf_kedro.scoring.instruct_rm import instruct_rm_scores, template_disagreement
+from ilf_kedro.scoring.log_probability import log_probability_scores
 from ilf_kedro.scoring.longest import longest_scores
+from ilf_kedro.scoring.names import SCORES, scores_of
 from ilf_kedro.scoring.random_scorer import random_scores
-from ilf_kedro.scoring.selection import select_best
+from ilf_kedro.scoring.reward_model import reward_model_scores
+from ilf_kedro.scoring.selection import select_best, select_top
+from ilf_kedro.scoring.tables import count_undefined
+from ilf_kedro.scoring.verifier import VerifierOptions, verifier_scores
 
-__all__ = ["instruct_rm_scores", "longest_scores", "random_scores", "select_best"]
+__all__ = [
+    "SCORES",
+    "EnsembleOptions",
+    "VerifierOptions",
+    "classifier_scores",
+    "count_undefined",
+    "embedding_similarity_scores",
+    "ensemble_scores",
+    "instruct_rm_scores",
+    "log_probability_scores",
+    "longest_scores",
+    "random_scores",
+    "reward_model_scores",
+    "scores_of",
+    "select_best",
+    "select_top",
+    "template_disagreement",
+    "verifier_scores",
+]

@@ -6,6 +6,7 @@ ensemble is the mean of the five.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -13,7 +14,7 @@ from scipy.special import expit
 
 from ilf_kedro.language_models.protocol import Capability, Choice, LanguageModel, require
 from ilf_kedro.prompting import Prompt, PromptTemplate
-from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores, text_or_empty
+from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores, TemplateDisagreement, text_or_empty
 from ilf_kedro.scoring.tables import score_table
 
 ENSEMBLE = "instruct_rm_ensemble"
@@ -32,7 +33,8 @@ def instruct_rm_scores(
 ) -> DataFrame[Scores]:
     """Score each refinement by each template and by their mean, in [0, 1].
 
-    Empty refinements are not asked about; their scores are null.
+    Null are the scores of empty refinements, which are not asked about, and of requests that the model refused
+    or answered with none of the words; the ensemble needs all templates.
 
     Raises:
         MissingCapabilityError: the model cannot say how probable an answer is.
@@ -48,6 +50,18 @@ def instruct_rm_scores(
     mean = pd.concat([table["score"] for table in tables], axis=1).mean(axis=1, skipna=False)
     tables.append(score_table(refinements, ENSEMBLE, list(mean)))
     return Scores.validate(pd.concat(tables, ignore_index=True))
+
+
+def template_disagreement(scores: DataFrame[Scores]) -> DataFrame[TemplateDisagreement]:
+    """Return how far the templates disagree on each refinement: the standard deviation (n - 1) of their scores.
+
+    It is null where a template's score is. Rows come in the order of the refinements.
+    """
+    keys = ["example_id", "method", "sample_index"]
+    mean = scores.loc[scores["scorer"] == ENSEMBLE, [*keys, "score"]]
+    templates = scores[scores["scorer"].str.fullmatch(r"instruct_rm_\d+")]
+    deviations = templates.groupby(keys, sort=False)["score"].std(ddof=1, skipna=False).rename("disagreement")
+    return TemplateDisagreement.validate(mean.merge(deviations, on=keys, how="left"))
 
 
 def _render(template: PromptTemplate, example: pd.Series, refinement: str) -> Prompt:
@@ -79,5 +93,6 @@ def _positive_probabilities(
         number = place % len(templates)
         template = templates[number]
         log_p = dict(zip(answers, reply.log_probabilities, strict=True))
-        scores[number].append(float(expit(log_p[template.positive] - log_p[template.negative])))
+        ratio = float(expit(log_p[template.positive] - log_p[template.negative]))
+        scores[number].append(ratio if reply.defined else math.nan)
     return scores

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ilf_kedro.language_models.checkpoint import Format
 from ilf_kedro.language_models.formatting import Formatter, PromptTooLongError
-from ilf_kedro.training.examples import TrainingExample
+from ilf_kedro.training.examples import PreferencePair, TrainingExample
 
 
 class ExampleError(ValueError):
@@ -73,4 +73,44 @@ def encode_examples(
         tokens = joint.tokens + ending
         ids = np.array(tokens, dtype=np.int32)
         encoded.append(EncodedExample(ids, joint.start, prompt_loss_weight, truncated=formatted.n_cut > 0))
+    return encoded
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedPair:
+    """The token ids of what is read of the preferred summary and of the other one.
+
+    `truncated`: the end of the post was cut in one of them. `weight`: how much the pair counts.
+    """
+
+    preferred: NDArray[np.int32]
+    other: NDArray[np.int32]
+    truncated: bool
+    weight: float = 1.0
+
+
+def encode_pairs(
+    tokenizer: Any,
+    pairs: Sequence[PreferencePair],
+    *,
+    format: Format,  # noqa: A002
+    max_tokens: int,
+) -> list[EncodedPair]:
+    """Tokenise both prompts of each pair, and cut a post from the end until its prompt fits.
+
+    Raises:
+        ExampleError: a prompt does not fit even with nothing left of the post.
+    """
+    formatter = Formatter(tokenizer, format, max_tokens)
+    encoded = []
+    for pair in pairs:
+        try:
+            preferred, other = (formatter.prompt(prompt, 0) for prompt in (pair.preferred, pair.other))
+        except PromptTooLongError as error:
+            raise ExampleError(
+                f"a summary of example {pair.preferred.example_id!r} does not fit max_tokens = {max_tokens}, "
+                "even with its post cut away; raise max_tokens, or shorten the template"
+            ) from error
+        first, second = (np.array(formatted.tokens, dtype=np.int32) for formatted in (preferred, other))
+        encoded.append(EncodedPair(first, second, truncated=preferred.n_cut + other.n_cut > 0))
     return encoded

@@ -21,6 +21,14 @@ class TrainingExample:
     ends: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class PreferencePair:
+    """What a scalar reward model reads of the preferred of two summaries, and of the other one."""
+
+    preferred: Prompt
+    other: Prompt
+
+
 def as_completion(text: str, model_format: Format) -> str:
     """Return `text` as a model of `model_format` writes it after a prompt.
 

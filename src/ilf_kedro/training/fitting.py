@@ -10,21 +10,25 @@ import json
 import logging
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from rich.progress import Progress
-from transformers import AutoModelForCausalLM, PrinterCallback, TrainingArguments
+from torch.distributed.tensor import DTensor
+from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 from transformers.utils.logging import disable_progress_bar
 
 from ilf_kedro.language_models.checkpoint import ModelSource
-from ilf_kedro.training.encoding import EncodedExample
+from ilf_kedro.schemas import UserError
+from ilf_kedro.training.encoding import EncodedExample, EncodedPair
+from ilf_kedro.training.filling import with_filler
 from ilf_kedro.training.options import LoraOptions, TrainingOptions
-from ilf_kedro.training.trainer import StepReporter, WeightedLossTrainer, collate
+from ilf_kedro.training.trainer import OptimiserStepTrainer, StepReporter, WeightedLossTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -48,33 +52,37 @@ class Fit:
 
 def fit_language_model(
     base: ModelSource,
-    examples: Sequence[EncodedExample],
+    examples: Sequence[EncodedExample] | Sequence[EncodedPair],
     options: TrainingOptions,
     *,
     dtype: str,
     seed: int,
     state_directory: Path,
     label: str,
+    trainer_class: type[OptimiserStepTrainer] = WeightedLossTrainer,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> Fit:
     """Fit `base` on `examples`, from the last mid-run checkpoint in `state_directory` where there is one.
 
-    The order of the examples, the adapters' first weights and the dropout are functions of the seed. The
-    caller's torch random state is left as it was.
+    `trainer_class` has the loss, and says which head the model gets. The order of the examples, the first
+    weights of adapters and head, and the dropout are functions of the seed. The caller's torch random state
+    is left as it was.
     """
     disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' own, for loading and saving
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = load_trainable(base, options, dtype)
-        with Progress() as progress:
+        model = load_trainable(base, options, dtype, trainer_class)
+        with Progress(disable=options.processes > 1) as progress:  # shown by whoever started the processes
             reporter = StepReporter(progress, label, options.save_steps)
-            trainer = WeightedLossTrainer(
+            trainer = trainer_class(
                 model=model,
                 args=_arguments(options, len(examples), dtype, seed, state_directory),
-                data_collator=collate,
-                train_dataset=list(examples),
-                callbacks=[reporter],
+                data_collator=trainer_class.collate,
+                train_dataset=list(examples) if options.processes == 1 else with_filler(examples),
+                callbacks=[reporter, *callbacks],
             )
             trainer.remove_callback(PrinterCallback)
+            _check_processes(trainer.args.world_size, options, label)
             resume_from = last_state(state_directory)
             if resume_from is not None:
                 logger.info("%s: resuming the unfinished training from %s", label, resume_from.name)
@@ -84,27 +92,42 @@ def fit_language_model(
         for row in trainer.state.log_history
         if "loss" in row
     )
+    if trainer.is_fsdp_enabled:
+        model = _gather(trainer, partial(load_trainable, base, options, dtype, trainer_class))
     return Fit(model, log, reporter.executed_steps)
 
 
-def load_trainable(base: ModelSource, options: TrainingOptions, dtype: str) -> Any:
+def _gather(trainer: OptimiserStepTrainer, load: Callable[[], Any]) -> Any:
+    """Return the model with all weights that the processes hold shares of, in the leading one; None elsewhere."""
+    weights = {
+        name: weight.full_tensor().cpu() if isinstance(weight, DTensor) else weight
+        for name, weight in cast(torch.nn.Module, trainer.model).state_dict().items()
+    }  # every process takes part, whether it wants the result or not
+    if not trainer.args.should_save:
+        return None
+    model = load()
+    model.load_state_dict(weights)
+    return model
+
+
+def load_trainable(
+    base: ModelSource,
+    options: TrainingOptions,
+    dtype: str,
+    trainer_class: type[OptimiserStepTrainer] = WeightedLossTrainer,
+) -> Any:
     """Return the base model with fresh adapters, or whole with every weight trainable.
 
     With adapters the frozen weights have the training's dtype and the adapters float32; a whole model
-    has float32 weights, from which bfloat16 computes.
+    has float32 weights, from which bfloat16 computes. A new head is trained whole, in float32.
     """
     frozen = options.method == "lora"
-    model = AutoModelForCausalLM.from_pretrained(
-        str(base.directory),
-        local_files_only=True,
-        use_safetensors=True,
-        dtype=getattr(torch, dtype) if frozen else torch.float32,
-    )
+    model = trainer_class.load(base.directory, getattr(torch, dtype) if frozen else torch.float32)
     if not frozen:
         return model
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated")  # peft still asks for it
-        return get_peft_model(model, _lora_config(options.lora))
+        return get_peft_model(model, _lora_config(options.lora, trainer_class.lora_task))
 
 
 def save_model(model: Any, tokenizer: Any, base: ModelSource, directory: Path) -> None:
@@ -137,10 +160,10 @@ def last_state(directory: Path) -> Path | None:
     return whole[max(whole)] if whole else None
 
 
-def _lora_config(options: LoraOptions) -> LoraConfig:
+def _lora_config(options: LoraOptions, task: str) -> LoraConfig:
     modules = options.target_modules
     return LoraConfig(
-        task_type="CAUSAL_LM",
+        task_type=task,
         r=options.rank,
         lora_alpha=options.alpha,  # type: ignore[arg-type]  # any number will do
         lora_dropout=options.dropout,
@@ -148,16 +171,35 @@ def _lora_config(options: LoraOptions) -> LoraConfig:
     )
 
 
+def _check_processes(found: int, options: TrainingOptions, label: str) -> None:
+    """Refuse to train with another number of processes than was asked for, or on a batch that they cannot divide.
+
+    Raises:
+        UserError: one of both.
+    """
+    if found != options.processes:
+        raise UserError(
+            f"{label}: asked for {options.processes} processes, found {found}; a training by several is started by "
+            "fit_in_processes, in a world of its own"
+        )
+    if options.batch_size % found:
+        raise UserError(
+            f"{label}: a batch of {options.batch_size} cannot be divided evenly among {found} processes; change "
+            "batch_size or processes (where two summaries make one example, half of batch_size counts)"
+        )
+
+
 def _arguments(
     options: TrainingOptions, n_examples: int, dtype: str, seed: int, state_directory: Path
 ) -> TrainingArguments:
-    micro_batch = max(size for size in range(1, options.micro_batch_size + 1) if options.batch_size % size == 0)
+    own_batch = options.batch_size // options.processes
+    micro_batch = max(size for size in range(1, options.micro_batch_size + 1) if own_batch % size == 0)
     n_steps = options.epochs * -(-n_examples // options.batch_size)
     arguments = TrainingArguments(
         output_dir=str(state_directory),
         num_train_epochs=options.epochs,
         per_device_train_batch_size=micro_batch,
-        gradient_accumulation_steps=options.batch_size // micro_batch,
+        gradient_accumulation_steps=own_batch // micro_batch,
         learning_rate=options.learning_rate * options.learning_rate_multiplier / 0.1,
         warmup_steps=round(options.warmup_fraction * n_steps),
         weight_decay=options.weight_decay,
@@ -174,6 +216,9 @@ def _arguments(
         remove_unused_columns=False,
         disable_tqdm=True,
         report_to="none",
+        fsdp=options.processes > 1 and options.parallelism == "fsdp",  # type: ignore[arg-type]  # no longer a text
+        fsdp_config={"version": 2, "state_dict_type": "SHARDED_STATE_DICT"},
+        ddp_find_unused_parameters=False,
     )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # noqa: SLF001  # no torch DataParallel: one process, one device
     return arguments

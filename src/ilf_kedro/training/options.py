@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ilf_kedro.language_models.checkpoint import Dtype
 from ilf_kedro.schemas import Options
@@ -27,6 +27,9 @@ class TrainingOptions(Options):
     the global one; at most `micro_batch_size` examples are computed at a time, which costs memory and does
     not change the result. The rate rises linearly over `warmup_fraction` of the steps, then falls linearly
     towards zero. `retrain` trains even where a complete checkpoint with the same content hash exists.
+
+    `processes` of this machine share the work of each optimiser step, one GPU each where there are GPUs: every
+    one has the whole model (ddp) or a share of it (fsdp). Neither changes what is computed but for rounding.
     """
 
     method: Literal["lora", "full"] = "lora"
@@ -44,3 +47,14 @@ class TrainingOptions(Options):
     lora: LoraOptions = LoraOptions()
     save_steps: int = Field(default=50, ge=1, description="optimiser steps between resumable checkpoints")
     retrain: bool = False
+    processes: int = Field(default=1, ge=1, strict=True)
+    parallelism: Literal["ddp", "fsdp"] = "ddp"
+
+    @model_validator(mode="after")
+    def _check_processes(self) -> Self:
+        if self.batch_size % self.processes:
+            raise ValueError(
+                f"batch_size is {self.batch_size}, which cannot be divided evenly among {self.processes} processes; "
+                "make it a multiple of processes"
+            )
+        return self

@@ -1,30 +1,64 @@
-"""Reward models that answer "is this an excellent summary?" with a word (paper, appendix on reward models).
+"""Fits reward models of the three kinds on people's comparisons (paper, appendix on reward models).
 
-Such a model is trained like any other: the question is the prompt, " Yes" or " No" the completion.
+Those that answer in words are trained like any other language model: the question is the prompt, and " Yes" or
+" No", " A" or " B", the completion.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+import random
+from collections.abc import Iterator
 
-from ilf_kedro.language_models.protocol import Capability, Choice, LanguageModel, require
-from ilf_kedro.prompting import Prompt, PromptTemplate, TemplateError
-from ilf_kedro.schemas import Comparisons, DataFrame
-from ilf_kedro.training.examples import TrainingExample
+from ilf_kedro.language_models.checkpoint import Checkpoint, ModelSource
+from ilf_kedro.language_models.reward_models import (
+    Pair,
+    RewardModelKind,
+    SummaryToScore,
+    answers,
+    pair_question,
+    question,
+)
+from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.schemas import Comparisons, DataFrame, text_or_empty
+from ilf_kedro.training.examples import PreferencePair, TrainingExample
+from ilf_kedro.training.options import TrainingOptions
+from ilf_kedro.training.preferences import train_on_preferences
+from ilf_kedro.training.supervised import train_language_model
+from ilf_kedro.training.workspace import TrainingWorkspace
 
-_SLOTS = {"title", "post", "summary"}
+__all__ = ["fit_reward_model", "pair_examples", "preference_pairs", "reward_examples"]
 
 
-@dataclass(frozen=True, slots=True)
-class SummaryToScore:
-    """A summary of a post, to be scored by a reward model."""
+def fit_reward_model(
+    kind: RewardModelKind,
+    base: ModelSource,
+    comparisons: DataFrame[Comparisons],
+    template: PromptTemplate,
+    options: TrainingOptions,
+    *,
+    seed: int,
+    workspace: TrainingWorkspace,
+    label: str,
+) -> Checkpoint:
+    """Train a reward model of a kind, or return the finished training with the same content hash.
 
-    example_id: str
-    title: str
-    post: str
-    summary: str
+    `batch_size` and `micro_batch_size` count summaries, two to a comparison, so that all kinds make the same
+    number of optimiser steps on the same comparisons.
+
+    Raises:
+        TemplateError: the template lacks a slot or an answer that the kind needs.
+        ExampleError: there are no comparisons, or one cannot be trained on.
+    """
+    if kind == "yes_no":
+        examples = reward_examples(comparisons, template)
+        return train_language_model(base, examples, options, seed=seed, workspace=workspace, label=label)
+    halves = {name: max(1, getattr(options, name) // 2) for name in ("batch_size", "micro_batch_size")}
+    options = options.model_copy(update=halves)
+    if kind == "a_b":
+        examples = pair_examples(comparisons, template, seed)
+        return train_language_model(base, examples, options, seed=seed, workspace=workspace, label=label)
+    pairs = preference_pairs(comparisons, template)
+    return train_on_preferences(base, pairs, options, seed=seed, workspace=workspace, label=label)
 
 
 def reward_examples(comparisons: DataFrame[Comparisons], template: PromptTemplate) -> list[TrainingExample]:
@@ -35,49 +69,52 @@ def reward_examples(comparisons: DataFrame[Comparisons], template: PromptTemplat
     Raises:
         TemplateError: the template lacks a slot or an answer.
     """
-    choices = reward_choices(template)
-    examples = []
-    for row in comparisons.to_dict("records"):
-        title = row["title"] if isinstance(row["title"], str) else ""
-        summaries = row["summary_a"], row["summary_b"]
-        for summary, answer in zip(summaries if row["preferred"] == "a" else summaries[::-1], choices, strict=True):
-            prompt = _question(template, SummaryToScore(row["example_id"], title, row["post"], summary))
-            examples.append(TrainingExample(prompt, f" {answer.name}", ends=False))
-    return examples
+    choices = answers(template)
+    return [
+        TrainingExample(question(template, summary), f" {answer.name}", ends=False)
+        for pair in _preferred_first(comparisons)
+        for summary, answer in zip(pair, choices, strict=True)
+    ]
 
 
-def reward_choices(template: PromptTemplate) -> tuple[Choice, Choice]:
-    """Return the positive and the negative answer of the question, each named by its first spelling.
+def pair_examples(comparisons: DataFrame[Comparisons], template: PromptTemplate, seed: int) -> list[TrainingExample]:
+    """Return one example per comparison: both summaries, and which of them is preferred.
 
-    Raises:
-        TemplateError: the template has no spelling for one of them.
-    """
-    if not template.positive or not template.negative:
-        raise TemplateError(
-            f"a reward model's template needs spellings of both answers; found positive: {list(template.positive)}, "
-            f"negative: {list(template.negative)}; add them to its prompt file"
-        )
-    positive = Choice(template.positive[0].strip(), template.positive)
-    return positive, Choice(template.negative[0].strip(), template.negative)
-
-
-def score_summaries(model: LanguageModel, template: PromptTemplate, rows: Sequence[SummaryToScore]) -> list[float]:
-    """Return the reward of each summary: p(positive) ÷ (p(positive) + p(negative)), between 0 and 1.
+    Of every two comparisons in a row, one shows the preferred summary first: which one, the seed says. So
+    both answers are equally frequent (but for one), in every subset of the first comparisons too.
 
     Raises:
         TemplateError: the template lacks a slot or an answer.
-        MissingCapabilityError: the model cannot tell the probabilities of answers.
     """
-    require(model, Capability.CHOICE_PROBABILITIES, user="the reward model")
-    choices = reward_choices(template)
-    answers = model.choice_probabilities([_question(template, row) for row in rows], choices, label="rewards")
-    return [math.exp(answer.log_probabilities[0]) for answer in answers]
+    first_is_better, second_is_better = answers(template)
+    generator = random.Random(seed)  # noqa: S311  # for balance, not for secrets
+    examples = []
+    turned = False
+    for place, pair in enumerate(_preferred_first(comparisons)):
+        turned = not turned if place % 2 else generator.random() < 0.5
+        prompt = pair_question(template, *(pair[::-1] if turned else pair))
+        answer = second_is_better if turned else first_is_better
+        examples.append(TrainingExample(prompt, f" {answer.name}", ends=False))
+    return examples
 
 
-def _question(template: PromptTemplate, row: SummaryToScore) -> Prompt:
-    if set(template.slots) != _SLOTS:
-        raise TemplateError(
-            f"a reward model's template needs the slots {sorted(_SLOTS)}, found {sorted(template.slots)}; "
-            "change its prompt file"
+def preference_pairs(comparisons: DataFrame[Comparisons], template: PromptTemplate) -> list[PreferencePair]:
+    """Return what is read of the preferred summary and of the other one, for each comparison.
+
+    Raises:
+        TemplateError: the template lacks a slot.
+    """
+    return [
+        PreferencePair(question(template, preferred), question(template, other))
+        for preferred, other in _preferred_first(comparisons)
+    ]
+
+
+def _preferred_first(comparisons: DataFrame[Comparisons]) -> Iterator[Pair]:
+    for row in comparisons.to_dict("records"):
+        texts = row["summary_a"], row["summary_b"]
+        better, worse = (
+            SummaryToScore(row["example_id"], text_or_empty(row["title"]), row["post"], text)
+            for text in (texts if row["preferred"] == "a" else texts[::-1])
         )
-    return template.render(row.example_id, title=row.title, post=row.post, summary=row.summary)
+        yield better, worse

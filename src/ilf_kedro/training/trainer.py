@@ -6,19 +6,31 @@ Imported only where something is really trained, since importing transformers' t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence, Sized
 from functools import partial
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, ClassVar, cast
 
 import torch
+from accelerate import DistributedType, FullyShardedDataParallelPlugin
 from peft import PeftModel
 from rich.progress import Progress
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
-from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    AutoModelForCausalLM,
+    PreTrainedModel,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from ilf_kedro.training.encoding import EncodedExample
+from ilf_kedro.training.filling import FillingSampler
 
 
 class DivergedError(RuntimeError):
@@ -41,41 +53,69 @@ def collate(examples: Sequence[EncodedExample]) -> dict[str, torch.Tensor]:
     return {"input_ids": input_ids, "loss_weights": loss_weights}
 
 
-class WeightedLossTrainer(Trainer):
-    """Trainer of loss = Σ wᵢ·ceᵢ / Σ wᵢ, normalised over the whole optimiser batch.
+class OptimiserStepTrainer(Trainer, ABC):
+    """Trainer of a loss that is normalised over the whole optimiser batch.
 
     The batch is the micro-batches of one optimiser step over all processes, so neither the division
-    into micro-batches nor the number of processes changes the loss. Only positions with a positive
-    weight go through the language-model head.
+    into micro-batches nor the number of processes changes the loss. A subclass says what a batch counts
+    (`weight_of`), its share of the loss (`compute_loss`), and which model it trains (`load`, and the task
+    by which peft knows the model's head).
     """
 
     loss_is_scaled_for_ga = True
+    lora_task: ClassVar[str]
+    collate: ClassVar[Callable[..., dict[str, torch.Tensor]]]
+
+    @staticmethod
+    @abstractmethod
+    def load(directory: Path, dtype: torch.dtype) -> Any:
+        """Return the model to train: the weights of a directory under the head that the loss needs."""
+
+    @staticmethod
+    @abstractmethod
+    def weight_of(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return what the losses of a micro-batch are divided by, had it the optimiser step to itself."""
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[dict[str, torch.Tensor]], num_batches: int, device: torch.device
     ) -> tuple[list[dict[str, torch.Tensor]], torch.Tensor]:
-        """Return the micro-batches of one optimiser step, and their total loss weight over all processes."""
+        """Return the micro-batches of one optimiser step, and their total weight over all processes."""
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
-        total = sum((batch["loss_weights"][:, 1:].sum() for batch in batches), torch.zeros(())).to(device)
+        total = sum((self.weight_of(batch) for batch in batches), torch.zeros(())).to(device)
         return batches, self.accelerator.reduce(total, reduction="sum")
 
-    def compute_loss(
-        self,
-        model: nn.Module,
-        inputs: dict[str, torch.Tensor],
-        return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> Any:
-        """Return this micro-batch's share of the loss; the shares of one optimiser step add up to it."""
-        input_ids, weights = inputs["input_ids"], inputs["loss_weights"][:, 1:]
-        predicting = weights > 0  # the position before each weighted token
-        logits = logits_at(model, self.accelerator.unwrap_model(model), input_ids, predicting)
-        losses = nn.functional.cross_entropy(logits.float(), input_ids[:, 1:][predicting], reduction="none")
-        weights = weights[predicting]
-        total = weights.sum() if num_items_in_batch is None else num_items_in_batch
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """Let several processes see the examples in the order of one, the last batch filled up for all."""
+        if self.args.world_size == 1:
+            return super()._get_train_sampler(train_dataset)
+        turn = self.args.per_device_train_batch_size * self.args.world_size
+        n_examples = len(cast(Sized, self.train_dataset)) - 1  # the last is the filler
+        return FillingSampler(n_examples, turn, seed=cast(int, self.args.data_seed))
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """Wait for the random states of all processes: what is written next says that the checkpoint is whole."""
+        super()._save_rng_state(output_dir)
+        self.accelerator.wait_for_everyone()
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """Let accelerate divide the weights on CPUs too, where it ignores the wish in silence."""
+        super().create_accelerator_and_postprocess()
+        state = self.accelerator.state
+        if self.args.fsdp and state.distributed_type == DistributedType.MULTI_CPU:
+            state.distributed_type = DistributedType.FSDP
+            state.fsdp_plugin = FullyShardedDataParallelPlugin(**self.args.fsdp_plugin_args)
+            if self.args.bf16:
+                state.fsdp_plugin.set_mixed_precision("bf16")
+            self.is_fsdp_enabled = True
+
+    def share(self, losses: torch.Tensor, own: torch.Tensor, total: torch.Tensor | int | None) -> torch.Tensor:
+        """Return this micro-batch's share of the loss; the shares of one optimiser step add up to it.
+
+        `losses` is the sum over the micro-batch, `own` its weight, `total` that of the optimiser step where known.
+        """
         # Data-parallel processes average their gradients, while these shares are to be added up.
-        loss = (losses * weights).sum() / total * self.accelerator.num_processes
-        return (loss, {"logits": logits}) if return_outputs else loss
+        loss: torch.Tensor = losses / (own if total is None else total) * self.accelerator.num_processes
+        return loss
 
     def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None) -> LRScheduler:
         """Let the learning rate rise and fall as rate_factor says."""
@@ -84,6 +124,44 @@ class WeightedLossTrainer(Trainer):
             self.lr_scheduler = LambdaLR(cast(Optimizer, optimizer or self.optimizer), factor)
             self._created_lr_scheduler = True
         return self.lr_scheduler
+
+
+class WeightedLossTrainer(OptimiserStepTrainer):
+    """Trainer of loss = Σ wᵢ·ceᵢ / Σ wᵢ over tokens.
+
+    Only positions with a positive weight go through the language-model head.
+    """
+
+    lora_task = "CAUSAL_LM"
+    collate = staticmethod(collate)
+
+    @staticmethod
+    def load(directory: Path, dtype: torch.dtype) -> Any:
+        """Return a causal language model."""
+        return AutoModelForCausalLM.from_pretrained(
+            str(directory), local_files_only=True, use_safetensors=True, dtype=dtype
+        )
+
+    @staticmethod
+    def weight_of(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return the sum of the loss weights; no token predicts the first one."""
+        return batch["loss_weights"][:, 1:].sum()
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """Return this micro-batch's share of the loss."""
+        input_ids, weights = inputs["input_ids"], inputs["loss_weights"][:, 1:]
+        predicting = weights > 0  # the position before each weighted token
+        logits = logits_at(model, self.accelerator.unwrap_model(model), input_ids, predicting)
+        losses = nn.functional.cross_entropy(logits.float(), input_ids[:, 1:][predicting], reduction="none")
+        weights = weights[predicting]
+        loss = self.share((losses * weights).sum(), weights.sum(), num_items_in_batch)
+        return (loss, {"logits": logits}) if return_outputs else loss
 
 
 def rate_factor(step: int, n_steps: int, warmup: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import shutil
 from collections.abc import Callable, Iterator
@@ -67,6 +68,29 @@ class TrainingWorkspace:
             shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True, exist_ok=True)
         return directory
+
+    def publish_untrained(self, name: str, revision: str) -> Checkpoint:
+        """Put a record in place that stands for a base model which is used as it is, without weights."""
+        content_hash = hashlib.sha256(f"untrained\0{name}\0{revision}".encode()).hexdigest()
+        with self.lock(content_hash):
+            found = self.find(content_hash)
+            if found is not None:
+                return found
+            record = TrainingRecord(
+                content_hash=content_hash,
+                kind="untrained",
+                base_model=name,
+                base_revision=revision,
+                method="none",
+                n_examples=0,
+                n_steps=0,
+                n_truncated=0,
+                seed=0,
+                dtype="none",
+                final_loss=0.0,
+                seconds=0.0,
+            )
+            return self.publish(record, lambda _: None)
 
     def publish(self, record: TrainingRecord, write: Callable[[Path], None]) -> Checkpoint:
         """Let `write` fill a new folder with the weights, add the record, and put it in place as a whole.

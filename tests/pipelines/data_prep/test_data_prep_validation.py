@@ -11,6 +11,7 @@ from raw_rows import raw, raw_splits, row
 
 from ilf_kedro.options import DataPrepOptions
 from ilf_kedro.pipelines.data_prep.nodes import validate_splits
+from ilf_kedro.pipelines.data_prep.records import Record
 from ilf_kedro.pipelines.data_prep.validation import InvalidDataError, read_rows
 from ilf_kedro.schemas import RawLines
 
@@ -183,7 +184,7 @@ def test_accepts_what_is_harmless() -> None:
         "",
         "  \r",
     )
-    rows, faults = read_rows(RawLines("train.jsonl", lines))
+    rows, faults = read_rows(RawLines("train.jsonl", lines), Record)
     assert faults == []
     records = [found.record for found in rows if found.record]
     assert [(found.number, record.example_id) for found, record in zip(rows, records, strict=True)] == [
@@ -202,7 +203,7 @@ def test_accepts_what_is_harmless() -> None:
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])), st.booleans())
 def test_any_visible_text_comes_through_unchanged(text: str, escaped: bool) -> None:
     line = json.dumps({"id": f"x{text}", "post": f"{text}x", "feedback": text}, ensure_ascii=escaped)
-    rows, faults = read_rows(RawLines("train.jsonl", (line,)))
+    rows, faults = read_rows(RawLines("train.jsonl", (line,)), Record)
     assert faults == []
     record = rows[0].record
     assert record is not None
@@ -215,7 +216,7 @@ def test_any_visible_text_comes_through_unchanged(text: str, escaped: bool) -> N
 @settings(deadline=None)
 @given(st.text())
 def test_any_line_gives_a_record_or_a_fault_that_can_be_printed(line: str) -> None:
-    rows, faults = read_rows(RawLines("train.jsonl", (line,)))
+    rows, faults = read_rows(RawLines("train.jsonl", (line,)), Record)
     assert faults, "no text without id and post is valid"
     assert all(found.record is None for found in rows)
     for fault in faults:
@@ -231,7 +232,7 @@ def test_any_line_gives_a_record_or_a_fault_that_can_be_printed(line: str) -> No
     )
 )
 def test_any_object_is_either_valid_or_explained(values: dict[str, object]) -> None:
-    rows, faults = read_rows(RawLines("train.jsonl", (json.dumps(values),)))
+    rows, faults = read_rows(RawLines("train.jsonl", (json.dumps(values),)), Record)
     assert (rows[0].record is None) == bool(faults)
     for fault in faults:
         assert fault.row == 1

@@ -9,7 +9,8 @@ from example_tables import examples, subsets
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.options import FinetuneOptions, SelectionOptions
 from ilf_kedro.pipelines.finetune import create_pipeline
-from ilf_kedro.pipelines.finetune.nodes import choose_best, sample_base_summaries
+from ilf_kedro.pipelines.finetune.best_of_n import choose_best
+from ilf_kedro.pipelines.finetune.nodes import sample_base_summaries
 from ilf_kedro.pipelines.finetune.pipeline import model_names
 from ilf_kedro.pipelines.finetune.targets import target_refinements, target_texts
 from ilf_kedro.pipelines.requirements import MissingColumnError
@@ -71,7 +72,9 @@ def test_examples_without_any_refinement_are_left_out_and_counted(caplog: pytest
 
 def test_selections_of_another_run_are_refused() -> None:
     table = examples(3)
-    with pytest.raises(UserError, match=r"no refinement for 2 of the 3 training examples \(train-1, train-2\)"):
+    with pytest.raises(
+        UserError, match=r"chosen by the scorer random for 2 of the 3 training examples \(train-1, train-2\)"
+    ):
         target_refinements(
             table,
             subsets(table, 3),
@@ -104,3 +107,21 @@ def test_the_best_candidate_wins_and_ties_go_to_the_earlier() -> None:
         ("test-1", "candidate 2"),
     ]
     assert (best["sample_index"] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("sampler", "inputs"),
+    [
+        ("finetune.base", set()),
+        ("finetune.human_summaries.n10", {"finetune.human_summaries.n10.checkpoint"}),
+        (None, {"finetune.refinements.n20.checkpoint"}),
+    ],
+)
+def test_best_of_n_samples_from_the_model_that_the_parameters_name(sampler: str | None, inputs: set[str]) -> None:
+    pipeline = create_pipeline(["refinements", "human_summaries"], [10, 20], best_of_n_from=sampler)
+    alone = pipeline.filter(node_namespaces=["finetune.best_of_n"])
+    assert {name for name in alone.inputs() if name.startswith("finetune.")} == inputs
+
+
+def test_a_sampler_brings_best_of_n_where_the_refinements_arm_is_left_out() -> None:
+    assert "finetune.best_of_n" in model_names(["human_summaries"], [10], "finetune.base")

@@ -164,6 +164,22 @@ class FakeRun:
         ]
         return schemas.Rewards.validate(pd.DataFrame(rows))
 
+    def candidates(self) -> pd.DataFrame:
+        """Four candidates of each test post."""
+        rng = np.random.default_rng(self.seed)
+        rows = [(f"test-{i}", "finetune.best_of_n", k, self.text(rng)) for i in range(self.n_test) for k in range(4)]
+        table = pd.DataFrame(rows, columns=["example_id", "model", "sample_index", "text"])
+        table = table.assign(raw_text=table["text"], finish_reason="stop", n_tokens=9, seed=0)
+        return schemas.Summaries.validate(table)
+
+    def candidate_rewards(self) -> pd.DataFrame:
+        """Their rewards, and those of the human summaries."""
+        table = self.candidates()[["example_id", "model", "sample_index"]]
+        human = table[table["sample_index"] == 0].assign(model="human_summary")
+        both = pd.concat([table, human], ignore_index=True)
+        rewards = np.random.default_rng(self.seed).uniform(0.35, 0.6, len(both))
+        return schemas.Rewards.validate(both.assign(reward=rewards))
+
     def verdicts(self, steadiness: float = 0.3) -> pd.DataFrame:
         """Verdicts of a judge that goes by the texts with probability `steadiness`, else by the first place."""
         rng = np.random.default_rng(self.seed)
@@ -217,6 +233,16 @@ class FakeRun:
             "n": [5, 40, 60, 30, 9],
         }
         return schemas.Reliability.validate(pd.DataFrame(curve))
+
+    def breakdown(self) -> pd.DataFrame:
+        rows = [
+            ("accuracy_by_length", "11 or more shorter", 5, 0.4, 0.24, 0.12, 0.77),
+            ("accuracy_by_length", "4 to 10 longer", 7, 0.71, 0.18, 0.36, 0.92),
+            ("longer_preferred", "people", 12, 0.58, 0.15, 0.32, 0.81),
+            ("longer_preferred", "reward model", 12, 0.83, 0.11, 0.55, 0.95),
+        ]
+        columns = list(schemas.RewardModelBreakdown.to_schema().columns)
+        return schemas.RewardModelBreakdown.validate(pd.DataFrame(rows, columns=columns))
 
     def text_statistics(self) -> pd.DataFrame:
         rows = [

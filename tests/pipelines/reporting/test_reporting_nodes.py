@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -16,7 +17,7 @@ from report_inputs import METHODS, FakeRun
 from ilf_kedro import schemas
 from ilf_kedro.evaluation.win_rates import SteadyVerdicts
 from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceProbabilities
-from ilf_kedro.options import FinetuneOptions, ReportingOptions, SelectionOptions
+from ilf_kedro.options import FinetuneOptions, ReportingOptions, RewardModelOptions, SelectionOptions
 from ilf_kedro.pipelines.reporting import create_pipeline, findings, nodes
 from ilf_kedro.pipelines.reporting.labels import METRICS, in_order, model_label, number, signed
 from ilf_kedro.prompting import Prompt, PromptTemplate
@@ -69,7 +70,10 @@ def catalog_of(run: FakeRun) -> DataCatalog:
         "rewards": run.rewards(),
         "reward_model.accuracy": run.accuracy(),
         "reward_model.reliability": run.reliability(),
+        "reward_model.breakdown": run.breakdown(),
         "reward_model.training_log": run.training_log(4),
+        "finetune.best_of_n.candidates": run.candidates(),
+        "finetune.best_of_n.rewards": run.candidate_rewards(),
         "run_record.so_far": run.run_record(),
         "params:reporting": OPTIONS,
         "params:finetune": FINETUNE,
@@ -160,8 +164,11 @@ def test_every_summary_and_the_human_ones_are_rewarded_and_empty_ones_get_nothin
     template = PromptTemplate(
         text="{title} {post} {summary}", slots=("title", "post", "summary"), positive=("Yes",), negative=("No",)
     )
-    rewards = nodes.score_rewards(RewardModel(), "the checkpoint", template, run.examples("test", 2), summaries)
-    assert checkpoints == ["the checkpoint"]
+    trained = SimpleNamespace(record=SimpleNamespace(kind="lora", method="supervised"))
+    rewards = nodes.score_rewards(
+        RewardModel(), trained, RewardModelOptions(), template, template, run.examples("test", 2), summaries
+    )
+    assert checkpoints == [trained]
     assert rewards["model"].tolist() == ["human_summary"] * 2 + ["finetune.base"] * 2
     assert rewards["reward"].tolist() == pytest.approx([0.6, 0.6, 0.0, 0.6])
 
@@ -279,7 +286,7 @@ def small_report(
         scaling=nodes.draw_scaling(metrics, OPTIONS, FINETUNE),
         refinement_methods=nodes.draw_refinement_methods(compared, OPTIONS),
         scorers=nodes.draw_scorers(compared, alike, OPTIONS),
-        reward_model=nodes.draw_reward_model(accuracy, run.reliability()),
+        reward_model=nodes.draw_reward_model(accuracy, run.reliability(), run.breakdown()),
         training_loss=nodes.draw_training_loss(logs),
         run_record=run.run_record(),
         options=OPTIONS,
@@ -306,10 +313,11 @@ def test_a_steady_judge_and_enough_comparisons_read_otherwise() -> None:
 
 def test_reliability_is_drawn_only_with_enough_comparisons() -> None:
     run = FakeRun()
-    few = nodes.draw_reward_model(run.accuracy(12), run.reliability())
-    many = nodes.draw_reward_model(run.accuracy(150), run.reliability())
-    assert len(few.data) == 1
-    assert list(many.data[1].y) == run.reliability()["observed"].tolist()
+    few = nodes.draw_reward_model(run.accuracy(12), run.reliability(), run.breakdown())
+    many = nodes.draw_reward_model(run.accuracy(150), run.reliability(), run.breakdown())
+    assert len(few.data) == 2  # accuracy, also by length
+    assert list(few.data[1].x) == run.breakdown()["share"].tolist()
+    assert list(many.data[2].y) == run.reliability()["observed"].tolist()
 
 
 def test_scaling_figure_has_every_point_and_its_interval(made: dict) -> None:
@@ -383,7 +391,10 @@ def test_the_accuracys_interval_is_labelled_with_its_own_confidence() -> None:
     report = small_report(FakeRun(sizes=(8,), n_test=2, n_train=2))
     assert "90% Wilson interval" in report
     assert "95% Wilson" not in report
-    assert "80% interval" in nodes.draw_reward_model(row, FakeRun().reliability()).data[0].hovertemplate
+    assert (
+        "80% interval"
+        in nodes.draw_reward_model(row, FakeRun().reliability(), FakeRun().breakdown()).data[0].hovertemplate
+    )
 
 
 def test_best_of_n_says_its_n_and_its_sampler(made: dict) -> None:

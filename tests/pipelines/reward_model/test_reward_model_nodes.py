@@ -15,7 +15,7 @@ from ilf_kedro.language_models.local import LocalLanguageModel
 from ilf_kedro.language_models.protocol import Choice
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.options import RewardModelOptions
-from ilf_kedro.pipelines.finetune.nodes import reward_candidates
+from ilf_kedro.pipelines.finetune.best_of_n import reward_candidates
 from ilf_kedro.pipelines.reward_model.nodes import evaluate_predictions, predict_preferences, train_reward_model
 from ilf_kedro.prompting import Prompt, PromptTemplate
 from ilf_kedro.schemas import Comparisons, RewardPredictions, Summaries
@@ -27,6 +27,13 @@ from ilf_kedro.training.workspace import TrainingWorkspace
 TEMPLATE = PromptTemplate(
     text="{title}|{post}|{summary}|", slots=("title", "post", "summary"), positive=("Yes",), negative=("No",)
 )
+PAIR_TEMPLATE = PromptTemplate(
+    text="{title}|{post}|{summary_a}|{summary_b}|",
+    slots=("title", "post", "summary_a", "summary_b"),
+    positive=("A",),
+    negative=("B",),
+)
+OPTIONS = RewardModelOptions()
 QUALITY = {"poor": 0.2, "fair": 0.5, "good": 0.9}
 TINY = TrainingOptions(batch_size=2, lora=LoraOptions(rank=1))
 
@@ -102,7 +109,9 @@ class TestTraining:
         self, base: LocalLanguageModel, path: Path, size: int | None, n: int = 3
     ) -> tuple[Checkpoint, pd.DataFrame]:
         options = RewardModelOptions(train_size=size, training=TINY)
-        return train_reward_model(base, self.TABLE.head(n), TEMPLATE, options, 5, TrainingWorkspace(path))
+        return train_reward_model(
+            base, self.TABLE.head(n), TEMPLATE, PAIR_TEMPLATE, options, 5, TrainingWorkspace(path)
+        )
 
     @pytest.mark.parametrize(("size", "n"), [(2, 2), (None, 3)])
     def test_the_first_comparisons_are_trained_on(
@@ -135,7 +144,7 @@ class TestPredictions:
     def test_each_reward_is_that_of_its_own_post_and_summary(self) -> None:
         model, trained = RewardModel(), checkpoint()
         table = comparisons(("poor", "good", "b"), ("good", "fair", "b"), ("fair", "fair", "a"))
-        predictions = predict_preferences(model, trained, table, TEMPLATE)  # type: ignore[arg-type]
+        predictions = predict_preferences(model, trained, OPTIONS, TEMPLATE, PAIR_TEMPLATE, table, model)
         assert model.checkpoint is trained
         assert list(predictions["example_id"]) == list(table["example_id"])
         assert list(predictions["preferred"]) == ["b", "b", "a"]
@@ -148,13 +157,61 @@ class TestPredictions:
 
     def test_a_summary_is_scored_without_sight_of_the_other_and_a_missing_title_is_empty(self) -> None:
         model = RewardModel()
-        predict_preferences(model, checkpoint(), comparisons(("poor", "good", "b"), ("good", "fair", "a")), TEMPLATE)  # type: ignore[arg-type]
+        table = comparisons(("poor", "good", "b"), ("good", "fair", "a"))
+        predict_preferences(model, checkpoint(), OPTIONS, TEMPLATE, PAIR_TEMPLATE, table, model)
         assert model.asked == [
             "title 0|post 0|poor|",
             "title 0|post 0|good|",
             "|post 1|good|",
             "|post 1|fair|",
         ]
+
+
+class TestUntrained:
+    """A model that is used as it is, such as an API's, is asked like a trained one, and never given weights."""
+
+    def test_no_training_is_run_and_the_record_says_so(self, tmp_path: Path) -> None:
+        options = RewardModelOptions(trained=False)
+        model, workspace = RewardModel(), TrainingWorkspace(tmp_path)
+        table = comparisons(("poor", "good", "b"))
+        (made, log), (again, _) = (
+            train_reward_model(model, table, TEMPLATE, PAIR_TEMPLATE, options, 5, workspace) for _ in range(2)
+        )
+        assert made == again
+        assert (made.record.kind, made.record.n_examples, len(log)) == ("untrained", 0, 0)
+        predictions = predict_preferences(model, made, options, TEMPLATE, PAIR_TEMPLATE, table, model)
+        assert predictions["reward_a"].iloc[0] < predictions["reward_b"].iloc[0]
+        assert model.checkpoint is None
+        row, _, _ = evaluate_predictions(predictions, made, options)
+        assert row["n_train"].iloc[0] == 0
+
+    def test_a_model_that_cannot_be_trained_is_refused_with_what_to_do(self, tmp_path: Path) -> None:
+        table = comparisons(("poor", "good", "b"))
+        with pytest.raises(ValueError, match=r"not trained on this machine(.|\n)*reward_model\.trained to false"):
+            train_reward_model(RewardModel(), table, TEMPLATE, PAIR_TEMPLATE, OPTIONS, 5, TrainingWorkspace(tmp_path))
+
+
+def test_a_pairwise_reward_model_tells_both_orders() -> None:
+    def likes_the_first(prompt: Prompt, choice: Choice) -> float:
+        _, _, first, second, _ = prompt.text.split("|")
+        p_first = 0.9 if QUALITY[first] > QUALITY[second] else 0.6 if first == "poor" else 0.3
+        return p_first if choice.name == "A" else 1 - p_first
+
+    model = ScriptedLanguageModel(weigh=likes_the_first)
+    options = RewardModelOptions(kind="a_b", trained=False)
+    table = comparisons(("poor", "good", "b"), ("good", "fair", "b"))
+    record = checkpoint().record.model_copy(update={"kind": "untrained", "method": "none"})
+    asked = Checkpoint(Path("nowhere"), record)
+    made = predict_preferences(model, asked, options, TEMPLATE, PAIR_TEMPLATE, table, model)
+    assert made["p_a_shown_first"].tolist() == pytest.approx([0.6, 0.9])
+    assert made["p_a_shown_second"].tolist() == pytest.approx([0.1, 0.7])
+    # the mean of the log-odds of both orders
+    odds = [0.6 / 0.4 * 0.1 / 0.9, 0.9 / 0.1 * 0.7 / 0.3]
+    assert made["p_a_preferred"].tolist() == pytest.approx([math.sqrt(each) / (1 + math.sqrt(each)) for each in odds])
+    _, _, found = evaluate_predictions(made, asked, options)
+    shares = found.set_index("measure")["share"]
+    assert shares["shown_first"] == 0.75  # of four answers, one went to the second
+    assert shares["same_in_both_orders"] == 0.5
 
 
 class TestEvaluation:
@@ -164,8 +221,9 @@ class TestEvaluation:
         table = pd.DataFrame(rows, columns=["preferred", "reward_a", "reward_b"])
         table["example_id"] = [f"e{i}" for i in range(len(rows))]
         table["p_a_preferred"] = table["reward_a"] / (table["reward_a"] + table["reward_b"])
+        table = table.assign(p_a_shown_first=None, p_a_shown_second=None, n_tokens_a=3, n_tokens_b=3)
         predictions = RewardPredictions.validate(table[list(RewardPredictions.to_schema().columns)])
-        accuracy, reliability = evaluate_predictions(predictions, checkpoint(6), RewardModelOptions())
+        accuracy, reliability, _ = evaluate_predictions(predictions, checkpoint(6), RewardModelOptions())
         return accuracy.iloc[0], reliability
 
     def test_the_preferred_summary_counts_whichever_letter_it_has(self) -> None:
@@ -203,11 +261,18 @@ def test_an_empty_candidate_gets_the_lowest_reward_and_the_others_keep_theirs() 
         ("test-1", 0, "good"), ("test-0", 0, ""), ("test-0", 1, "fair"), ("test-1", 1, ""), ("test-2", 0, "poor")
     )
     model, trained = RewardModel(), checkpoint()
-    rewards = reward_candidates(model, trained, table, examples(3, "test"), TEMPLATE)  # type: ignore[arg-type]
+    rewards = reward_candidates(
+        model, trained, OPTIONS, TEMPLATE, PAIR_TEMPLATE, table, examples(3, "test", human_summary=["good", None, ""])
+    )
     assert model.checkpoint is trained
-    assert len(model.asked) == 3
-    made = {(row["example_id"], row["sample_index"]): row["reward"] for row in rewards.to_dict("records")}
-    assert made == {
+    assert len(model.asked) == 4
+    human = rewards[rewards["model"] == "human_summary"]
+    assert dict(zip(human["example_id"], human["reward"], strict=True)) == {
+        "test-0": pytest.approx(reward_of("post 0", "good")),
+        "test-2": 0.0,
+    }
+    own = rewards[rewards["model"] == "m"].to_dict("records")
+    assert {(row["example_id"], row["sample_index"]): row["reward"] for row in own} == {
         ("test-1", 0): pytest.approx(reward_of("post 1", "good")),
         ("test-0", 0): 0.0,
         ("test-0", 1): pytest.approx(reward_of("post 0", "fair")),
@@ -218,5 +283,7 @@ def test_an_empty_candidate_gets_the_lowest_reward_and_the_others_keep_theirs() 
 
 def test_where_every_candidate_is_empty_all_rewards_are_the_lowest() -> None:
     table = candidates(("test-0", 0, ""), ("test-0", 1, ""))
-    rewards = reward_candidates(RewardModel(), checkpoint(), table, examples(1, "test"), TEMPLATE)  # type: ignore[arg-type]
+    rewards = reward_candidates(
+        RewardModel(), checkpoint(), OPTIONS, TEMPLATE, PAIR_TEMPLATE, table, examples(1, "test", human_summary=[None])
+    )
     assert list(rewards["reward"]) == [0.0, 0.0]

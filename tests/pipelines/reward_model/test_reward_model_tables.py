@@ -36,13 +36,13 @@ CHECKPOINT = Checkpoint(Path("nowhere"), RECORD)
 @pytest.mark.parametrize("confidence", [0.8, 0.95])
 def test_the_accuracy_carries_the_confidence_of_its_interval(confidence: float) -> None:
     rows = [
-        ("e0", "a", 0.9, 0.1, 0.9),
-        ("e1", "b", 0.9, 0.1, 0.9),
-        ("e2", "b", 0.2, 0.4, 0.3),
-        ("e3", "a", 0.6, 0.5, 0.6),
+        ("e0", "a", 0.9, 0.1, 0.9, None, None, 3, 4),
+        ("e1", "b", 0.9, 0.1, 0.9, None, None, 3, 4),
+        ("e2", "b", 0.2, 0.4, 0.3, None, None, 3, 4),
+        ("e3", "a", 0.6, 0.5, 0.6, None, None, 3, 4),
     ]
     predictions = RewardPredictions.validate(pd.DataFrame(rows, columns=list(RewardPredictions.to_schema().columns)))
-    accuracy, _ = evaluate_predictions(predictions, CHECKPOINT, RewardModelOptions(confidence=confidence))
+    accuracy, _, _ = evaluate_predictions(predictions, CHECKPOINT, RewardModelOptions(confidence=confidence))
     (row,) = accuracy.to_dict("records")
     assert (row["confidence"], row["accuracy"], row["n_train"]) == (confidence, 0.75, 24)
     expected = proportion_confint(3, 4, alpha=1 - confidence, method="wilson")

@@ -2,31 +2,55 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pandas as pd
+import pytest
 from example_tables import YES_NO, examples, refinements
 from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
+from ilf_kedro.options import SelectionOptions
+from ilf_kedro.pipelines.requirements import MissingColumnError, questions
 from ilf_kedro.pipelines.selection import create_pipeline
+from ilf_kedro.pipelines.selection.scorers import SCORERS, scorer_nodes
+from ilf_kedro.scoring import SCORES, scores_of
+
+METHODS = ("refinement_with_feedback", "refinement_without_feedback")
+DEFAULT = SelectionOptions()
+TEXTS = {"train-0": ["a", "b b"], "train-1": ["c c c", "d"]}
 
 
-def test_every_scorer_chooses_once_per_example_and_method() -> None:
-    texts = {"train-0": ["a", "b b"], "train-1": ["c c c", "d"]}
+def run(pipeline: Pipeline, options: SelectionOptions = DEFAULT, **inputs: Any) -> dict[str, pd.DataFrame]:
     model = ScriptedLanguageModel(weigh=lambda prompt, choice: 2.0 if prompt.text[-1] in "ad" else 1.0)
     inputs = {
-        "refinements.refinement_with_feedback": refinements(texts),
-        "refinements.refinement_without_feedback": refinements(texts, "refinement_without_feedback"),
+        **{f"refinements.{method}": refinements(TEXTS, method) for method in METHODS},
         "examples.train": examples(2),
         "instruct_rm": model,
         "base_model": model,
         "params:seed": 0,
+        "params:selection": options,
         **{f"prompt.instruct_rm_{number}": YES_NO for number in range(1, 6)},
+        **inputs,
     }
     catalog = DataCatalog({name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()})
-    catalog["selections"] = MemoryDataset()
-    SequentialRunner().run(create_pipeline(), catalog)
-    selections = catalog["selections"].load()
+    for name in pipeline.outputs():
+        catalog[name] = MemoryDataset()
+    SequentialRunner().run(pipeline, catalog)
+    return {name: catalog[name].load() for name in pipeline.outputs()}
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, pd.DataFrame]:
+    return run(create_pipeline(DEFAULT.scorers, METHODS))
+
+
+def test_every_scorer_chooses_once_per_example_and_method(made: dict[str, pd.DataFrame]) -> None:
+    selections = made["selections"]
     assert len(selections) == 2 * 2 * 8
+    assert set(selections["scorer"]) == set(scores_of(DEFAULT.scorers))
     longest = selections[selections["scorer"] == "longest"].set_index(["method", "example_id"])["text"]
     assert longest["refinement_with_feedback", "train-0"] == "b b"
     assert longest["refinement_without_feedback", "train-1"] == "c c c"
@@ -34,3 +58,56 @@ def test_every_scorer_chooses_once_per_example_and_method() -> None:
     ensemble = selections[selections["scorer"] == "instruct_rm_ensemble"]
     assert (ensemble["sample_index"] == 0).all()
     assert (ensemble["score"] == 0.5).all()
+
+
+def test_all_refinements_are_ranked_counted_and_their_disagreement_measured(made: dict[str, pd.DataFrame]) -> None:
+    top = made["selections.top_k"]
+    assert len(top) == 2 * len(made["selections"])  # two refinements of each example
+    first = top[top["rank"] == 1].drop(columns="rank").reset_index(drop=True)
+    columns = ["method", "example_id", "scorer"]
+    pd.testing.assert_frame_equal(
+        first.sort_values(columns, ignore_index=True), made["selections"].sort_values(columns, ignore_index=True)
+    )
+    assert (made["undefined_scores"]["n_undefined"] == 0).all()
+    assert (made["instruct_rm_disagreement"]["disagreement"] == 0).all()
+
+
+def test_a_verifier_and_an_ensemble_take_part_and_may_be_the_target() -> None:
+    options = SelectionOptions.model_validate(
+        {
+            "scorers": ["longest", "verifier", "ensemble"],
+            "target_scorer": "ensemble_short_and_right",
+            "top_k": 1,
+            "verifier": {"callable": "ilf_kedro.verifiers:matches", "arguments": {"pattern": "^[abd]"}},
+            "ensembles": [{"name": "short_and_right", "weights": {"longest": -1.0, "verifier": 2.0}}],
+        }
+    )
+    made = run(create_pipeline(options.scorers, METHODS), options)
+    chosen = made["selections"].set_index(["scorer", "method", "example_id"])["text"]
+    assert chosen["verifier", METHODS[0], "train-1"] == "d"
+    assert chosen["ensemble_short_and_right", METHODS[0], "train-0"] == "a"
+    assert chosen["ensemble_short_and_right", METHODS[1], "train-1"] == "d"
+    assert set(made["selections.top_k"]["rank"]) == {1}
+    assert "instruct_rm_disagreement" not in made
+
+
+def test_every_scorer_has_a_node_and_its_scores_have_names() -> None:
+    assert list(SCORERS) == list(SCORES)
+    nodes = scorer_nodes(list(SCORES), refinements="r", examples="e", scores="s")
+    assert [node.outputs for node in nodes] == [[f"s.{name}"] for name in SCORES]
+    for node in nodes:
+        assert node.inputs[0] == "r"
+        assert SCORERS[node.name.removeprefix("score_")].on_examples == ("e" in node.inputs)
+    names = scores_of(SCORES)
+    assert len(set(names)) == len(names)
+
+
+def test_every_scorer_that_asks_a_model_declares_what_it_asks() -> None:
+    declared = {node.name: questions(node) for node in scorer_nodes(list(SCORES))}
+    asking = {f"score_{name}" for name, scorer in SCORERS.items() if scorer.asks_model} - {"score_reward_model"}
+    assert {name for name, found in declared.items() if found} == asking
+
+
+def test_a_scorer_that_reads_feedback_names_examples_without() -> None:
+    with pytest.raises(MissingColumnError, match=r"the scorer InstructRM(.|\n)*feedback: missing in 1 of 2"):
+        run(create_pipeline(("instruct_rm",), METHODS), **{"examples.train": examples(2, feedback=["x", None])})

@@ -131,7 +131,7 @@ def describe_texts(
 
 def _read_splits(raws: Mapping[Split, RawLines]) -> tuple[dict[Split, list[Record]], dict[Split, list[Fault]]]:
     """Read all files; return the records without any fault, and all faults in order of their rows."""
-    read = {split: read_rows(raw) for split, raw in raws.items()}
+    read = {split: read_rows(raw, Record) for split, raw in raws.items()}
     shared = find_shared({split: (raw, read[split][0]) for split, raw in raws.items()})
     records, faults = {}, {}
     for split, (rows, found) in read.items():

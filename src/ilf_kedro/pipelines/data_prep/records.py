@@ -6,12 +6,12 @@ description is what a fault message says was expected.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-__all__ = ["COLUMNS", "Record"]
+__all__ = ["COLUMNS", "Identifier", "Record", "Text", "columns_of"]
 
 
 def _is_blank(text: str) -> bool:
@@ -40,8 +40,8 @@ def _blank_to_null(value: object) -> object:
 
 
 _Writable = Annotated[str, AfterValidator(_refuse_lone_surrogates)]
-_Text = Annotated[_Writable, AfterValidator(_refuse_blank), Field(description="text that is not empty")]
-_Identifier = Annotated[_Text, AfterValidator(str.strip)]
+Text = Annotated[_Writable, AfterValidator(_refuse_blank), Field(description="text that is not empty")]
+Identifier = Annotated[Text, AfterValidator(str.strip)]
 _OptionalText = Annotated[_Writable | None, BeforeValidator(_blank_to_null), Field(description="text or null")]
 _Seconds = Annotated[float | None, Field(ge=0, description="a number of seconds, 0 or more, or null")]
 
@@ -54,8 +54,8 @@ class Record(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
-    example_id: _Identifier = Field(alias="id")
-    post: _Text
+    example_id: Identifier = Field(alias="id")
+    post: Text
     subreddit: _OptionalText = None
     title: _OptionalText = None
     reference_summary: _OptionalText = Field(default=None, alias="tldr_human_reference_summary")
@@ -81,7 +81,8 @@ class Record(BaseModel):
         missing = [letter for letter in "AB" if info.data.get(f"summary_{letter.lower()}", "broken") is None]
         if preference is not None and missing:
             columns = " and ".join(f"generated_summary_for_comparison_{letter}" for letter in missing)
-            raise PydanticCustomError("no_summary", "a preference, but no {columns}", {"columns": columns})
+            wanted = {"columns": columns, "wanted": "both summaries, or a preference of null"}
+            raise PydanticCustomError("contradiction", "a preference, but no {columns}", wanted)
         return preference
 
     @property
@@ -92,5 +93,17 @@ class Record(BaseModel):
         return "a" if self.preference == "Summary A" else "b"
 
 
-COLUMNS = {field.alias or name: field.description or "" for name, field in Record.model_fields.items()}
-"""Every column that a file may have, with what it must hold."""
+def columns_of(record_type: type[BaseModel]) -> dict[str, str]:
+    """Return every column that a file may have, with what it must hold; those within a list as rows[].column."""
+    columns = {}
+    for name, field in record_type.model_fields.items():
+        column = field.alias or name
+        columns[column] = field.description or ""
+        for inner in get_args(field.annotation):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                columns |= {f"{column}[].{key}": expected for key, expected in columns_of(inner).items()}
+    return columns
+
+
+COLUMNS = columns_of(Record)
+"""Every column that a file of SLF5K's shape may have, with what it must hold."""

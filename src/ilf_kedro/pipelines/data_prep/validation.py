@@ -8,14 +8,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Generic, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from ilf_kedro.pipelines.data_prep.records import COLUMNS, Record
+from ilf_kedro.pipelines.data_prep.records import columns_of
 from ilf_kedro.schemas import RawLines, Split, UserError
 
 __all__ = ["Fault", "InvalidDataError", "Row", "find_shared", "read_rows"]
+
+RecordT = TypeVar("RecordT", bound=BaseModel)
 
 _MAX_FAULTS = 50
 _MAX_SHOWN = 80
@@ -38,13 +41,13 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Row(Generic[RecordT]):
     """A line of a file: what it holds where it is a JSON object, and the record where it is valid."""
 
     number: int
     raw: str
     values: Mapping[str, object]
-    record: Record | None
+    record: RecordT | None
 
 
 class InvalidDataError(UserError):
@@ -62,20 +65,20 @@ class InvalidDataError(UserError):
         super().__init__("\n  ".join(lines) + f"\n{advice}")
 
 
-def read_rows(raw: RawLines) -> tuple[list[Row], list[Fault]]:
-    """Read one JSON object per line, and validate each on its own.
+def read_rows(raw: RawLines, record_type: type[RecordT]) -> tuple[list[Row[RecordT]], list[Fault]]:
+    """Read one JSON object per line, and validate each on its own as a `record_type`.
 
     A byte-order mark, carriage returns and blank lines are ignored; NaN (which Python writes for a
     missing number) is null. Every line that is not blank gives a row; invalid ones, and those with a byte
     that is not UTF-8, have no record.
     """
-    rows: list[Row] = []
+    rows: list[Row[RecordT]] = []
     faults: list[Fault] = []
     for number, line in enumerate(raw.lines, start=1):
         text = line.removeprefix("\ufeff").strip() if number == 1 else line.strip()
         if not text:
             continue
-        row, found = _read_row(raw.file, number, text)
+        row, found = _read_row(raw.file, number, text, record_type)
         rows.append(row)
         faults += found
     if not rows:
@@ -83,7 +86,7 @@ def read_rows(raw: RawLines) -> tuple[list[Row], list[Fault]]:
     return rows, faults
 
 
-def find_shared(splits: Mapping[Split, tuple[RawLines, Sequence[Row]]]) -> dict[Split, list[Fault]]:
+def find_shared(splits: Mapping[Split, tuple[RawLines, Sequence[Row[RecordT]]]]) -> dict[Split, list[Fault]]:
     """Find ids that a file repeats, and ids or posts that two splits share.
 
     Compared after folding case and white space. Of the rows that share something, the first stays
@@ -108,7 +111,7 @@ def find_shared(splits: Mapping[Split, tuple[RawLines, Sequence[Row]]]) -> dict[
     return faults
 
 
-def _read_row(file: str, number: int, text: str) -> tuple[Row, list[Fault]]:
+def _read_row(file: str, number: int, text: str, record_type: type[RecordT]) -> tuple[Row[RecordT], list[Fault]]:
     """Read one line; a row that is not UTF-8 has no other fault."""
     raw = _printable(_OTHER_BYTE.sub(lambda match: f"\\x{_byte(match[0]):02x}", text))
     values, record, faults = {}, None, []
@@ -117,9 +120,10 @@ def _read_row(file: str, number: int, text: str) -> tuple[Row, list[Fault]]:
         faults = [Fault(file, number, None, f"the byte 0x{_byte(match[0]):02x}, which is not UTF-8", expected, raw)]
     try:
         values = _parse_object(text)
-        record = None if faults else Record.model_validate(values)
+        record = None if faults else record_type.model_validate(values)
     except ValidationError as error:
-        faults = [_explain(detail, file, number, raw) for detail in error.errors(include_url=False)]
+        columns = columns_of(record_type)
+        faults = [_explain(detail, columns, file, number, raw) for detail in error.errors(include_url=False)]
     except (ValueError, RecursionError) as error:
         faults = faults or [Fault(file, number, None, str(error), "one JSON object on each line", raw)]
     return Row(number, raw, values, record), faults
@@ -153,24 +157,29 @@ def _refuse_repeated_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return values
 
 
-def _explain(detail: ErrorDetails, file: str, number: int, raw: str) -> Fault:
+def _explain(detail: ErrorDetails, columns: Mapping[str, str], file: str, number: int, raw: str) -> Fault:
     """Say in the file's own terms what pydantic found wrong with a row."""
-    column = str(detail["loc"][0])
+    column = _column(detail["loc"])
     value, kind = detail["input"], detail["type"]
-    found, expected = _show(value), COLUMNS.get(column, "")
+    found, expected = _show(value), columns.get(re.sub(r"\d+", "", column), "")
     if kind == "missing":
         found = "no such column"
     elif kind == "extra_forbidden":
-        nearest = difflib.get_close_matches(column, COLUMNS, n=1)
+        nearest = difflib.get_close_matches(column, columns, n=1)
         found = "an unknown column"
-        expected = f"{nearest[0]!r}, perhaps" if nearest else f"one of {', '.join(COLUMNS)}"
-    elif kind == "no_summary":
-        found, expected = detail["msg"], "both summaries, or a preference of null"
+        expected = f"{nearest[0]!r}, perhaps" if nearest else f"one of {', '.join(columns)}"
+    elif kind == "contradiction":
+        found, expected = detail["msg"], detail["ctx"]["wanted"]
     elif kind == "lone_surrogate":
         expected += ", without half a surrogate pair"
     elif kind == "string_type" and isinstance(value, int | float):
         expected += f'; put it in quotes: "{found}"'
     return Fault(file, number, _printable(column), found, expected, raw)
+
+
+def _column(location: Sequence[str | int]) -> str:
+    """Return where a value stands: a column, or within one such as candidates[2].rank."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).removeprefix(".")
 
 
 def _show(value: object) -> str:

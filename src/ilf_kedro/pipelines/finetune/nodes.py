@@ -7,22 +7,21 @@ import pandas as pd
 from ilf_kedro.language_models.checkpoint import Checkpoint
 from ilf_kedro.language_models.local import LocalLanguageModel
 from ilf_kedro.language_models.protocol import LanguageModel
-from ilf_kedro.options import FinetuneOptions
+from ilf_kedro.options import Arm, FinetuneOptions
+from ilf_kedro.pipelines.finetune.training_plan import plan_training, prompts_of
 from ilf_kedro.pipelines.requirements import require_texts
 from ilf_kedro.pipelines.training_log import training_log
-from ilf_kedro.prompting import Prompt, PromptTemplate, clean_completion
+from ilf_kedro.prompting import PromptTemplate, clean_completion
 from ilf_kedro.schemas import (
     DataFrame,
     Examples,
     LogLikelihoods,
-    Rewards,
+    Subsets,
     Summaries,
     Targets,
     TrainingLog,
-    text_or_empty,
 )
-from ilf_kedro.training.examples import TrainingExample, as_completion
-from ilf_kedro.training.reward_model import SummaryToScore, score_summaries
+from ilf_kedro.training.examples import as_completion
 from ilf_kedro.training.supervised import train_language_model
 from ilf_kedro.training.workspace import TrainingWorkspace
 
@@ -37,17 +36,21 @@ def finetune(
     *,
     train_size: int,
     label: str,
+    arm: Arm | None = None,
 ) -> tuple[Checkpoint, DataFrame[TrainingLog]]:
-    """Finetune the base model to answer each post's prompt with its target (paper, section 3.1)."""
-    examples = [
-        TrainingExample(prompt, as_completion(target, base_model.source.format))
-        for prompt, target in zip(_prompts(targets, template), targets["target"], strict=True)
-    ]
-    options_here = options.training_for(train_size)
-    checkpoint = train_language_model(
-        base_model.source, examples, options_here, seed=seed, workspace=workspace, label=label
+    """Finetune the base model to answer each example's prompt with its target (paper, section 3.1).
+
+    Every arm takes the same number of optimiser steps at a train size (see plan_training), unless
+    `finetune.per_size` sets other epochs for one. The log counts the examples that have a target.
+    """
+    plan = plan_training(
+        targets, template, options.training_for(train_size, arm), base_model.source.format, train_size=train_size
     )
-    return checkpoint, training_log(checkpoint)
+    checkpoint = train_language_model(
+        base_model.source, plan.examples, plan.options, seed=seed, workspace=workspace, label=label
+    )
+    log = training_log(checkpoint).assign(n_examples=targets["example_id"].nunique())
+    return checkpoint, TrainingLog.validate(log)
 
 
 def sample_base_summaries(
@@ -58,9 +61,26 @@ def sample_base_summaries(
     seed: int,
     *,
     model_name: str,
+    candidates: bool = False,
 ) -> DataFrame[Summaries]:
-    """Let the model before any finetuning write one summary of each test post."""
-    return _sample(base_model, examples, template, options, seed, n=1, model_name=model_name)
+    """Let the model before any finetuning write one summary of each test post, or the `best_of_n` candidates."""
+    n = options.best_of_n if candidates else 1
+    return _sample(base_model, examples, template, options, seed, n=n, model_name=model_name)
+
+
+def sample_base_candidates(
+    base_model: LanguageModel,
+    examples: DataFrame[Examples],
+    subsets: DataFrame[Subsets],
+    template: PromptTemplate,
+    options: FinetuneOptions,
+    seed: int,
+    *,
+    model_name: str,
+) -> DataFrame[Summaries]:
+    """Let the model before any finetuning write `best_of_n` summaries of each post of the largest subset."""
+    chosen = examples[examples["example_id"].isin(subsets["example_id"])]
+    return _sample(base_model, chosen, template, options, seed, n=options.best_of_n, model_name=model_name)
 
 
 def sample_summaries(
@@ -77,35 +97,6 @@ def sample_summaries(
     """Let a finetuned model write one summary of each test post, or the `best_of_n` candidates of each."""
     model, n = base_model.with_checkpoint(checkpoint), options.best_of_n if candidates else 1
     return _sample(model, examples, template, options, seed, n=n, model_name=model_name)
-
-
-def reward_candidates(
-    reward_base_model: LocalLanguageModel,
-    reward_checkpoint: Checkpoint,
-    candidates: DataFrame[Summaries],
-    examples: DataFrame[Examples],
-    template: PromptTemplate,
-) -> DataFrame[Rewards]:
-    """Score every candidate by the reward model; an empty candidate gets the lowest reward, 0."""
-    by_id = examples.set_index("example_id")
-    table = candidates[["example_id", "model", "sample_index"]].copy()
-    written = candidates["text"] != ""
-    rows = [
-        SummaryToScore(example_id, text_or_empty(by_id.loc[example_id, "title"]), by_id.loc[example_id, "post"], text)
-        for example_id, text in candidates.loc[written, ["example_id", "text"]].itertuples(index=False)
-    ]
-    model = reward_base_model.with_checkpoint(reward_checkpoint)
-    table["reward"] = 0.0
-    table.loc[written, "reward"] = score_summaries(model, template, rows)
-    return Rewards.validate(table)
-
-
-def choose_best(candidates: DataFrame[Summaries], rewards: DataFrame[Rewards]) -> DataFrame[Summaries]:
-    """Keep the candidate with the highest reward of each post; ties go to the earlier one."""
-    best = rewards.sort_values("reward", ascending=False, kind="stable").drop_duplicates("example_id").sort_index()
-    chosen = best[["example_id", "sample_index"]].merge(candidates, on=["example_id", "sample_index"], how="left")
-    chosen["sample_index"] = 0
-    return Summaries.validate(chosen[list(Summaries.to_schema().columns)])
 
 
 def base_log_likelihoods(
@@ -133,7 +124,9 @@ def _human_log_likelihoods(
     """Sum the log-probabilities (nats) of each human summary's tokens, the end token not counted."""
     require_texts(examples, ["human_summary"], user="the log-likelihood of human summaries")
     continuations = [as_completion(text, model.source.format) for text in examples["human_summary"]]
-    answers = model.log_likelihood(_prompts(examples, template), continuations, label=f"log-likelihoods, {model_name}")
+    answers = model.log_likelihood(
+        prompts_of(examples, template), continuations, label=f"log-likelihoods, {model_name}"
+    )
     table = pd.DataFrame(
         {
             "example_id": examples["example_id"],
@@ -156,7 +149,7 @@ def _sample(
     n: int,
     model_name: str,
 ) -> DataFrame[Summaries]:
-    prompts = _prompts(examples, template)
+    prompts = prompts_of(examples, template)
     drawn = model.generate(prompts, range(n), options.sampling, seed=seed, label=f"summaries, {model_name}")
     rows = [
         {
@@ -173,8 +166,3 @@ def _sample(
         for sample_index, completion in enumerate(completions)
     ]
     return Summaries.validate(pd.DataFrame(rows))
-
-
-def _prompts(table: pd.DataFrame, template: PromptTemplate) -> list[Prompt]:
-    rows = table[["example_id", "title", "post"]].itertuples(index=False)
-    return [template.render(example_id, title=text_or_empty(title), post=post) for example_id, title, post in rows]

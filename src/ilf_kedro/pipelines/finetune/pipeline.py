@@ -3,91 +3,122 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial, update_wrapper
 from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
-from ilf_kedro.pipelines.finetune import nodes
-from ilf_kedro.pipelines.finetune.targets import target_refinements, target_texts
+from ilf_kedro.options import Arm
+from ilf_kedro.pipelines.finetune import best_of_n, joint, nodes, refiners, section
+from ilf_kedro.pipelines.finetune.arms import (
+    ARMS,
+    BEST_OF_N_OUTPUTS,
+    JOINT,
+    REFINEMENT_MODEL,
+    RefinementSource,
+    bind,
+    summarising,
+    target_nodes,
+)
+from ilf_kedro.pipelines.namespaces import namespaced
+from ilf_kedro.pipelines.refine_and_select import refine_examples, refine_with_checkpoint
+from ilf_kedro.pipelines.reward_model.inputs import REWARD_MODEL_INPUTS
+from ilf_kedro.pipelines.selection.scorers import scorer_nodes
 
-ARM_COLUMNS = {"human_summaries": "human_summary", "initial_summaries": "initial_summary"}
-_SHARED = {"base_model", "examples.train", "examples.test", "subsets", "selections", "prompt.summary"}
-_SHARED |= {"prompt.reward_model", "training_workspace"}
-_PARAMETERS = {"params:finetune", "params:selection", "params:seed"}
 
+def create_pipeline(
+    arms: Sequence[Arm],
+    train_sizes: Sequence[int],
+    source: RefinementSource | None = None,
+    best_of_n_from: str | None = None,
+) -> Pipeline:
+    """Create the base model's measurements, one namespace per arm and size, and best-of-N.
 
-def create_pipeline(arms: Sequence[str], train_sizes: Sequence[int]) -> Pipeline:
-    """Create the base model's measurements, one namespace per arm and size, and best-of-N."""
+    `source` says where the refinements arm gets its refinements, `best_of_n_from` which model best-of-N samples
+    from; null means that of the most refinements.
+    """
+    source = source or RefinementSource()
     pipelines = [_measure_base()]
-    pipelines += [_finetune(arm, size) for arm in arms for size in train_sizes]
-    if "refinements" in arms:
-        pipelines.append(_best_of_n(f"finetune.refinements.n{max(train_sizes)}"))
+    if BEST_OF_N_OUTPUTS in arms:
+        pipelines.append(_best_of_n_outputs())
+    needed = [*arms]
+    if source.by_refinement_model and "refinements" in arms and REFINEMENT_MODEL not in arms:
+        needed.append(REFINEMENT_MODEL)
+    pipelines += [_finetune(arm, size, source) for arm in needed for size in train_sizes]
+    if REFINEMENT_MODEL in needed:
+        pipelines.append(_compare_refiners(train_sizes))
+    if sections(arms, source):
+        pipelines.append(_describe_arms(arms, train_sizes, REFINEMENT_MODEL in needed))
+    if sampler := best_of_n_from or _default_sampler(arms, train_sizes):
+        pipelines.append(_best_of_n(sampler))
     return sum(pipelines, Pipeline([]))
 
 
-def model_names(arms: Sequence[str], train_sizes: Sequence[int]) -> tuple[str, ...]:
-    """Return the names of all models that the pipeline samples from, the base model first."""
-    names = ["finetune.base", *(f"finetune.{arm}.n{size}" for arm in arms for size in train_sizes)]
-    return (*names, "finetune.best_of_n") if "refinements" in arms else tuple(names)
+def model_names(arms: Sequence[Arm], train_sizes: Sequence[int], best_of_n_from: str | None = None) -> tuple[str, ...]:
+    """Return the names of all models that the pipeline samples summaries from, the base model first."""
+    names = ["finetune.base", *(f"finetune.{arm}.n{size}" for arm in summarising(arms) for size in train_sizes)]
+    has_best_of_n = best_of_n_from or _default_sampler(arms, train_sizes)
+    return (*names, "finetune.best_of_n") if has_best_of_n else tuple(names)
 
 
-def _finetune(arm: str, train_size: int) -> Pipeline:
+def _default_sampler(arms: Sequence[Arm], train_sizes: Sequence[int]) -> str | None:
+    return f"finetune.refinements.n{max(train_sizes)}" if "refinements" in arms else None
+
+
+def sections(arms: Sequence[Arm], source: RefinementSource | None = None) -> tuple[str, ...]:
+    """Return the names of the sections that the pipeline adds to the report of `full`."""
+    by_model = source is not None and source.by_refinement_model and "refinements" in arms
+    return ("arms",) if by_model or {JOINT, REFINEMENT_MODEL} & set(arms) else ()
+
+
+def _finetune(arm: Arm, train_size: int, source: RefinementSource) -> Pipeline:
     """Create targets → checkpoint → summaries and log-likelihoods of one arm at one size."""
     name = f"finetune.{arm}.n{train_size}"
-    asked = ["base_model", "checkpoint", "examples.test", "prompt.summary"]
-    return _namespaced(
-        name,
-        [
-            _target_node(arm, train_size),
-            Node(
-                _bind(nodes.finetune, train_size=train_size, label=name),
-                ["base_model", "targets", "prompt.summary", "params:finetune", "params:seed", "training_workspace"],
-                ["checkpoint", "training_log"],
-                name="train",
-                tags="training",
-            ),
-            Node(
-                _bind(nodes.sample_summaries, model_name=name),
-                [*asked, "params:finetune", "params:seed"],
-                "summaries",
-                name="sample_summaries",
-                tags="language_model",
-            ),
-            Node(
-                _bind(nodes.log_likelihoods, model_name=name),
-                asked,
-                "log_likelihoods",
-                name="measure_log_likelihoods",
-                tags="language_model",
-            ),
-        ],
+    train = Node(
+        bind(nodes.finetune, train_size=train_size, label=name, arm=arm),
+        ["base_model", "targets", ARMS[arm].prompt, "params:finetune", "params:seed", "training_workspace"],
+        ["checkpoint", "training_log"],
+        name="train",
+        tags="training",
     )
+    return _namespaced(name, [*target_nodes(arm, train_size, source), train, *_answering_nodes(arm, name)])
 
 
-def _target_node(arm: str, train_size: int) -> Node:
-    if arm == "refinements":
-        inputs = ["examples.train", "subsets", "selections", "params:selection"]
-        return Node(_bind(target_refinements, train_size=train_size), inputs, "targets", name="choose_targets")
-    bound = _bind(target_texts, column=ARM_COLUMNS[arm], train_size=train_size)
-    return Node(bound, ["examples.train", "subsets"], "targets", name="choose_targets")
+def _answering_nodes(arm: Arm, name: str) -> list[Node]:
+    """Create the nodes that ask a finetuned model about test posts; of a refinement model, to refine."""
+    asked = ["base_model", "checkpoint", "examples.test", "prompt.summary"]
+    if arm == REFINEMENT_MODEL:
+        inputs = ["examples.development", "base_model", "checkpoint", ARMS[arm].prompt]
+        return [_sampling(refine_with_checkpoint, [*inputs, "params:refinement"], "refinements", method=name)]
+    likelihoods = Node(
+        bind(nodes.log_likelihoods, model_name=name),
+        asked,
+        "log_likelihoods",
+        name="measure_log_likelihoods",
+        tags="language_model",
+    )
+    if arm != JOINT:
+        return [
+            _sampling(nodes.sample_summaries, [*asked, "params:finetune"], "summaries", model_name=name),
+            likelihoods,
+        ]
+    inputs = [*asked[:3], "finetune.base.summaries", ARMS[arm].prompt, "params:finetune"]
+    return [
+        _sampling(joint.sample_joint_outputs, inputs, "joint_outputs", model_name=name),
+        Node(joint.joint_summaries, "joint_outputs", "summaries", name="joint_summaries"),
+        likelihoods,
+    ]
 
 
 def _measure_base() -> Pipeline:
     name = "finetune.base"
+    asked = ["base_model", "examples.test", "prompt.summary"]
     return _namespaced(
         name,
         [
+            _sampling(nodes.sample_base_summaries, [*asked, "params:finetune"], "summaries", model_name=name),
             Node(
-                _bind(nodes.sample_base_summaries, model_name=name),
-                ["base_model", "examples.test", "prompt.summary", "params:finetune", "params:seed"],
-                "summaries",
-                name="sample_summaries",
-                tags="language_model",
-            ),
-            Node(
-                _bind(nodes.base_log_likelihoods, model_name=name),
-                ["base_model", "examples.test", "prompt.summary"],
+                bind(nodes.base_log_likelihoods, model_name=name),
+                asked,
                 "log_likelihoods",
                 name="measure_log_likelihoods",
                 tags="language_model",
@@ -99,44 +130,83 @@ def _measure_base() -> Pipeline:
 def _best_of_n(sampler: str) -> Pipeline:
     """Create best-of-N: sample from `sampler`, score by the reward model, keep the best."""
     name = "finetune.best_of_n"
-    checkpoint = f"{sampler}.checkpoint"
-    inputs = ["base_model", checkpoint, "examples.test", "prompt.summary", "params:finetune", "params:seed"]
+    by_base = sampler == "finetune.base"
+    checkpoint = [] if by_base else [f"{sampler}.checkpoint"]
+    inputs = ["base_model", *checkpoint, "examples.test", "prompt.summary", "params:finetune"]
+    function = nodes.sample_base_summaries if by_base else nodes.sample_summaries
+    sample = _sampling(function, inputs, "candidates", model_name=name, candidates=True)
+    return _namespaced(name, [sample, *_best_by_reward("examples.test")])
+
+
+def _best_of_n_outputs() -> Pipeline:
+    """Create the base model's best-of-N summaries of training posts, which an arm learns from."""
+    inputs = ["base_model", "examples.train", "subsets", "prompt.summary", "params:finetune"]
+    sample = _sampling(nodes.sample_base_candidates, inputs, "candidates", model_name="finetune.base")
+    return _namespaced("finetune.best_of_n_outputs", [sample, *_best_by_reward("examples.train")])
+
+
+def _best_by_reward(examples: str) -> list[Node]:
+    return [
+        Node(
+            best_of_n.reward_candidates,
+            [*REWARD_MODEL_INPUTS, "candidates", examples],
+            "rewards",
+            name="reward_candidates",
+            tags="language_model",
+        ),
+        Node(best_of_n.choose_best, ["candidates", "rewards"], "summaries", name="choose_best"),
+    ]
+
+
+def _compare_refiners(train_sizes: Sequence[int]) -> Pipeline:
+    """Create the comparison of the catalog's refiner with the refinement models, on the development split."""
+    inputs = ["examples.development", "refiner", ARMS[REFINEMENT_MODEL].prompt, "params:refinement"]
+    models = [f"finetune.{REFINEMENT_MODEL}.n{size}.refinements" for size in train_sizes]
     return _namespaced(
-        name,
+        f"finetune.{REFINEMENT_MODEL}",
         [
-            Node(
-                _bind(nodes.sample_summaries, model_name=name, candidates=True),
-                inputs,
-                "candidates",
-                name="sample_candidates",
-                tags="language_model",
+            _sampling(refine_examples, inputs, "refinements", method=refiners.REFINER),
+            Node(refiners.collect_refiners, ["refinements", *models], "all_refinements", name="collect_refiners"),
+            *scorer_nodes(
+                ["instruct_rm"], refinements="all_refinements", examples="examples.development", scores="scores"
             ),
             Node(
-                nodes.reward_candidates,
-                ["reward_base_model", "reward_model.checkpoint", "candidates", "examples.test", "prompt.reward_model"],
-                "rewards",
-                name="reward_candidates",
-                tags="language_model",
+                refiners.compare_refiners,
+                [
+                    "examples.development",
+                    "all_refinements",
+                    "scores.instruct_rm",
+                    "base_model",
+                    "params:reporting",
+                    "params:seed",
+                ],
+                "metrics",
+                name="compare_refiners",
             ),
-            Node(nodes.choose_best, ["candidates", "rewards"], "summaries", name="choose_best"),
         ],
-        shared={checkpoint, "reward_base_model", "reward_model.checkpoint"},
     )
 
 
-def _namespaced(name: str, members: list[Node], shared: set[str] | None = None) -> Pipeline:
-    """Put the nodes into the namespace, all but the shared data sets with them."""
-    pipeline = Pipeline(members)
-    free = pipeline.inputs()
-    return Pipeline(
-        pipeline,
-        namespace=name,
-        inputs=free & (_SHARED | (shared or set())),
-        parameters=free & _PARAMETERS,
-        tags="finetune",
-    )
+def _describe_arms(arms: Sequence[Arm], train_sizes: Sequence[int], has_refinement_model: bool) -> Pipeline:
+    """Create the section, and the page, of what the joint arm and the refinement model wrote."""
+    inputs: dict[str, str] = {}
+    if JOINT in arms:
+        names = [f"finetune.{JOINT}.n{size}" for size in train_sizes]
+        inputs |= {name: f"{name}.joint_outputs" for name in names}
+    if has_refinement_model:
+        inputs["metrics"] = f"finetune.{REFINEMENT_MODEL}.metrics"
+    members = [
+        Node(section.describe_arms, inputs, "section.arms", name="describe_arms"),
+        Node(section.page_of_arms, "section.arms", "page.arms", name="page_of_arms"),
+    ]
+    return Pipeline(members, namespace="finetune", prefix_datasets_with_namespace=False, tags="finetune")
 
 
-def _bind(function: Callable[..., Any], **constants: object) -> Callable[..., Any]:
-    """Bind what distinguishes one namespace's node from another's, keeping the function's name."""
-    return update_wrapper(partial(function, **constants), function)
+def _sampling(function: Callable[..., Any], inputs: Sequence[str], output: str, **constants: object) -> Node:
+    """Create a node that draws from a language model, with the seed as its last input."""
+    name = "refine" if output == "refinements" else f"sample_{output}"
+    return Node(bind(function, **constants), [*inputs, "params:seed"], output, name=name, tags="language_model")
+
+
+def _namespaced(name: str, members: Sequence[Node]) -> Pipeline:
+    return namespaced(name, members, tags="finetune")

@@ -1,14 +1,20 @@
-"""What each arm learns to write: one target per example of a nested subset."""
+"""What each arm learns to write: one target per example of a nested subset, or the top k."""
 
 from __future__ import annotations
 
 import logging
 
+import pandas as pd
+
 from ilf_kedro.options import SelectionOptions
 from ilf_kedro.pipelines.requirements import require_texts
-from ilf_kedro.schemas import DataFrame, Examples, Selections, Subsets, Targets, UserError
+from ilf_kedro.prompting.joint_outputs import write_joint_output
+from ilf_kedro.schemas import DataFrame, Examples, Selections, Subsets, Summaries, Targets, UserError
 
 logger = logging.getLogger(__name__)
+
+_COLUMNS = ["example_id", "title", "post", "target"]
+_WITH_FEEDBACK = "refinement_with_feedback"
 
 
 def target_refinements(
@@ -26,27 +32,34 @@ def target_refinements(
     Raises:
         UserError: the scorer chose nothing for some of the subset, because selections are of another run.
     """
-    chosen = selections[
-        (selections["scorer"] == options.target_scorer) & (selections["method"] == "refinement_with_feedback")
-    ]
-    subset = _subset(examples, subsets, train_size)
-    missing = sorted(set(subset["example_id"]) - set(chosen["example_id"]))
-    if missing:
-        named = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
+    table = _chosen(examples, subsets, selections, options, train_size, arm="refinements")
+    return Targets.validate(table[_COLUMNS])
+
+
+def target_top_refinements(
+    examples: DataFrame[Examples],
+    subsets: DataFrame[Subsets],
+    top: pd.DataFrame,
+    options: SelectionOptions,
+    *,
+    train_size: int,
+    top_k: int,
+) -> DataFrame[Targets]:
+    """Take the k refinements with feedback that the target scorer ranked highest (table selections.top_k).
+
+    A text that stands twice among them is learned from once; empty ones are left out.
+
+    Raises:
+        UserError: the table has no k ranks, or lacks some of the subset.
+    """
+    if int(top["rank"].max()) < top_k:
         raise UserError(
-            f"the scorer {options.target_scorer} has chosen no refinement for {len(missing)} of the {train_size} "
-            f"training examples ({named}): the selections are of other train sizes; run "
-            "`kedro run --pipelines refinement,selection` again, with the same train_sizes"
+            f"finetune.top_k is {top_k}, but the table selections.top_k has only the ranks 1 to {top['rank'].max()}; "
+            f"set selection.top_k to {top_k} or more and run `kedro run --pipelines selection` again"
         )
-    table = subset.merge(chosen[["example_id", "text"]], on="example_id").rename(columns={"text": "target"})
-    empty = table["target"] == ""
-    if empty.any():
-        logger.warning(
-            "%d of %d examples have no refinement that is not empty, and are left out of the refinements arm",
-            empty.sum(),
-            len(table),
-        )
-    return Targets.validate(table.loc[~empty, ["example_id", "title", "post", "target"]].reset_index(drop=True))
+    highest = top[top["rank"] <= top_k].drop_duplicates(["example_id", "method", "scorer", "text"])
+    table = _chosen(examples, subsets, highest, options, train_size, arm="refinements")
+    return Targets.validate(table[_COLUMNS])
 
 
 def target_texts(
@@ -60,7 +73,123 @@ def target_texts(
     subset = _subset(examples, subsets, train_size)
     require_texts(subset, [column], user=f"the pipeline finetune ({column})")
     table = subset.rename(columns={column: "target"})
-    return Targets.validate(table[["example_id", "title", "post", "target"]].reset_index(drop=True))
+    return Targets.validate(table[_COLUMNS].reset_index(drop=True))
+
+
+def target_best_of_n(
+    examples: DataFrame[Examples], subsets: DataFrame[Subsets], summaries: DataFrame[Summaries], *, train_size: int
+) -> DataFrame[Targets]:
+    """Take the base model's best-of-N summary of each training post; empty ones are left out and counted."""
+    subset = _subset(examples, subsets, train_size)
+    best = summaries[["example_id", "text"]].rename(columns={"text": "target"})
+    _require_all(subset, best["example_id"], "best-of-N summaries", "kedro run --pipelines finetune", train_size)
+    table = _without_empty(subset.merge(best, on="example_id"), "best_of_n_outputs")
+    return Targets.validate(table[_COLUMNS])
+
+
+def target_joint_outputs(
+    examples: DataFrame[Examples],
+    subsets: DataFrame[Subsets],
+    selections: DataFrame[Selections],
+    options: SelectionOptions,
+    *,
+    train_size: int,
+) -> DataFrame[Targets]:
+    """Take the example's feedback and the chosen refinement as one text, to be written about the initial summary.
+
+    Raises:
+        UserError: as for the refinements arm; or a text contains a marker, so that it could not be taken apart.
+    """
+    subset = _subset(examples, subsets, train_size)
+    require_texts(subset, ["initial_summary", "feedback"], user="the arm feedback_and_refinement")
+    table = _chosen(examples, subsets, selections, options, train_size, arm="feedback_and_refinement")
+    targets = []
+    for row in table.to_dict("records"):
+        try:
+            targets.append(write_joint_output(row["feedback"], row["target"]))
+        except ValueError as error:
+            raise UserError(f"example {row['example_id']}: {error}; leave it out of the train split") from error
+    return Targets.validate(table.assign(target=targets)[[*_COLUMNS, "initial_summary"]])
+
+
+def target_written_refinements(
+    examples: DataFrame[Examples], subsets: DataFrame[Subsets], *, train_size: int
+) -> DataFrame[Targets]:
+    """Take people's refinements for a refinement model: the human summary, given initial summary and feedback.
+
+    They are of the last examples of the split, as many as the subset has, so that the model can refine for the
+    arms that learn from the first ones without having seen their human summaries (as in ILF for code, Chen
+    et al. 2023).
+
+    Raises:
+        MissingColumnError: an example lacks one of the three.
+    """
+    n = len(_subset(examples, subsets, train_size))
+    last = examples.sort_values("position").tail(n)
+    require_texts(last, ["initial_summary", "feedback", "human_summary"], user="the arm refinement_model")
+    table = last.rename(columns={"human_summary": "target"})
+    return Targets.validate(table[[*_COLUMNS, "initial_summary", "feedback"]].reset_index(drop=True))
+
+
+def unseen_examples(
+    examples: DataFrame[Examples], subsets: DataFrame[Subsets], *, train_size: int
+) -> DataFrame[Examples]:
+    """Return the subset, for a refinement model of the same size to refine.
+
+    Raises:
+        UserError: the split is too small for a refinement model that has seen none of it.
+    """
+    subset = _subset(examples, subsets, train_size)
+    if 2 * len(subset) > len(examples):
+        raise UserError(
+            f"finetune.refiner is refinement_model, which learns from the last {len(subset)} training examples and "
+            f"refines the first {len(subset)}, but there are only {len(examples)}: it would have seen the human "
+            f"summaries of some. Lower train_sizes to {len(examples) // 2} or less, or set finetune.refiner to refiner"
+        )
+    return subset
+
+
+def _chosen(
+    examples: DataFrame[Examples],
+    subsets: DataFrame[Subsets],
+    selections: pd.DataFrame,
+    options: SelectionOptions,
+    train_size: int,
+    *,
+    arm: str,
+) -> pd.DataFrame:
+    """Return the subset's examples with the target scorer's choices as targets, without empty ones."""
+    scorer = options.target_scorer
+    chosen = selections[(selections["scorer"] == scorer) & (selections["method"] == _WITH_FEEDBACK)]
+    subset = _subset(examples, subsets, train_size)
+    makers = "kedro run --pipelines refinement,selection"
+    _require_all(subset, chosen["example_id"], f"refinements chosen by the scorer {scorer}", makers, train_size)
+    chosen = chosen[["example_id", "text"]].rename(columns={"text": "target"})
+    return _without_empty(subset.merge(chosen, on="example_id"), arm)
+
+
+def _require_all(subset: pd.DataFrame, found: pd.Series[str], what: str, makers: str, train_size: int) -> None:
+    missing = sorted(set(subset["example_id"]) - set(found))
+    if missing:
+        named = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
+        raise UserError(
+            f"there are no {what} for {len(missing)} of the {train_size} training examples ({named}): "
+            f"they are of other train sizes; run `{makers}` again, with the same train_sizes"
+        )
+
+
+def _without_empty(table: pd.DataFrame, arm: str) -> pd.DataFrame:
+    """Leave out rows whose target is empty, and say how many examples lose their only one."""
+    kept = table[table["target"] != ""].reset_index(drop=True)
+    n_before, n_left = table["example_id"].nunique(), kept["example_id"].nunique()
+    if n_left < n_before:
+        logger.warning(
+            "%d of %d examples have no target that is not empty, and are left out of the arm %s",
+            n_before - n_left,
+            n_before,
+            arm,
+        )
+    return kept
 
 
 def _subset(examples: DataFrame[Examples], subsets: DataFrame[Subsets], train_size: int) -> DataFrame[Examples]:

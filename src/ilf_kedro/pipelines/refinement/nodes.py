@@ -9,13 +9,14 @@ import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, Completion, LanguageModel, require
 from ilf_kedro.options import RefinementOptions
-from ilf_kedro.pipelines.requirements import require_texts
+from ilf_kedro.pipelines.requirements import asks, require_texts
 from ilf_kedro.prompting import Prompt, PromptTemplate, clean_completion, is_degenerate, keep_best_draws
-from ilf_kedro.schemas import DataFrame, Examples, Refinements, Subsets, text_or_empty
+from ilf_kedro.schemas import DataFrame, Examples, FeedbackTexts, Refinements, Subsets, text_or_empty
 
 logger = logging.getLogger(__name__)
 
 
+@asks("the pipeline refinement", refiner=Capability.GENERATE)
 def refine(
     examples: DataFrame[Examples],
     subsets: DataFrame[Subsets],
@@ -26,7 +27,38 @@ def refine(
     *,
     method: str,
 ) -> DataFrame[Refinements]:
-    """Sample N refinements for every example of the largest training subset.
+    """Sample N refinements for every example of the largest training subset; see `refine_all`."""
+    chosen = examples[examples["example_id"].isin(subsets["example_id"])]
+    return refine_all(chosen, refiner, template, options, seed, method=method)
+
+
+@asks("the pipeline refinement", refiner=Capability.GENERATE)
+def refine_by_other_feedback(
+    examples: DataFrame[Examples],
+    feedback: DataFrame[FeedbackTexts],
+    refiner: LanguageModel,
+    template: PromptTemplate,
+    options: RefinementOptions,
+    seed: int,
+    *,
+    method: str,
+) -> DataFrame[Refinements]:
+    """Sample N refinements for every example that has a text in `feedback`, which stands for its own feedback."""
+    other = examples.drop(columns="feedback").merge(feedback[["example_id", "feedback"]], on="example_id")
+    return refine_all(Examples.validate(other[list(examples.columns)]), refiner, template, options, seed, method=method)
+
+
+@asks("the pipeline refinement", refiner=Capability.GENERATE)
+def refine_all(
+    examples: DataFrame[Examples],
+    refiner: LanguageModel,
+    template: PromptTemplate,
+    options: RefinementOptions,
+    seed: int,
+    *,
+    method: str,
+) -> DataFrame[Refinements]:
+    """Sample N refinements for every example.
 
     An example whose N outputs hold a duplicate, an empty or a forbidden text is sampled again, once.
     The template decides whether the refiner sees the feedback.
@@ -35,12 +67,11 @@ def refine(
         MissingColumnError: an example has no initial summary, or no feedback where the template needs it.
     """
     require(refiner, Capability.GENERATE, user=f"the pipeline refinement ({method})", backends=("local", "openai"))
-    chosen = examples[examples["example_id"].isin(subsets["example_id"])]
     shown = [slot for slot in template.slots if slot != "title"]
-    require_texts(chosen, shown, user=f"the pipeline refinement ({method})")
+    require_texts(examples, shown, user=f"the pipeline refinement ({method})")
     prompts = [
         template.render(row["example_id"], **{slot: text_or_empty(row[slot]) for slot in template.slots})
-        for _, row in chosen.iterrows()
+        for _, row in examples.iterrows()
     ]
     draws = _draw(refiner, prompts, options, seed, method)
     tables = [_keep(prompt.example_id, drawn, options, method) for prompt, drawn in zip(prompts, draws, strict=True)]

@@ -8,7 +8,14 @@ import plotly.graph_objects as go
 from ilf_kedro.evaluation.refinement_metrics import ANY
 from ilf_kedro.pipelines.reporting.figures import panels
 from ilf_kedro.pipelines.reporting.labels import colour, scorers_in_order, words_of
-from ilf_kedro.schemas import DataFrame, RefinementMetrics, Reliability, RewardModelAccuracy, ScorerAgreement
+from ilf_kedro.schemas import (
+    DataFrame,
+    RefinementMetrics,
+    Reliability,
+    RewardModelAccuracy,
+    RewardModelBreakdown,
+    ScorerAgreement,
+)
 
 __all__ = ["refinement_methods_figure", "reward_model_figure", "scorers_figure"]
 
@@ -18,6 +25,8 @@ _PANELS = {
     "length_tokens": "Length, tokens",
     "length_correlation": "Rank correlation with length",
 }
+
+_BREAKDOWN = {"accuracy_by_length": "preferred one is", "longer_preferred": "longer preferred by"}
 
 
 def refinement_methods_figure(metrics: DataFrame[RefinementMetrics], confidence: float) -> go.Figure:
@@ -71,22 +80,52 @@ def scorers_figure(
     return figure
 
 
-def reward_model_figure(accuracy: DataFrame[RewardModelAccuracy], reliability: DataFrame[Reliability]) -> go.Figure:
-    """Draw the accuracy on held-out comparisons with its interval and, given enough, the reliability curve."""
-    verdict = accuracy["calibration_verdict"].iloc[0]
-    judged = pd.isna(verdict)
-    titles = ["Comparisons right", *(["Reliability"] if judged else [])]
-    figure = panels(titles, heights=[70 + 40 * len(accuracy), *([320] if judged else [])], gap=95)
+def reward_model_figure(
+    accuracy: DataFrame[RewardModelAccuracy],
+    reliability: DataFrame[Reliability],
+    breakdown: DataFrame[RewardModelBreakdown],
+) -> go.Figure:
+    """Draw the accuracy on held-out comparisons with its interval, also by length, and the reliability curve.
+
+    The curve is drawn given comparisons enough.
+    """
+    judged = pd.isna(accuracy["calibration_verdict"].iloc[0])
+    by_length = breakdown[breakdown["measure"].isin(_BREAKDOWN)]
+    titles = ["Comparisons right"]
+    heights = [70 + 40 * len(accuracy)]
+    if len(by_length):
+        titles.append("Right by length, and how often the longer")
+        heights.append(60 + 26 * len(by_length))
+    if judged:
+        titles.append("Reliability")
+        heights.append(320)
+    figure = panels(titles, heights=heights, gap=95)
     confidence = float(accuracy["confidence"].iloc[0])
-    points = accuracy.rename(columns={"accuracy": "value"}).assign(metric="accuracy")
+    points = accuracy.rename(columns={"accuracy": "value"})
     points.index = pd.Index([f"{row.split}, n = {row.n}" for row in accuracy.itertuples()])
-    figure.add_trace(_dots(points, "reward model", colour("refinements"), confidence), row=1, col=1)
-    figure.add_vline(0.5, line={"color": "#808895", "dash": "dot"}, row=1, col=1)
-    figure.update_xaxes(range=[0, 1], title_text="share right (dotted: a coin)", row=1, col=1)
+    _add_shares(figure, 1, points, confidence, "share right (dotted: a coin)")
+    if len(by_length):
+        shares = by_length.rename(columns={"share": "value"})
+        shares.index = pd.Index(
+            [f"{_BREAKDOWN[str(row['measure'])]} {row['group']}, n = {row['n']}" for _, row in by_length.iterrows()]
+        )
+        _add_shares(figure, 2, shares, confidence, "share of comparisons")
+        figure.update_yaxes(autorange="reversed", row=2, col=1)
     figure.update_layout(showlegend=False)
     if not judged:
         figure.update_layout(height=figure.layout.height + 10)
         return figure
+    _add_reliability(figure, len(titles), reliability)
+    return figure
+
+
+def _add_shares(figure: go.Figure, row: int, points: pd.DataFrame, confidence: float, title: str) -> None:
+    figure.add_trace(_dots(points, "reward model", colour("refinements"), confidence), row=row, col=1)
+    figure.add_vline(0.5, line={"color": "#808895", "dash": "dot"}, row=row, col=1)
+    figure.update_xaxes(range=[-0.02, 1.02], title_text=title, row=row, col=1)
+
+
+def _add_reliability(figure: go.Figure, row: int, reliability: DataFrame[Reliability]) -> None:
     curve = go.Scatter(
         x=reliability["p_mean"],
         y=reliability["observed"],
@@ -96,12 +135,11 @@ def reward_model_figure(accuracy: DataFrame[RewardModelAccuracy], reliability: D
         customdata=reliability["n"],
         hovertemplate="predicted %{x:.2f}, observed %{y:.2f}, n = %{customdata}<extra></extra>",
     )
-    figure.add_trace(curve, row=2, col=1)
+    figure.add_trace(curve, row=row, col=1)
     diagonal = {"color": "#808895", "dash": "dot"}
-    figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line=diagonal, row=2, col=1)
-    figure.update_xaxes(range=[-0.03, 1.03], title_text="predicted probability", row=2, col=1)
-    figure.update_yaxes(range=[-0.05, 1.05], title_text="observed share", row=2, col=1)
-    return figure
+    figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line=diagonal, row=row, col=1)
+    figure.update_xaxes(range=[-0.03, 1.03], title_text="predicted probability", row=row, col=1)
+    figure.update_yaxes(range=[-0.05, 1.05], title_text="observed share", row=row, col=1)
 
 
 def _dots(points: pd.DataFrame, name: str, line: str, confidence: float) -> go.Scatter:

@@ -69,7 +69,9 @@ def translucent(hexadecimal: str, opacity: float = 0.16) -> str:
     return f"rgba({red},{green},{blue},{opacity})"
 
 
-def scaling_figure(metrics: DataFrame[ModelMetrics], confidence: float, best_of_n: int) -> go.Figure:
+def scaling_figure(
+    metrics: DataFrame[ModelMetrics], confidence: float, best_of_n: int, best_of_n_from: str | None = None
+) -> go.Figure:
     """Draw every metric of every arm over the train size, with intervals as bands.
 
     Base model and human summaries have no train size: they are lines across. Best-of-N stands beside its sampler.
@@ -93,7 +95,7 @@ def scaling_figure(metrics: DataFrame[ModelMetrics], confidence: float, best_of_
             if len(points):
                 _add_arm(figure, row, points, arm, index, (index - 1) * apart, confidence, show_legend=arm not in named)
                 named.add(arm)
-        for model, name in _singles(table, best_of_n).items():
+        for model, name in _singles(table, best_of_n, best_of_n_from).items():
             points = of_metric[of_metric["model"] == model]
             if len(points):
                 _add_single(figure, row, points.iloc[0], sizes, name, show_legend=model not in named)
@@ -160,10 +162,10 @@ def _arms(table: pd.DataFrame) -> list[str]:
     return [trained[0] for model in models if (trained := arm_and_size(model))]
 
 
-def _singles(table: pd.DataFrame, best_of_n: int) -> dict[str, str]:
+def _singles(table: pd.DataFrame, best_of_n: int, best_of_n_from: str | None) -> dict[str, str]:
     """Return the models that are no curve, and what the legend calls them."""
     names = {model: model_label(model, best_of_n) for model in ("finetune.base", "human_summary", BEST_OF_N)}
-    sampler = sampler_of_best_of_n(table["model"])
+    sampler = sampler_of_best_of_n(table["model"], best_of_n_from)
     if sampler is not None:
         names[BEST_OF_N] += f" by {model_label(sampler, best_of_n)}"
     return names

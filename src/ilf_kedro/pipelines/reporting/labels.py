@@ -31,6 +31,8 @@ _NAMES = {
     "instruct_rm_ensemble": "InstructRM mean",
     "refinement_with_feedback": "with feedback",
     "refinement_without_feedback": "without feedback",
+    "refinement_with_shuffled_feedback": "with shuffled feedback",
+    "refinement_with_model_feedback": "with model-written feedback",
     "any": "all of them",
 }
 # Mid-tones that keep a contrast of 3:1 on white and on near-black, apart also for colour-blind readers.
@@ -43,6 +45,8 @@ _COLOURS = {
     "human_summary": "#c2496b",
     "refinement_with_feedback": "#2f7fd1",
     "refinement_without_feedback": "#808895",
+    "refinement_with_shuffled_feedback": "#d9822b",
+    "refinement_with_model_feedback": "#2a9d6f",
 }
 _MORE_COLOURS = ("#7a6ff0", "#1f9fb0", "#a8853a", "#d45d5d")
 
@@ -101,8 +105,10 @@ def model_label(model: str, best_of_n: int) -> str:
     return words_of(model) if trained is None else f"{words_of(trained[0])}, {trained[1]:,}\u00a0posts"
 
 
-def sampler_of_best_of_n(models: Iterable[str]) -> str | None:
-    """Return which of the models best-of-N samples from: the one of the most refinements, if any."""
+def sampler_of_best_of_n(models: Iterable[str], chosen: str | None = None) -> str | None:
+    """Return which of the models best-of-N samples from: the chosen one, else the one of the most refinements."""
+    if chosen is not None:
+        return chosen
     samplers = [model for model in in_order(models) if (arm_and_size(model) or ("",))[0] == "refinements"]
     return samplers[-1] if samplers else None
 

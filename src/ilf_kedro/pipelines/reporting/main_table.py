@@ -64,7 +64,12 @@ class MainTable:
     rows: tuple[ModelRow, ...]
 
 
-def main_table(metrics: DataFrame[ModelMetrics], trainings: Sequence[Training], best_of_n: int) -> MainTable:
+def main_table(
+    metrics: DataFrame[ModelMetrics],
+    trainings: Sequence[Training],
+    best_of_n: int,
+    best_of_n_from: str | None = None,
+) -> MainTable:
     """Arrange the metrics by model and column, leaving out columns that no model has."""
     names = [name for name in METRICS if name in set(metrics["metric"])]
     cells = {
@@ -72,7 +77,7 @@ def main_table(metrics: DataFrame[ModelMetrics], trainings: Sequence[Training], 
         for row in metrics.to_dict("records")
         if row["metric"] in names
     }
-    notes = _notes(metrics["model"], trainings, best_of_n)
+    notes = _notes(metrics["model"], trainings, best_of_n, best_of_n_from)
     rows = tuple(
         ModelRow(
             model,
@@ -94,14 +99,16 @@ def number_or_none(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not math.isnan(value) else None
 
 
-def _notes(models: Iterable[str], trainings: Sequence[Training], best_of_n: int) -> dict[str, str]:
+def _notes(
+    models: Iterable[str], trainings: Sequence[Training], best_of_n: int, best_of_n_from: str | None
+) -> dict[str, str]:
     """Say who sampled for best-of-N, and which models learned from fewer examples than their size."""
     notes = {
         training.model: f"only {training.n_examples:,} had a target"
         for training in trainings
         if training.asked is not None and training.n_examples != training.asked
     }
-    sampler = sampler_of_best_of_n(models)
+    sampler = sampler_of_best_of_n(models, best_of_n_from)
     if sampler is not None:
         notes[BEST_OF_N] = f"by reward, sampled from {model_label(sampler, best_of_n)}"
     return notes

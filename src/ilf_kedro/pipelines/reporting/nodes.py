@@ -8,14 +8,16 @@ import plotly.graph_objects as go
 from ilf_kedro.evaluation import judging, model_metrics, refinement_metrics, win_rates
 from ilf_kedro.evaluation.intervals import Bootstrap
 from ilf_kedro.language_models.checkpoint import Checkpoint
-from ilf_kedro.language_models.local import LocalLanguageModel
-from ilf_kedro.language_models.protocol import LanguageModel, TokenCounter
-from ilf_kedro.options import FinetuneOptions, ReportingOptions, SelectionOptions
+from ilf_kedro.language_models.protocol import Capability, LanguageModel, TokenCounter
+from ilf_kedro.language_models.reward_models import SummaryToScore
+from ilf_kedro.options import FinetuneOptions, ReportingOptions, RewardModelOptions, SelectionOptions
 from ilf_kedro.pipelines.reporting import comparison_figures, figures
 from ilf_kedro.pipelines.reporting.rendering import Report, render_report
 from ilf_kedro.pipelines.reporting.sections import Section
 from ilf_kedro.pipelines.reporting.trainings import trainings
 from ilf_kedro.pipelines.reporting.walk_through import first_test_post, walk_through
+from ilf_kedro.pipelines.requirements import asks
+from ilf_kedro.pipelines.reward_model.inputs import reward_model_from
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.run_record import RunRecord
 from ilf_kedro.schemas import (
@@ -31,6 +33,7 @@ from ilf_kedro.schemas import (
     RejectedRows,
     Reliability,
     RewardModelAccuracy,
+    RewardModelBreakdown,
     Rewards,
     ScorerAgreement,
     Scores,
@@ -43,7 +46,6 @@ from ilf_kedro.schemas import (
     WinRates,
     text_or_empty,
 )
-from ilf_kedro.training.reward_model import SummaryToScore, score_summaries
 
 _SAMPLE_PREFIX = "sample-"  # of the ids in data/01_raw/slf5k_sample
 
@@ -65,9 +67,11 @@ def collect_training_logs(**logs: DataFrame[TrainingLog]) -> DataFrame[TrainingL
 
 
 def score_rewards(
-    reward_base_model: LocalLanguageModel,
+    reward_base_model: LanguageModel,
     checkpoint: Checkpoint,
+    reward_model: RewardModelOptions,
     template: PromptTemplate,
+    pair_template: PromptTemplate,
     examples: DataFrame[Examples],
     summaries: DataFrame[Summaries],
 ) -> DataFrame[Rewards]:
@@ -80,10 +84,12 @@ def score_rewards(
         for row in table[written].to_dict("records")
     ]
     table["reward"] = 0.0
-    table.loc[written, "reward"] = score_summaries(reward_base_model.with_checkpoint(checkpoint), template, rows)
+    model = reward_model_from(reward_base_model, checkpoint, reward_model, template, pair_template)
+    table.loc[written, "reward"] = model.rewards(rows)
     return Rewards.validate(table[["example_id", "model", "sample_index", "reward"]])
 
 
+@asks("the judge", judge=Capability.CHOICE_PROBABILITIES)
 def judge_models(
     judge: LanguageModel,
     template: PromptTemplate,
@@ -136,7 +142,7 @@ def compare_refinements(
 
 def draw_scaling(metrics: DataFrame[ModelMetrics], options: ReportingOptions, finetune: FinetuneOptions) -> go.Figure:
     """Draw every metric over the train size, one curve per arm."""
-    return figures.scaling_figure(metrics, options.confidence, finetune.best_of_n)
+    return figures.scaling_figure(metrics, options.confidence, finetune.best_of_n, finetune.best_of_n_from)
 
 
 def draw_refinement_methods(metrics: DataFrame[RefinementMetrics], options: ReportingOptions) -> go.Figure:
@@ -151,9 +157,13 @@ def draw_scorers(
     return comparison_figures.scorers_figure(metrics, agreement, options.confidence)
 
 
-def draw_reward_model(accuracy: DataFrame[RewardModelAccuracy], reliability: DataFrame[Reliability]) -> go.Figure:
-    """Draw the reward model's accuracy and, given enough comparisons, its reliability curve."""
-    return comparison_figures.reward_model_figure(accuracy, reliability)
+def draw_reward_model(
+    accuracy: DataFrame[RewardModelAccuracy],
+    reliability: DataFrame[Reliability],
+    breakdown: DataFrame[RewardModelBreakdown],
+) -> go.Figure:
+    """Draw the reward model's accuracy, also by length, and, given enough comparisons, its reliability curve."""
+    return comparison_figures.reward_model_figure(accuracy, reliability, breakdown)
 
 
 def draw_training_loss(logs: DataFrame[TrainingLogs]) -> go.Figure:
@@ -205,6 +215,7 @@ def write_report(
             published=published,
             trainings=trainings(training_logs),
             best_of_n=finetune.best_of_n,
+            best_of_n_from=finetune.best_of_n_from,
             example=walk_through(train, refinements, scores, selections, selection.target_scorer),
             test_example=first_test_post(test, summaries, rewards, outcomes, finetune.best_of_n),
             n_test=len(test),

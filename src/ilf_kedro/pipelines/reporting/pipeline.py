@@ -7,8 +7,9 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
-from ilf_kedro.pipelines.reporting import nodes
+from ilf_kedro.pipelines.reporting import best_of_n, nodes
 from ilf_kedro.pipelines.reporting.labels import BEST_OF_N
+from ilf_kedro.pipelines.reward_model.inputs import REWARD_MODEL_INPUTS
 
 BASE = "finetune.base"
 
@@ -29,8 +30,9 @@ def create_pipeline(models: Sequence[str], sections: Sequence[str] = ()) -> Pipe
             _node(nodes.collect_log_likelihoods, [f"{model}.log_likelihoods" for model in measured], "log_likelihoods"),
             _node(nodes.collect_training_logs, {model: f"{model}.training_log" for model in trained}, "training_logs"),
             *_measuring_nodes(),
+            *(_best_of_n_nodes() if BEST_OF_N in models else []),
             *_figure_nodes(),
-            _report_node(sections),
+            _report_node(["best_of_n", *sections] if BEST_OF_N in models else sections),
         ],
         namespace="reporting",
         prefix_datasets_with_namespace=False,
@@ -47,7 +49,7 @@ def _measuring_nodes() -> list[Node]:
     return [
         _node(
             nodes.score_rewards,
-            ["reward_base_model", "reward_model.checkpoint", "prompt.reward_model", "examples.test", "summaries"],
+            [*REWARD_MODEL_INPUTS, "examples.test", "summaries"],
             "rewards",
             tags="language_model",
         ),
@@ -84,6 +86,18 @@ def _measuring_nodes() -> list[Node]:
     ]
 
 
+def _best_of_n_nodes() -> list[Node]:
+    made = [f"{BEST_OF_N}.candidates", f"{BEST_OF_N}.rewards"]
+    return [
+        _node(
+            best_of_n.measure_best_of_n,
+            [*made, "examples.test", "params:reporting", "params:seed"],
+            "best_of_n",
+        ),
+        _node(best_of_n.describe_best_of_n, ["best_of_n", "params:reporting"], "section.best_of_n"),
+    ]
+
+
 def _figure_nodes() -> list[Node]:
     return [
         _node(
@@ -106,7 +120,7 @@ def _figure_nodes() -> list[Node]:
         ),
         _node(
             nodes.draw_reward_model,
-            ["reward_model.accuracy", "reward_model.reliability"],
+            ["reward_model.accuracy", "reward_model.reliability", "reward_model.breakdown"],
             "figure.reward_model",
             tags="figure",
         ),

@@ -58,6 +58,7 @@ class Report:
     run: RunRecord
     confidence: float
     sections: tuple[Section, ...] = ()
+    best_of_n_from: str | None = None
 
 
 def render_report(report: Report) -> str:
@@ -75,7 +76,7 @@ def render_report(report: Report) -> str:
             n_test=report.n_test,
             confidence=report.confidence,
         ),
-        models=main_table(report.metrics, report.trainings, report.best_of_n),
+        models=main_table(report.metrics, report.trainings, report.best_of_n, report.best_of_n_from),
         steady=steady_sentence(report.verdicts),
         labels=partial(model_label, best_of_n=report.best_of_n),
         agreement=_by_model(report.agreement),

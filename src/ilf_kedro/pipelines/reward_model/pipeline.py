@@ -5,6 +5,7 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from ilf_kedro.pipelines.reward_model import nodes
+from ilf_kedro.pipelines.reward_model.inputs import REWARD_MODEL_INPUTS
 
 
 def create_pipeline() -> Pipeline:
@@ -17,6 +18,7 @@ def create_pipeline() -> Pipeline:
                     "reward_base_model",
                     "comparisons.train",
                     "prompt.reward_model",
+                    "prompt.reward_model_a_b",
                     "params:reward_model",
                     "params:seed",
                     "training_workspace",
@@ -27,7 +29,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.predict_preferences,
-                ["reward_base_model", "reward_model.checkpoint", "comparisons.validation", "prompt.reward_model"],
+                [*REWARD_MODEL_INPUTS, "comparisons.validation", "base_model"],
                 "reward_model.predictions",
                 name="predict_preferences",
                 tags="language_model",
@@ -35,7 +37,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.evaluate_predictions,
                 ["reward_model.predictions", "reward_model.checkpoint", "params:reward_model"],
-                ["reward_model.accuracy", "reward_model.reliability"],
+                ["reward_model.accuracy", "reward_model.reliability", "reward_model.breakdown"],
                 name="evaluate_predictions",
             ),
         ],

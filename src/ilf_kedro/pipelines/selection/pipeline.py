@@ -1,37 +1,53 @@
-"""The pipeline selection: a scorer is one node here, one file in scoring/ and one line in the catalog."""
+"""The pipeline selection: a scorer is one entry in scorers.py, one file in scoring/ and one line in the catalog."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kedro.pipeline import Node, Pipeline
 
-from ilf_kedro.pipelines.refinement.pipeline import METHODS
 from ilf_kedro.pipelines.selection import nodes
+from ilf_kedro.pipelines.selection.scorers import scorer_nodes
 
-SCORERS = ("random", "longest", "instruct_rm")
+__all__ = ["create_pipeline"]
 
 
-def create_pipeline() -> Pipeline:
-    """Create the nodes from refinement sets to scores and selections."""
-    templates = [f"prompt.instruct_rm_{number}" for number in range(1, 6)]
+def create_pipeline(scorers: Sequence[str], methods: Sequence[str]) -> Pipeline:
+    """Create the nodes from the refinement sets of `methods` to the scores of `scorers`, and what they choose."""
+    further = []
+    if "instruct_rm" in scorers:
+        further.append(
+            Node(
+                nodes.measure_disagreement,
+                "scores.instruct_rm",
+                "instruct_rm_disagreement",
+                name="measure_disagreement",
+            )
+        )
     return Pipeline(
         [
             Node(
                 nodes.collect_refinements,
-                [f"refinements.{method}" for method in METHODS],
+                [f"refinements.{method}" for method in methods],
                 "refinements.all",
                 name="collect_refinements",
             ),
-            Node(nodes.score_random, ["refinements.all", "params:seed"], "scores.random", name="score_random"),
-            Node(nodes.score_longest, ["refinements.all", "base_model"], "scores.longest", name="score_longest"),
+            *scorer_nodes(scorers),
+            *further,
+            Node(nodes.collect_scores, [f"scores.{scorer}" for scorer in scorers], "scores", name="collect_scores"),
             Node(
-                nodes.score_instruct_rm,
-                ["refinements.all", "examples.train", "instruct_rm", *templates],
-                "scores.instruct_rm",
-                name="score_instruct_rm",
-                tags="language_model",
+                nodes.count_undefined_scores,
+                ["scores", "refinements.all"],
+                "undefined_scores",
+                name="count_undefined_scores",
             ),
-            Node(nodes.collect_scores, [f"scores.{scorer}" for scorer in SCORERS], "scores", name="collect_scores"),
             Node(nodes.select_refinements, ["scores", "refinements.all"], "selections", name="select_refinements"),
+            Node(
+                nodes.select_top_refinements,
+                ["scores", "refinements.all", "params:selection"],
+                "selections.top_k",
+                name="select_top_refinements",
+            ),
         ],
         namespace="selection",
         prefix_datasets_with_namespace=False,

@@ -1,0 +1,124 @@
+"""A folder of feedback files that people fill in: what is to be annotated is written there, and read back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ilf_kedro.datasets._paths import write_whole
+from ilf_kedro.schemas import UserError
+
+__all__ = ["FeedbackFolder", "FeedbackNeededError"]
+
+_SHOWN = ["example_id", "title", "post", "initial_summary"]
+
+
+class FeedbackNeededError(UserError):
+    """People must fill in a file before the run can go on, or what they filled in has faults."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What one file holds: the feedback by example, or what is wrong, or that nobody has filled it in."""
+
+    path: Path
+    n: int
+    feedback: dict[str, str]
+    faults: tuple[str, ...] = ()
+    waits: bool = False
+
+
+class FeedbackFolder:
+    """Holds one JSON-lines file per name: a line has example_id, title, post, initial_summary and feedback.
+
+    A file is written once, with empty feedback; from then on it is the annotators' and is never written again.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def collect(self, questions: dict[str, pd.DataFrame]) -> dict[str, pd.Series[str]]:
+        """Return the feedback on every row of the tables `questions`, each by its file's name.
+
+        A table has the columns example_id, title, post and initial_summary, and each example once. Missing files are
+        written, all of them before anything is refused.
+
+        Raises:
+            FeedbackNeededError: naming each file that waits for feedback, and every fault in the others.
+        """
+        readings = [self._read(name, table) for name, table in questions.items()]
+        if any(reading.waits or reading.faults for reading in readings):
+            raise FeedbackNeededError(_message(readings))
+        return {
+            name: table["example_id"].map(reading.feedback)
+            for (name, table), reading in zip(questions.items(), readings, strict=True)
+        }
+
+    def _read(self, name: str, table: pd.DataFrame) -> _Reading:
+        path = self.directory / f"{name}.jsonl"
+        if not path.is_file():
+            rows = table[_SHOWN].assign(feedback="").to_dict("records")
+            lines = [json.dumps(_without_nan(row), ensure_ascii=False) for row in rows]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, ("\n".join(lines) + "\n").encode())
+            return _Reading(path, len(table), {}, waits=True)
+        faults: list[str] = []
+        feedback: dict[str, str] = {}
+        summaries = dict(zip(table["example_id"], table["initial_summary"], strict=True))
+        for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+            if line.strip():
+                _read_line(line, number, summaries, feedback, faults)
+        faults += [f"no line has the example {missing!r}" for missing in summaries if missing not in feedback]
+        empty = [example_id for example_id, text in feedback.items() if not text]
+        if not faults and len(empty) == len(summaries):
+            return _Reading(path, len(table), {}, waits=True)
+        faults += [f"the feedback on the example {example_id!r} is empty" for example_id in empty]
+        return _Reading(path, len(table), feedback, tuple(faults))
+
+
+def _read_line(
+    line: bytes, number: int, summaries: dict[str, str], feedback: dict[str, str], faults: list[str]
+) -> None:
+    """Take one line's feedback, or say what is wrong with it."""
+    try:
+        row = json.loads(line.decode("utf-8"))
+    except ValueError as error:
+        faults.append(f"line {number} is no JSON in UTF-8: {error}")
+        return
+    example_id, text = (row.get(key) for key in ("example_id", "feedback")) if isinstance(row, dict) else (None, None)
+    if not isinstance(example_id, str) or not isinstance(text, str):
+        faults.append(f"line {number} is no object with the texts example_id and feedback")
+    elif example_id not in summaries:
+        faults.append(f"line {number}: there is no example {example_id!r} in this round")
+    elif example_id in feedback:
+        faults.append(f"line {number}: the example {example_id!r} stands there twice")
+    else:
+        feedback[example_id] = text.strip()
+        if row.get("initial_summary", summaries[example_id]) != summaries[example_id]:
+            faults.append(
+                f"line {number}: the feedback is on another summary of {example_id!r} than the model's present one "
+                "(options, seed or model have changed since the file was written)"
+            )
+
+
+def _message(readings: list[_Reading]) -> str:
+    lines = []
+    for reading in readings:
+        if reading.waits:
+            lines.append(f"{reading.n} summaries wait for feedback in {reading.path}")
+        elif reading.faults:
+            lines.append(f"{reading.path} has {len(reading.faults)} fault(s):")
+            lines += [f"  {fault}" for fault in reading.faults]
+    return (
+        "feedback by people is needed before the run can go on:\n  "
+        + "\n  ".join(lines)
+        + '\nRead each post and its initial_summary, write what is wrong or missing into "feedback" (one to three '
+        "sentences), save the file, and run the same command again. To have a file written afresh, move it away."
+    )
+
+
+def _without_nan(row: dict[object, object]) -> dict[str, str]:
+    return {str(key): value if isinstance(value, str) else "" for key, value in row.items()}

@@ -1,0 +1,54 @@
+"""A language model ranks candidates by comparing every two of them, in both orders."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from ilf_kedro.language_models.protocol import Capability, Choice, LanguageModel, require
+from ilf_kedro.prompting import Prompt, PromptTemplate
+
+__all__ = ["copeland_ranks", "judge_ranks"]
+
+
+def judge_ranks(
+    judge: LanguageModel, template: PromptTemplate, posts: Mapping[str, tuple[str, str]], texts: Sequence[Sequence[str]]
+) -> list[NDArray[np.int64]]:
+    """Rank the texts of each post by what `judge` prefers; these are a language model's ranks, not people's.
+
+    `posts` maps an example to its title and post, in the order of `texts`. Every two texts are shown in both
+    orders, and only a preference that both orders agree on counts (else each gets ½, as where both are equally
+    probable). Ranks are Copeland's: by the number of texts that a text beats, equal numbers being ties.
+
+    Raises:
+        MissingCapabilityError: before any request, where the judge cannot weigh choices.
+    """
+    require(judge, Capability.CHOICE_PROBABILITIES, user="the judge", backends=("local", "openai"))
+    prompts: list[Prompt] = []
+    for (example_id, (title, post)), own in zip(posts.items(), texts, strict=True):
+        for one, other in combinations(own, 2):
+            for first, second in ((one, other), (other, one)):
+                prompts.append(template.render(example_id, title=title, post=post, summary_a=first, summary_b=second))
+    choices = (Choice("first", template.positive), Choice("second", template.negative))
+    answers = iter(judge.choice_probabilities(prompts, choices, label="judge of rankings"))
+    ranks = []
+    for own in texts:
+        wins = np.full((len(own), len(own)), 0.5)
+        for row, column in combinations(range(len(own)), 2):
+            as_first, as_second = (math.exp(next(answers).log_probabilities[0]) - 0.5 for _ in range(2))
+            # Both orders agree where p(first) is on opposite sides of ½.
+            if as_first * as_second < 0:
+                wins[row, column] = 1.0 if as_first > 0 else 0.0
+                wins[column, row] = 1.0 - wins[row, column]
+        ranks.append(copeland_ranks(wins))
+    return ranks
+
+
+def copeland_ranks(wins: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return ranks from a matrix of 1 (row beats column), ½ and 0: the most wins is rank 1, equal ones are ties."""
+    return np.asarray(rankdata(-wins.sum(axis=1), method="min"), dtype=np.int64)

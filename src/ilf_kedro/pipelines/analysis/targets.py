@@ -1,0 +1,101 @@
+"""Each arm's own kind of target on a held-out split, and what of it is missing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import pandas as pd
+
+from ilf_kedro.language_models.protocol import LanguageModel, TokenCounter
+from ilf_kedro.options import RefinementOptions, SelectionOptions
+from ilf_kedro.pipelines.refinement.nodes import refine
+from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.schemas import ArmTargets, DataFrame, Examples, MissingTargets, Refinements, Scores, Selections, Subsets
+from ilf_kedro.scoring import instruct_rm_scores, longest_scores, random_scores, select_best
+
+logger = logging.getLogger(__name__)
+
+ARM_COLUMNS = {"human_summaries": "human_summary", "initial_summaries": "initial_summary"}
+METHOD = "refinement_with_feedback"
+
+
+def refine_held_out(
+    examples: DataFrame[Examples],
+    refiner: LanguageModel,
+    template: PromptTemplate,
+    options: RefinementOptions,
+    seed: int,
+) -> DataFrame[Refinements]:
+    """Refine what a held-out split has both an initial summary and feedback for, as the training posts were.
+
+    The table is empty where the split has no feedback at all.
+    """
+    ready = examples[_written(examples["initial_summary"]) & _written(examples["feedback"])]
+    if ready.empty:
+        columns = {name: pd.Series(dtype=object) for name in Refinements.to_schema().columns}
+        return Refinements.validate(pd.DataFrame(columns))
+    everything = Subsets.validate(ready[["example_id"]].assign(train_size=len(ready)))
+    return refine(ready, everything, refiner, template, options, seed, method=METHOD)
+
+
+def select_held_out(
+    refinements: DataFrame[Refinements],
+    examples: DataFrame[Examples],
+    base_model: TokenCounter,
+    instruct_rm: LanguageModel,
+    options: SelectionOptions,
+    seed: int,
+    *templates: PromptTemplate,
+) -> DataFrame[Selections]:
+    """Let the target scorer choose among the held-out refinements, as it did for training.
+
+    The scorers random, longest and InstructRM can; of any other the table is empty, and a warning says so.
+    """
+    scorer = options.target_scorer
+    nothing = Selections.validate(pd.DataFrame({name: [] for name in Selections.to_schema().columns}))
+    if refinements.empty:
+        return nothing
+    if scorer == "random":
+        scores = random_scores(refinements, seed)
+    elif scorer == "longest":
+        scores = longest_scores(refinements, base_model)
+    elif scorer.startswith("instruct_rm"):
+        scores = instruct_rm_scores(instruct_rm, templates, examples, refinements)
+    else:
+        logger.warning("The scorer %s is not computed on held-out posts: refinements have no targets there", scorer)
+        return nothing
+    return select_best(Scores.validate(scores[scores["scorer"] == scorer]), refinements)
+
+
+def collect_targets(
+    examples: DataFrame[Examples], selections: DataFrame[Selections] | None = None, *, arms: Sequence[str], split: str
+) -> tuple[DataFrame[ArmTargets], DataFrame[MissingTargets]]:
+    """Put the held-out targets of all arms into one table, and say for how many examples there are none, and why.
+
+    Nothing is put in a missing target's place.
+    """
+    found, missing = [], []
+    for arm in arms:
+        if arm in ARM_COLUMNS:
+            targets = examples.assign(target=examples[ARM_COLUMNS[arm]])
+            reason = f"the split has no {ARM_COLUMNS[arm].replace('_', ' ')} of them"
+        elif arm == "refinements" and selections is not None:
+            targets = examples.merge(selections[["example_id", "text"]], on="example_id", how="left")
+            targets = targets.rename(columns={"text": "target"})
+            reason = "the split has no feedback on them, or the scorer chose no refinement with a text"
+        else:
+            targets = examples.assign(target=None)
+            reason = "such targets are made for training posts alone"
+        written = _written(targets["target"])
+        found.append(targets.loc[written, ["example_id", "title", "post", "target"]].assign(arm=arm))
+        if not written.all():
+            missing.append((arm, split, len(targets), int((~written).sum()), reason))
+    columns = list(ArmTargets.to_schema().columns)
+    table = pd.concat(found, ignore_index=True)[columns]
+    gaps = pd.DataFrame(missing, columns=list(MissingTargets.to_schema().columns))
+    return ArmTargets.validate(table), MissingTargets.validate(gaps)
+
+
+def _written(texts: pd.Series) -> pd.Series:
+    return texts.fillna("").astype(str).str.strip() != ""

@@ -1,0 +1,81 @@
+"""The arm feedback_and_refinement at test: one text of both, taken apart by a strict parser."""
+
+from __future__ import annotations
+
+import logging
+
+import pandas as pd
+
+from ilf_kedro.language_models.checkpoint import Checkpoint
+from ilf_kedro.language_models.local import LocalLanguageModel
+from ilf_kedro.options import FinetuneOptions
+from ilf_kedro.pipelines.finetune.training_plan import prompts_of
+from ilf_kedro.prompting import PromptTemplate, clean_completion
+from ilf_kedro.prompting.joint_outputs import parse_joint_output
+from ilf_kedro.schemas import DataFrame, Examples, JointOutputs, Summaries, text_or_empty
+
+logger = logging.getLogger(__name__)
+
+SPLIT = "split"
+
+
+def sample_joint_outputs(
+    base_model: LocalLanguageModel,
+    checkpoint: Checkpoint,
+    examples: DataFrame[Examples],
+    base_summaries: DataFrame[Summaries],
+    template: PromptTemplate,
+    options: FinetuneOptions,
+    seed: int,
+    *,
+    model_name: str,
+) -> DataFrame[JointOutputs]:
+    """Let the model write feedback on the initial summary of each test post, and its refinement.
+
+    The initial summary is the split's, or else the base model's. Outputs that the parser refuses are kept with
+    what was wrong, and counted in the log.
+    """
+    asked = _with_initial_summaries(examples, base_summaries)
+    sampling = options.sampling.model_copy(update={"max_new_tokens": options.joint_max_new_tokens})
+    model = base_model.with_checkpoint(checkpoint)
+    drawn = model.generate(
+        prompts_of(asked, template), range(1), sampling, seed=seed, label=f"feedback and refinements, {model_name}"
+    )
+    rows = []
+    for row, (completion,) in zip(asked.to_dict("records"), drawn, strict=True):
+        parsed = parse_joint_output(completion.text)
+        rows.append(
+            {
+                **{key: row[key] for key in ("example_id", "summary_by", "initial_summary")},
+                "model": model_name,
+                "status": parsed.status,
+                "feedback": parsed.feedback,
+                "refinement": clean_completion(parsed.refinement),
+                "raw_text": completion.text,
+                "finish_reason": completion.finish_reason,
+                "n_tokens": completion.n_tokens,
+                "seed": completion.seed,
+            }
+        )
+    outputs = pd.DataFrame(rows)[list(JointOutputs.to_schema().columns)]
+    counts = outputs["status"].value_counts().to_dict()
+    logger.info("%s: %s", model_name, ", ".join(f"{count} {status}" for status, count in counts.items()))
+    return JointOutputs.validate(outputs)
+
+
+def joint_summaries(outputs: DataFrame[JointOutputs]) -> DataFrame[Summaries]:
+    """Take the refinements as the model's summaries: empty where the output could not be taken apart."""
+    table = outputs.assign(text=outputs["refinement"], sample_index=0)
+    return Summaries.validate(table[list(Summaries.to_schema().columns)])
+
+
+def _with_initial_summaries(examples: DataFrame[Examples], base_summaries: DataFrame[Summaries]) -> pd.DataFrame:
+    own = examples["initial_summary"].map(text_or_empty).str.strip()
+    first = base_summaries[base_summaries["sample_index"] == 0].set_index("example_id")
+    of_base = examples["example_id"].map(first["text"]).map(text_or_empty)
+    return examples.assign(
+        initial_summary=own.where(own != "", of_base),
+        summary_by=[
+            SPLIT if text else name for text, name in zip(own, examples["example_id"].map(first["model"]), strict=True)
+        ],
+    )

@@ -1,0 +1,128 @@
+"""The report's section on the arms that write more than a summary."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from ilf_kedro.pipelines.finetune.refiners import REFINER
+from ilf_kedro.pipelines.reporting.labels import arm_and_size, signed
+from ilf_kedro.pipelines.reporting.main_table import number_or_none
+from ilf_kedro.pipelines.reporting.sections import Heading, Paragraph, Part, Section, Table, render_page
+from ilf_kedro.schemas import DataFrame, JointOutputs, RefinerMetrics
+
+_Figures = Mapping[tuple[str, str], Mapping[Hashable, Any]]
+
+_STATUSES = {
+    "parsed": "taken apart",
+    "no_marker": "no marker",
+    "several_markers": "two markers or more",
+    "no_end": "no end marker",
+    "several_ends": "two end markers or more",
+    "empty": "a part empty",
+}
+_METRICS = {
+    "instruct_rm_ensemble": "InstructRM mean",
+    "rouge_l": "ROUGE-L",
+    "length_tokens": "Tokens",
+}
+
+
+def describe_arms(metrics: DataFrame[RefinerMetrics] | None = None, **joint: DataFrame[JointOutputs]) -> Section:
+    """Describe how many joint outputs could be taken apart, and how the refinement models refine.
+
+    `joint` has the outputs of each model of the arm feedback_and_refinement by its name.
+    """
+    parts: list[Part] = []
+    if joint:
+        parts += _joint_parts(joint)
+    if metrics is not None:
+        parts += _refiner_parts(metrics)
+    return Section("arms", "Arms that write more than a summary", tuple(parts))
+
+
+def page_of_arms(section: Section) -> str:
+    """Return the section as a page of its own."""
+    return render_page("Arms", [section])
+
+
+def _joint_parts(joint: dict[str, DataFrame[JointOutputs]]) -> list[Part]:
+    rows = []
+    for name, outputs in joint.items():
+        counts = outputs["status"].value_counts()
+        row: dict[str, object] = {"model": _label(name), "test posts": len(outputs)}
+        row |= {words: int(counts.get(status, 0)) for status, words in _STATUSES.items()}
+        rows.append(row)
+    last = list(joint.values())[-1]
+    parsed, n = int((last["status"] == "parsed").sum()), len(last)
+    from_model = int((last["summary_by"] != "split").sum())
+    return [
+        Heading("Feedback and refinement written jointly"),
+        Paragraph(
+            f"The model trained on the most examples wrote {parsed} of {n} outputs that the strict parser could take "
+            "apart. Nothing is guessed of the others: their summary counts as empty.",
+            lead=True,
+        ),
+        Table(
+            pd.DataFrame(rows),
+            "Outputs on test posts by what the parser found. An output is feedback, one marker line, the refinement "
+            f"and one end marker; it is about the split's initial summary, or the base model's ({from_model} of {n}).",
+        ),
+    ]
+
+
+def _refiner_parts(metrics: DataFrame[RefinerMetrics]) -> list[Part]:
+    figures: _Figures = {(str(row["refiner"]), str(row["metric"])): row for row in metrics.to_dict("records")}
+    refiners = [REFINER, *(name for name in dict.fromkeys(metrics["refiner"]) if name != REFINER)]
+    n = int(metrics["n"].max())
+    rows = []
+    for refiner in refiners:
+        row: dict[str, object] = {"refiner": "the catalog's refiner" if refiner == REFINER else _label(refiner)}
+        for metric, words in _METRICS.items():
+            row[words] = figures[refiner, metric]["value"] if (refiner, metric) in figures else None
+            row[f"Δ {words}"] = _difference(figures, refiner, metric)
+        rows.append(row)
+    return [
+        Heading("The refinement model"),
+        Paragraph(_verdict(figures, refiners[1:], n), lead=True),
+        Table(
+            pd.DataFrame(rows),
+            f"Refinements of {n} development examples with their feedback, all N of an example averaged. ROUGE-L is "
+            "against the human summary. Δ is the difference from the catalog's refiner, paired by example, with "
+            "its interval.",
+            column_digits={_METRICS["length_tokens"]: 1},
+        ),
+    ]
+
+
+def _verdict(figures: _Figures, models: list[str], n: int) -> str:
+    """Say whether the model of the most examples refines better by InstructRM's score, if that can be said."""
+    row = figures[models[-1], "instruct_rm_ensemble_minus_refiner"]
+    lower, upper = number_or_none(row["lower"]), number_or_none(row["upper"])
+    if lower is None or upper is None or lower <= 0 <= upper:
+        return (
+            f"On {n} development examples the refinement model cannot be told from the catalog's refiner by the "
+            f"InstructRM score ({_difference(figures, models[-1], 'instruct_rm_ensemble')})."
+        )
+    better = "higher" if lower > 0 else "lower"
+    return (
+        f"On {n} development examples the refinement model's refinements have a {better} InstructRM score than the "
+        f"catalog's refiner's ({_difference(figures, models[-1], 'instruct_rm_ensemble')})."
+    )
+
+
+def _difference(figures: _Figures, refiner: str, metric: str) -> str | None:
+    key = (refiner, f"{metric}_minus_{REFINER}")
+    if key not in figures:
+        return None
+    row = figures[key]
+    lower, upper = number_or_none(row["lower"]), number_or_none(row["upper"])
+    ends = f", {signed(lower)} to {signed(upper)}" if lower is not None and upper is not None else ", no interval"
+    return signed(number_or_none(row["value"])) + ends
+
+
+def _label(model: str) -> str:
+    arm_size = arm_and_size(model)
+    return f"{arm_size[0].replace('_', ' ')}, {arm_size[1]:,} examples" if arm_size else model

@@ -1,0 +1,113 @@
+"""Feedback that takes the place of people's: another example's, or a model's. Both are controls."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pandas as pd
+
+from ilf_kedro.language_models.protocol import Capability, LanguageModel, SamplingOptions, require
+from ilf_kedro.options import RefinementOptions
+from ilf_kedro.pipelines.requirements import asks, require_texts
+from ilf_kedro.prompting import Prompt, PromptTemplate, clean_completion
+from ilf_kedro.schemas import DataFrame, Examples, FeedbackTexts, Subsets, UserError, text_or_empty
+
+logger = logging.getLogger(__name__)
+
+_SHUFFLES = 100  # tries to give nobody a text that equals their own
+_DRAWS = 4  # where a model writes nothing
+
+
+def shuffle_feedback(
+    examples: DataFrame[Examples], seed: int, subsets: DataFrame[Subsets] | None = None
+) -> DataFrame[FeedbackTexts]:
+    """Give every example (of `subsets`, where given) the feedback of another one.
+
+    No example keeps its own; nor, unless the data leave no other way, a text that equals its own. The seed and
+    the examples decide who gets whose.
+
+    Raises:
+        MissingColumnError: an example has no feedback.
+        UserError: there is only one example.
+    """
+    chosen = _chosen(examples, subsets)
+    require_texts(chosen, ["feedback"], user="the control by shuffled feedback")
+    if len(chosen) < 2:
+        raise UserError(
+            f"feedback can be shuffled among two examples or more, found {len(chosen)}; raise train_sizes (or "
+            "controls.n_examples), or leave refinement_with_shuffled_feedback out of refinement.methods"
+        )
+    texts = chosen["feedback"].to_numpy(dtype=object)
+    generator = np.random.default_rng(seed)
+    for _ in range(_SHUFFLES):
+        # Along one cycle through all examples in random order, nobody is their own next.
+        cycle = generator.permutation(len(chosen))
+        givers = np.empty_like(cycle)
+        givers[cycle] = np.roll(cycle, -1)
+        if not (texts[givers] == texts).any():
+            break
+    else:
+        logger.warning("some examples have equal feedback, so that shuffling leaves them the same text")
+    ids = chosen["example_id"].to_numpy(dtype=object)
+    table = {"example_id": ids, "feedback": texts[givers], "source": "shuffled", "from_example_id": ids[givers]}
+    return FeedbackTexts.validate(pd.DataFrame(table))
+
+
+@asks("the control by model-written feedback", refiner=Capability.GENERATE)
+def write_feedback(
+    examples: DataFrame[Examples],
+    refiner: LanguageModel,
+    template: PromptTemplate,
+    options: RefinementOptions,
+    seed: int,
+    subsets: DataFrame[Subsets] | None = None,
+) -> DataFrame[FeedbackTexts]:
+    """Let the refiner write feedback on the initial summary of every example (of `subsets`, where given).
+
+    It is asked again, a few times, where it writes nothing; an example for which it still has nothing to say is
+    left out, and counted in the log.
+
+    Raises:
+        MissingColumnError: an example has no initial summary.
+        UserError: it wrote nothing for any example.
+    """
+    require(refiner, Capability.GENERATE, user="the control by model-written feedback")
+    chosen = _chosen(examples, subsets)
+    require_texts(chosen, [slot for slot in template.slots if slot != "title"], user="model-written feedback")
+    prompts = [
+        template.render(row["example_id"], **{slot: text_or_empty(row[slot]) for slot in template.slots})
+        for _, row in chosen.iterrows()
+    ]
+    written = _write(refiner, prompts, range(1), options.feedback_sampling, seed)
+    silent = [prompt for prompt in prompts if not written[prompt.example_id]]
+    if silent:
+        written |= _write(refiner, silent, range(1, _DRAWS), options.feedback_sampling, seed)
+    texts = {example_id: text for example_id, text in written.items() if text}
+    if not texts:
+        raise UserError(
+            f"the model {refiner.name} wrote no feedback for any of {len(prompts)} examples; name a better one as "
+            "`refiner` in the catalog, or leave refinement_with_model_feedback out of refinement.methods"
+        )
+    if len(texts) < len(prompts):
+        logger.warning(
+            "%s wrote no feedback for %d of %d examples", refiner.name, len(prompts) - len(texts), len(prompts)
+        )
+    table = {"example_id": list(texts), "feedback": list(texts.values()), "source": f"model:{refiner.name}"}
+    return FeedbackTexts.validate(pd.DataFrame({**table, "from_example_id": None}))
+
+
+def _write(
+    refiner: LanguageModel, prompts: list[Prompt], samples: range, sampling: SamplingOptions, seed: int
+) -> dict[str, str]:
+    """Return the first text that is not empty of each example's samples, or the empty text."""
+    draws = refiner.generate(prompts, samples, sampling, seed=seed, label="feedback")
+    texts = {}
+    for prompt, drawn in zip(prompts, draws, strict=True):
+        cleaned = (clean_completion(draw.text, ended_by_length=draw.finish_reason == "length") for draw in drawn)
+        texts[prompt.example_id] = next(filter(None, cleaned), "")
+    return texts
+
+
+def _chosen(examples: DataFrame[Examples], subsets: DataFrame[Subsets] | None) -> DataFrame[Examples]:
+    return examples if subsets is None else examples[examples["example_id"].isin(subsets["example_id"])]

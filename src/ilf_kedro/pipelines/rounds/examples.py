@@ -1,0 +1,160 @@
+"""The examples of each round: which posts, whose summary of them, and who says what is wrong with it."""
+
+from __future__ import annotations
+
+import logging
+
+import pandas as pd
+
+from ilf_kedro.datasets.feedback_folder import FeedbackFolder
+from ilf_kedro.language_models.checkpoint import Checkpoint
+from ilf_kedro.language_models.local import LocalLanguageModel
+from ilf_kedro.language_models.protocol import Capability, LanguageModel, require
+from ilf_kedro.options import FinetuneOptions, RoundsOptions, SelectionOptions
+from ilf_kedro.pipelines.finetune.nodes import sample_base_summaries, sample_summaries
+from ilf_kedro.pipelines.finetune.training_plan import prompts_of
+from ilf_kedro.pipelines.requirements import require_texts
+from ilf_kedro.prompting import PromptTemplate, clean_completion
+from ilf_kedro.schemas import (
+    DataFrame,
+    Examples,
+    RoundExamples,
+    RoundTargets,
+    Selections,
+    Summaries,
+    UserError,
+)
+
+logger = logging.getLogger(__name__)
+
+DATA, HUMAN = "data", "human"
+SPLIT = "split"
+
+
+def first_examples(examples: DataFrame[Examples], options: RoundsOptions) -> DataFrame[RoundExamples]:
+    """Take the examples of all rounds with the split's own initial summaries and feedback, as one round has them.
+
+    Raises:
+        UserError: the split has fewer examples than the rounds need.
+        MissingColumnError: an example lacks its initial summary or feedback.
+    """
+    needed = sum(options.sizes)
+    if needed > len(examples):
+        raise UserError(
+            f"rounds.sizes is {list(options.sizes)}, {needed} examples together, but the train split has "
+            f"{len(examples)}; lower the sizes or add examples to the train file"
+        )
+    chosen = examples.sort_values("position").head(needed)
+    require_texts(chosen, ["initial_summary", "feedback"], user="the pipeline rounds")
+    rounds = [number for number, size in enumerate(options.sizes) for _ in range(size)]
+    return RoundExamples.validate(chosen.assign(round=rounds, summary_by=SPLIT, feedback_source=DATA))
+
+
+def sample_outputs(
+    base_model: LocalLanguageModel,
+    examples: DataFrame[RoundExamples],
+    template: PromptTemplate,
+    options: FinetuneOptions,
+    seed: int,
+    checkpoint: Checkpoint | None = None,
+    *,
+    round: int,  # noqa: A002  # the design's word
+    author: str,
+) -> DataFrame[Summaries]:
+    """Let the model that the feedback of a round is about write a summary of each post of the round."""
+    posts = Examples.validate(examples.loc[examples["round"] == round, list(Examples.to_schema().columns)])
+    if checkpoint is None:
+        return sample_base_summaries(base_model, posts, template, options, seed, model_name=author)
+    return sample_summaries(base_model, checkpoint, posts, template, options, seed, model_name=author)
+
+
+def collect_feedback(
+    examples: DataFrame[RoundExamples],
+    refiner: LanguageModel,
+    template: PromptTemplate,
+    folder: FeedbackFolder,
+    options: RoundsOptions,
+    seed: int,
+    **outputs: DataFrame[Summaries],
+) -> dict[str, DataFrame[RoundExamples]]:
+    """Get feedback on the outputs of a round, from the refiner or from the files that people fill in.
+
+    `outputs` are tables of summaries by the name of their file. Empty summaries give nothing to speak about, and an
+    empty answer of the model nothing to refine by: such examples are left out and counted.
+
+    Raises:
+        FeedbackNeededError: files wait for people's feedback, or have faults.
+        UserError: no example is left.
+    """
+    rounds = {name: _about(examples, table) for name, table in outputs.items()}
+    if options.feedback_by == "file":
+        answers = folder.collect(rounds)
+        source = HUMAN
+    else:
+        require(refiner, Capability.GENERATE, user="the feedback of later rounds", backends=("local", "openai"))
+        answers = {
+            name: _ask(refiner, table, template, options, seed, label=f"feedback, {name}")
+            for name, table in rounds.items()
+        }
+        source = f"model:{refiner.name}"
+    collected = {}
+    for name, table in rounds.items():
+        answered = table.assign(feedback=answers[name], feedback_source=source)
+        collected[name] = RoundExamples.validate(_without_empty(answered, "feedback", name))
+    return collected
+
+
+def round_targets(
+    examples: DataFrame[RoundExamples], selections: DataFrame[Selections], options: SelectionOptions
+) -> DataFrame[RoundTargets]:
+    """Take the refinement that the target scorer chose of each example; empty ones are left out and counted."""
+    chosen = selections.loc[selections["scorer"] == options.target_scorer, ["example_id", "text"]]
+    table = examples.merge(chosen.rename(columns={"text": "target"}), on="example_id")
+    kept = _without_empty(table, "target", str(table["summary_by"].iloc[0]))
+    return RoundTargets.validate(kept[["example_id", "title", "post", "target", "round", "feedback_source"]])
+
+
+def _about(examples: DataFrame[RoundExamples], outputs: DataFrame[Summaries]) -> pd.DataFrame:
+    """Return the round's examples with the outputs as their initial summaries, and no feedback yet."""
+    by_id = outputs.set_index("example_id")
+    table = examples[examples["example_id"].isin(by_id.index)].reset_index(drop=True)
+    table = table.assign(
+        initial_summary=table["example_id"].map(by_id["text"]),
+        summary_by=table["example_id"].map(by_id["model"]),
+        feedback=None,
+        feedback_class=None,
+        seconds_feedback=None,
+    )
+    return _without_empty(table, "initial_summary", str(outputs["model"].iloc[0]))
+
+
+def _ask(
+    refiner: LanguageModel,
+    table: pd.DataFrame,
+    template: PromptTemplate,
+    options: RoundsOptions,
+    seed: int,
+    *,
+    label: str,
+) -> pd.Series[str]:
+    drawn = refiner.generate(prompts_of(table, template), range(1), options.feedback_sampling, seed=seed, label=label)
+    texts = [
+        clean_completion(completion.text, ended_by_length=completion.finish_reason == "length")
+        for (completion,) in drawn
+    ]
+    return pd.Series(texts, index=table.index)
+
+
+def _without_empty(table: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
+    kept = table[table[column].fillna("") != ""].reset_index(drop=True)
+    if kept.empty:
+        raise UserError(f"rounds, {name}: every {column} of the round is empty, so that nothing is left to learn from")
+    if len(kept) < len(table):
+        logger.warning(
+            "rounds, %s: %d of %d examples are left out, for their %s is empty",
+            name,
+            len(table) - len(kept),
+            len(table),
+            column,
+        )
+    return kept

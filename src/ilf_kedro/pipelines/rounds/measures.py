@@ -1,0 +1,86 @@
+"""How the models of the rounds do on the test posts, each beside one round of the same total size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+
+from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, mean_estimate
+from ilf_kedro.evaluation.log_likelihoods import nll_difference, nll_per_token
+from ilf_kedro.evaluation.text_metrics import rouge_l
+from ilf_kedro.language_models.protocol import TokenCounter
+from ilf_kedro.options import ReportingOptions
+from ilf_kedro.schemas import DataFrame, Examples, LogLikelihoods, RoundMetrics, RoundModels, Summaries
+
+ONE_ROUND = "one_round"
+_DIFFERENCE = "_minus_one_round"
+
+
+def collect_models(*rows: DataFrame[RoundModels]) -> DataFrame[RoundModels]:
+    """Put the descriptions of all models into one table."""
+    return RoundModels.validate(pd.concat(rows, ignore_index=True))
+
+
+def collect_summaries(*tables: DataFrame[Summaries]) -> DataFrame[Summaries]:
+    """Put the test summaries of all models into one table."""
+    return Summaries.validate(pd.concat(tables, ignore_index=True))
+
+
+def collect_log_likelihoods(*tables: DataFrame[LogLikelihoods]) -> DataFrame[LogLikelihoods]:
+    """Put the log-likelihoods of the human test summaries into one table."""
+    return LogLikelihoods.validate(pd.concat(tables, ignore_index=True))
+
+
+def measure_rounds(
+    examples: DataFrame[Examples],
+    models: DataFrame[RoundModels],
+    summaries: DataFrame[Summaries],
+    log_likelihoods: DataFrame[LogLikelihoods],
+    base_model: TokenCounter,
+    options: ReportingOptions,
+    seed: int,
+) -> DataFrame[RoundMetrics]:
+    """Estimate the NLL of human summaries (nats per token), ROUGE-L and length (tokens) of every model.
+
+    Each also as the paired difference from the one-round model of the same train size, with bootstrap intervals
+    over test posts.
+    """
+    bootstrap = Bootstrap(options.confidence, options.bootstrap_resamples, seed)
+    texts = summaries.merge(examples[["example_id", "human_summary"]], on="example_id")
+    texts["rouge_l"] = rouge_l(texts["text"].tolist(), texts["human_summary"].tolist())
+    texts["length_tokens"] = base_model.count_tokens(texts["text"].tolist())
+    one_round = models[models["mode"] == ONE_ROUND].set_index("train_size")["model"]
+    rows = []
+    for described in models.to_dict("records"):
+        model, baseline = str(described["model"]), str(one_round[described["train_size"]])
+        rows += [
+            {"model": model, "feedback_source": described["feedback_source"], "metric": metric, **asdict(estimate)}
+            for metric, estimate in (
+                *_nll(log_likelihoods, model, baseline, bootstrap),
+                *_means(texts, model, baseline, "rouge_l", bootstrap),
+                *_means(texts, model, baseline, "length_tokens", bootstrap),
+            )
+        ]
+    return RoundMetrics.validate(pd.DataFrame(rows, columns=list(RoundMetrics.to_schema().columns)))
+
+
+def _nll(
+    log_likelihoods: DataFrame[LogLikelihoods], model: str, baseline: str, bootstrap: Bootstrap
+) -> Iterator[tuple[str, Estimate]]:
+    own, other = (log_likelihoods[log_likelihoods["model"] == name] for name in (model, baseline))
+    yield "nll_per_token", nll_per_token(own, bootstrap)
+    if model != baseline:
+        yield f"nll_per_token{_DIFFERENCE}", nll_difference(own, other, bootstrap)
+
+
+def _means(
+    texts: pd.DataFrame, model: str, baseline: str, metric: str, bootstrap: Bootstrap
+) -> Iterator[tuple[str, Estimate]]:
+    values = texts.pivot_table(index="example_id", columns="model", values=metric, aggfunc="mean")
+    yield metric, mean_estimate(values[model].dropna(), bootstrap)
+    if model != baseline:
+        difference = np.asarray((values[model] - values[baseline]).dropna())
+        yield f"{metric}{_DIFFERENCE}", mean_estimate(difference, bootstrap)

@@ -1,0 +1,116 @@
+"""Draws the probe's sentences, asks a language model, counts the right answers, and says so."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ilf_kedro.language_models.protocol import Capability, LanguageModel, require
+from ilf_kedro.options.word_removal import WordRemovalProbeOptions
+from ilf_kedro.pipelines.reporting.sections import Figure, Heading, Paragraph, Section, Table
+from ilf_kedro.pipelines.word_removal.figures import exact_match_figure, removal_title
+from ilf_kedro.pipelines.word_removal.measures import exact_matches
+from ilf_kedro.prompting import PromptTemplate, clean_completion
+from ilf_kedro.schemas import Answers, DataFrame, ExactMatches, ProbeItems, PublishedResults
+from ilf_kedro.schemas.word_removal import ALL
+from ilf_kedro.word_removal.probe import COMBINATIONS, draw_probe
+
+__all__ = ["answer_items", "count_exact_matches", "describe_probe", "draw_items"]
+
+
+def draw_items(options: WordRemovalProbeOptions, seed: int) -> DataFrame[ProbeItems]:
+    """Draw the sentences of all combinations, with feedback and right answer."""
+    return ProbeItems.validate(pd.DataFrame(draw_probe(options.n_per_combination, seed=seed)))
+
+
+def answer_items(
+    items: DataFrame[ProbeItems],
+    model: LanguageModel,
+    template: PromptTemplate,
+    options: WordRemovalProbeOptions,
+    seed: int,
+    *,
+    model_name: str,
+) -> DataFrame[Answers]:
+    """Ask a language model for every sentence without the words that the feedback names."""
+    require(model, Capability.GENERATE, user="the pipeline word_removal_probe", backends=("local", "openai"))
+    prompts = [
+        template.render(example_id, initial_summary=sentence, feedback=feedback)
+        for example_id, sentence, feedback in items[["example_id", "sentence", "feedback"]].itertuples(index=False)
+    ]
+    drawn = model.generate(prompts, range(1), options.sampling, seed=seed, label=f"probe of {model_name}")
+    texts = [clean_completion(each.text, ended_by_length=each.finish_reason == "length") for (each,) in drawn]
+    return Answers.validate(pd.DataFrame({"example_id": items["example_id"], "model": model_name, "text": texts}))
+
+
+def count_exact_matches(
+    items: DataFrame[ProbeItems], options: WordRemovalProbeOptions, *answers: DataFrame[Answers]
+) -> DataFrame[ExactMatches]:
+    """Count the answers that are right letter by letter, by model and number of words to remove."""
+    judged = pd.concat(list(answers), ignore_index=True).merge(items, on="example_id", how="left")
+    return exact_matches(judged.assign(right=judged["text"] == judged["answer"]), confidence=options.confidence)
+
+
+def describe_probe(
+    exact: DataFrame[ExactMatches],
+    items: DataFrame[ProbeItems],
+    published: DataFrame[PublishedResults],
+    options: WordRemovalProbeOptions,
+) -> Section:
+    """Tell how well each model follows such feedback, with the published figures beside."""
+    share = f"{options.confidence:.0%}"
+    whole = exact[exact["n_to_remove"] == ALL]
+    best = whole.sort_values("exact_match").iloc[-1]
+    labels = {str(model): str(model) for model in whole["model"]}
+    return Section(
+        "word_removal_probe",
+        "Targeted word removal: a probe of how language models follow feedback",
+        (
+            Paragraph(
+                f"Asked to remove one to three named words from a sentence and to change nothing else, the best of "
+                f"{len(whole)} model{'s' if len(whole) > 1 else ''}, {best['model']}, gets {best['exact_match']:.1%} "
+                f"of {int(best['n'])} sentences exactly right ({share} interval {best['lower']:.1%} to "
+                f"{best['upper']:.1%}).",
+                lead=True,
+            ),
+            Paragraph(
+                f"{len(items)} sentences of 1 to 10 mildly rude words and one kind phrase, "
+                f"{options.n_per_combination} for each of {len(COMBINATIONS)} combinations of word count and number to "
+                "remove (paper: 50). The words and prompts are our own, so that figures compare with the paper's in "
+                "their order of magnitude only."
+            ),
+            Figure(
+                "exact_match",
+                exact_match_figure(exact, labels, {}, options.confidence),
+                f"Exact match; bars are {share} Wilson intervals.",
+            ),
+            _table_of_models(exact),
+            Heading("Published beside ours"),
+            _table_beside(whole, published),
+        ),
+    )
+
+
+def _table_of_models(exact: pd.DataFrame) -> Table:
+    table = pd.DataFrame(
+        {
+            "Model": exact["model"],
+            "Sentences": [removal_title(int(number)) for number in exact["n_to_remove"]],
+            "n": exact["n"],
+            "Exact match": exact["exact_match"],
+            "Standard error": exact["standard_error"],
+            "from": exact["lower"],
+            "to": exact["upper"],
+        }
+    )
+    return Table(table, "Exact match by number of words to remove, with standard error and interval.")
+
+
+def _table_beside(whole: pd.DataFrame, published: pd.DataFrame) -> Table:
+    theirs = published[published["experiment"] == "targeted_word_removal"]
+    columns = ["Model", "Source", "n", "Exact match", "Standard error"]
+    rows = [
+        *((row["method"], "published", row["n"], row["value"], row["standard_error"]) for _, row in theirs.iterrows()),
+        *((row["model"], "ours", row["n"], row["exact_match"], row["standard_error"]) for _, row in whole.iterrows()),
+    ]
+    table = pd.DataFrame(rows, columns=columns).sort_values("Exact match", ascending=False, kind="stable")
+    return Table(table, "GPT-3 models of the paper, and the models asked here.")

@@ -1,0 +1,52 @@
+"""The pipeline word_removal_probe: one node per language model named in the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial, update_wrapper
+
+from kedro.pipeline import Node, Pipeline
+
+from ilf_kedro.pipelines.reporting.sections import Section, render_page
+from ilf_kedro.pipelines.word_removal_probe import nodes
+
+NAME = "word_removal_probe"
+
+
+def create_pipeline(models: Sequence[str]) -> Pipeline:
+    """Create the nodes that ask each of the catalog's `models`, and the page."""
+    options = f"params:{NAME}"
+    answers = [f"{NAME}.{model}.answers" for model in models]
+    asked = [
+        Node(
+            update_wrapper(partial(nodes.answer_items, model_name=model), nodes.answer_items),
+            [f"{NAME}.items", model, "word_removal.prompt.probe", options, "params:seed"],
+            output,
+            name=f"ask_{model}",
+            tags="language_model",
+        )
+        for model, output in zip(models, answers, strict=True)
+    ]
+    exact = f"{NAME}.exact_match"
+    return Pipeline(
+        [
+            Node(nodes.draw_items, [options, "params:seed"], f"{NAME}.items", name="draw_items"),
+            *asked,
+            Node(nodes.count_exact_matches, [f"{NAME}.items", options, *answers], exact, name="count_exact_matches"),
+            Node(
+                nodes.describe_probe,
+                [exact, f"{NAME}.items", "published_results", options],
+                f"section.{NAME}",
+                name="describe_probe",
+            ),
+            Node(_page, f"section.{NAME}", f"page.{NAME}", name="write_page"),
+        ],
+        namespace=NAME,
+        prefix_datasets_with_namespace=False,
+        tags=NAME,
+    )
+
+
+def _page(section: Section) -> str:
+    """Render the page."""
+    return render_page("A probe of language models", [section])

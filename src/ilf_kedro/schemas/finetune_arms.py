@@ -1,0 +1,51 @@
+"""What arms beyond the plain ones write: joint outputs, and a refinement model's figures."""
+
+from __future__ import annotations
+
+import pandera.pandas as pa
+from pandera.typing import Series
+
+from ilf_kedro.schemas.base import Table
+
+
+class JointOutputs(Table):
+    """Feedback and refinement that a model wrote jointly on one initial summary of each test post.
+
+    `status` is "parsed", or what the strict parser found wrong; then feedback and refinement are empty.
+    `summary_by` names who wrote the initial summary: the split, or a model.
+    """
+
+    example_id: Series[str]
+    model: Series[str]
+    summary_by: Series[str]
+    initial_summary: Series[str]
+    status: Series[str] = pa.Field(isin=["parsed", "no_marker", "several_markers", "no_end", "several_ends", "empty"])
+    feedback: Series[str]
+    refinement: Series[str]
+    raw_text: Series[str]
+    finish_reason: Series[str]
+    n_tokens: Series[int]
+    seed: Series[int]
+
+    class Config:
+        unique = ["example_id", "model"]
+
+
+class RefinerMetrics(Table):
+    """One figure of the refinements that one refiner wrote of the development split's initial summaries.
+
+    `refiner` is "refiner" (the catalog's) or a finetuned refinement model; a metric that ends in
+    "_minus_refiner" is the difference from the catalog's, paired by example.
+    """
+
+    refiner: Series[str]
+    metric: Series[str]
+    n: Series[int]
+    value: Series[float]
+    standard_error: Series[float] = pa.Field(nullable=True)
+    lower: Series[float] = pa.Field(nullable=True)
+    upper: Series[float] = pa.Field(nullable=True)
+    note: Series[str] = pa.Field(nullable=True)
+
+    class Config:
+        unique = ["refiner", "metric"]

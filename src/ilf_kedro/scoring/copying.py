@@ -1,0 +1,27 @@
+"""The share of a refinement's words that stand in the post: what is copied is not invented."""
+
+from __future__ import annotations
+
+import re
+
+from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores, text_or_empty
+from ilf_kedro.scoring.tables import score_table
+
+SCORER = "copying"
+_WORD = re.compile(r"\w+")
+
+
+def copying_scores(refinements: DataFrame[Refinements], examples: DataFrame[Examples]) -> DataFrame[Scores]:
+    """Score each refinement by the share of its words, in whatever case, that its title or post has, in [0, 1]."""
+    known = {
+        row["example_id"]: set(_words(f"{text_or_empty(row['title'])} {row['post']}")) for _, row in examples.iterrows()
+    }
+    scores = []
+    for example_id, text in zip(refinements["example_id"], refinements["text"], strict=True):
+        words = _words(text)
+        scores.append(sum(word in known[example_id] for word in words) / len(words) if words else None)
+    return score_table(refinements, SCORER, scores)
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
