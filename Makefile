@@ -45,10 +45,10 @@ viz: install ## Open the pipelines and their data in kedro-viz
 	$(PY) -m kedro viz run $(ARGS)
 
 test: install ## Run the quick tests
-	$(PYTEST) -n $(WORKERS) --dist loadfile $(ARGS)
+	$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-slow: install ## Run the slow tests (the embedded model, kills and restarts)
-	$(PYTEST) -m slow -n $(WORKERS) --dist loadfile $(ARGS)
+	$(PYTEST) -m slow -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/.installed ## Check style, format, types, imports, secrets and notebooks
 	@$(MAKE) --no-print-directory --keep-going \

@@ -38,7 +38,7 @@ def test_more_comparisons_than_there_are() -> None:
     comparisons = pd.DataFrame({"example_id": ["a", "b", "c"]})
     options = RewardModelOptions(train_size=4)
     with pytest.raises(UserError, match=r"reward_model\.train_size is 4, but the train split has 3 comparisons"):
-        train_reward_model(None, comparisons, None, options, 0, None)  # type: ignore[arg-type]
+        train_reward_model(None, comparisons, None, None, options, 0, None)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

@@ -47,6 +47,7 @@ def test_the_whole_loop_makes_every_table_a_report_and_a_record(undisturbed: tup
     assert len(STEPS.findall(printed)) == N_TRAININGS
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_reporting_trains_nothing_again_and_ends_with_the_same_tables(
     undisturbed: tuple[WholeProject, str], tmp_path: Path
 ) -> None:
@@ -183,6 +184,7 @@ def test_a_pipeline_whose_inputs_were_never_made_says_which_makes_them(tmp_path:
     assert "Traceback" not in done.stdout
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_on_what_was_persisted(
     undisturbed: tuple[WholeProject, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,10 +13,10 @@ pytestmark = pytest.mark.slow
 SMALL = {
     "word_removal": {
         "annotator": {"n_objections": 6},
-        "notes": {"n_demonstrations": 48, "n_train": 64, "n_test": 80, "most_words": 4},
+        "notes": {"n_demonstrations": 96, "n_train": 72, "n_test": 80, "most_words": 4},
         "refiner": {"n_written": 240, "most_words": 4},
         "refinements": {"sampling": {"max_new_tokens": 40}},
-        "policy": {"training": {"epochs": 5}, "sampling": {"max_new_tokens": 40}},
+        "policy": {"training": {"epochs": 6}, "sampling": {"max_new_tokens": 40}},
     }
 }
 CONTROLS = ("initial_outputs", "no_feedback", "shuffled_feedback")

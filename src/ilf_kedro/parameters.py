@@ -24,6 +24,7 @@ from ilf_kedro.schemas import Options
 __all__ = ["Fault", "ParameterError", "check_parameters", "find_faults", "known_keys", "nearest_key"]
 
 _SHOWN = 80  # characters of a wrong value that a message shows
+_A_LETTER = 0.85  # difflib's similarity of words that differ by about a letter
 
 
 class ParameterError(ConfigurationError):
@@ -86,13 +87,17 @@ def known_keys(model: type[Options] = Parameters) -> tuple[str, ...]:
 def nearest_key(key: str, known: Sequence[str]) -> str:
     """Return the known key that a wrong one most likely meant.
 
-    The same name elsewhere comes first (finetune.epochs for finetune.training.epochs), then a neighbour
-    spelled alike (refinement.n_refinments), then the most similar key of all.
+    A neighbour that differs by a letter comes first (finetune.arms for finetune.arm), then the same name
+    elsewhere (finetune.training.epochs for finetune.epochs), then a neighbour spelled alike
+    (refinement.n_refinements for refinement.refinements), then the most similar key of all.
     """
     parent, _, name = key.rpartition(".")
+    siblings = {other.rpartition(".")[2]: other for other in known if other.rpartition(".")[0] == parent}
+    as_long = [other for other in siblings if abs(len(other) - len(name)) <= 1]
+    if near := difflib.get_close_matches(name, as_long, n=1, cutoff=_A_LETTER):
+        return siblings[near[0]]
     if same_name := [other for other in known if other.rpartition(".")[2] == name]:
         return difflib.get_close_matches(key, same_name, n=1, cutoff=0.0)[0]
-    siblings = {other.rpartition(".")[2]: other for other in known if other.rpartition(".")[0] == parent}
     if alike := difflib.get_close_matches(name, siblings, n=1):
         return siblings[alike[0]]
     return difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import hashlib
 import logging
+import signal
 import threading
 import traceback
 from collections.abc import Iterator
@@ -179,8 +180,10 @@ def test_a_server_without_log_probabilities_is_told_so(server: MisbehavingServer
 
 
 def test_an_interruption_keeps_what_is_under_way(
-    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, handler))
     server.delay = 0.02
     cache = CompletionCache(tmp_path / "cache")
     put = cache.put_many

@@ -171,6 +171,7 @@ def test_a_whole_model_is_one_that_transformers_loads_with_its_head(
     assert model.num_labels == 1
 
 
+@pytest.mark.slow
 def test_a_finished_training_is_used_again_and_the_data_the_seed_and_the_loss_count(
     base: ModelSource, workspace: TrainingWorkspace, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -197,6 +198,7 @@ def test_a_summary_that_does_not_fit_is_named(base: ModelSource, workspace: Trai
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.slow
 def test_a_training_goes_on_where_it_was_interrupted(
     base: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:

@@ -111,6 +111,7 @@ def test_a_scalar_head_learns_what_is_preferred(base: ModelSource, workspace: Tr
     assert accuracies == [1.0, 1.0]
 
 
+@pytest.mark.slow
 def test_a_yes_or_no_reward_model_learns_what_is_preferred(base: ModelSource, workspace: TrainingWorkspace) -> None:
     assert learn("yes_no", base, workspace, "full", 1e-2) == [1.0, 1.0]
 

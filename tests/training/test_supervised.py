@@ -186,6 +186,7 @@ def test_whatever_changes_the_weights_changes_the_hash(base: ModelSource, monkey
     assert content_hash(method="full") == content_hash(method="full", lora=LoraOptions(rank=2))
 
 
+@pytest.mark.slow
 def test_retrain_forces_a_finished_training_anew(
     base: ModelSource, workspace: TrainingWorkspace, caplog: pytest.LogCaptureFixture
 ) -> None:

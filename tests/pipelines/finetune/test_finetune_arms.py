@@ -130,6 +130,7 @@ def test_every_plan_takes_the_same_number_of_steps(data: st.DataObject) -> None:
         assert plan.options == options
 
 
+@pytest.mark.slow
 def test_trainings_of_all_arms_run_the_same_steps(tiny_model_directory: Path, tmp_path: Path) -> None:
     """One target each, two each, and one too few for the second step: the trainer counts its steps."""
     source = ModelSource("tiny", tiny_model_directory, "tiny-revision", "plain", "float32")

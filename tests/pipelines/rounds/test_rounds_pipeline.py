@@ -112,6 +112,7 @@ def round_rows(ids: str, number: int, source: str) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("method", ["lora", pytest.param("full", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_training_further_ends_with_both_rounds_in_the_model(
     method: str, tiny_model_directory: Path, tmp_path: Path
 ) -> None:

@@ -50,6 +50,7 @@ def model(tiny_model_directory: Path) -> LocalLanguageModel:
     return LocalLanguageModel(ModelSource("tiny", tiny_model_directory, "tiny-revision", "plain", "float32"))
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_resumes_trial_by_trial(
     model: LocalLanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

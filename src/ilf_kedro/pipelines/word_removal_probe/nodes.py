@@ -60,16 +60,16 @@ def describe_probe(
     share = f"{options.confidence:.0%}"
     whole = exact[exact["n_to_remove"] == ALL]
     best = whole.sort_values("exact_match").iloc[-1]
+    who = f"the best of {len(whole)} models, {best['model']}," if len(whole) > 1 else str(best["model"])
     labels = {str(model): str(model) for model in whole["model"]}
     return Section(
         "word_removal_probe",
         "Targeted word removal: a probe of how language models follow feedback",
         (
             Paragraph(
-                f"Asked to remove one to three named words from a sentence and to change nothing else, the best of "
-                f"{len(whole)} model{'s' if len(whole) > 1 else ''}, {best['model']}, gets {best['exact_match']:.1%} "
-                f"of {int(best['n'])} sentences exactly right ({share} interval {best['lower']:.1%} to "
-                f"{best['upper']:.1%}).",
+                f"Asked to remove one to three named words from a sentence and to change nothing else, {who} gets "
+                f"{best['exact_match']:.1%} of {best['n']:.0f} sentences exactly right ({share} interval "
+                f"{best['lower']:.1%} to {best['upper']:.1%}).",
                 lead=True,
             ),
             Paragraph(
