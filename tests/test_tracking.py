@@ -24,7 +24,7 @@ from tests.mini_project import MiniProject, project
 
 __all__ = ["project"]
 
-SECRET = "sk-planted0123456789"
+SECRET = "sk-planted0123456789"  # pragma: allowlist secret
 LOG = "finetune.refinements.n6.training_log"
 
 
