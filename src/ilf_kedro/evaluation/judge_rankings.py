@@ -28,7 +28,7 @@ def judge_ranks(
     Raises:
         MissingCapabilityError: before any request, where the judge cannot weigh choices.
     """
-    require(judge, Capability.CHOICE_PROBABILITIES, user="the judge", backends=("local", "openai"))
+    require(judge, Capability.CHOICE_PROBABILITIES, user="the judge")
     prompts: list[Prompt] = []
     for (example_id, (title, post)), own in zip(posts.items(), texts, strict=True):
         for one, other in combinations(own, 2):

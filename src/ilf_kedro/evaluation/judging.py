@@ -50,7 +50,7 @@ def judge_summaries(
         MissingCapabilityError: before any request, where the judge cannot weigh choices.
         UserError: no example has a human summary.
     """
-    require(judge, Capability.CHOICE_PROBABILITIES, user="the judge", backends=("local", "openai"))
+    require(judge, Capability.CHOICE_PROBABILITIES, user="the judge")
     posts = judged_examples(examples, n_judged)[["example_id", "title", "post", "human_summary", "position"]]
     first = summaries.loc[summaries["sample_index"] == 0, ["example_id", "model", "text"]]
     pairs = posts.merge(first, on="example_id").sort_values(["model", "position"]).drop(columns="position")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
 
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 
 from ilf_kedro.config_loader import ConfigurationError
-from ilf_kedro.language_models.protocol import LanguageModel, MissingCapabilityError, backends_with
+from ilf_kedro.language_models.protocol import LanguageModel, MissingCapabilityError
 from ilf_kedro.pipelines.requirements import questions
 
 __all__ = ["CapabilityError", "CapabilityHook"]
@@ -29,18 +29,15 @@ class CapabilityHook:
         Raises:
             CapabilityError: naming each user, the capability, the model, and the backends that have it.
         """
+        made_by_the_run = pipeline.all_outputs()
+        load = cache(catalog.load)
         faults = []
-        models: dict[str, Any] = {}
-        for node in pipeline.nodes:
-            for question in questions(node):
-                if question.dataset in pipeline.all_outputs():
-                    continue  # made by the run itself
-                model = models.setdefault(question.dataset, None) or catalog.load(question.dataset)
-                models[question.dataset] = model
-                if isinstance(model, LanguageModel) and question.capability not in model.capabilities:
-                    fault = MissingCapabilityError(
-                        question.user, question.capability, model.name, backends_with(question.capability)
-                    )
-                    faults.append(f"  {question.dataset}: {fault}")
+        for question in (question for node in pipeline.nodes for question in questions(node)):
+            if question.dataset in made_by_the_run:
+                continue
+            model = load(question.dataset)
+            if isinstance(model, LanguageModel) and question.capability not in model.capabilities:
+                fault = MissingCapabilityError(question.user, question.capability, model.name)
+                faults.append(f"  {question.dataset}: {fault}")
         if faults:
             raise CapabilityError("\n".join(["Nothing was run.", *dict.fromkeys(faults)]))

@@ -188,7 +188,7 @@ class LocalLanguageModel:
             MissingCapabilityError: the options do not offer it.
         """
         if not self.options.embeddings:
-            raise MissingCapabilityError("embed()", Capability.EMBED, self.name, ("local with `embeddings: true`",))
+            raise MissingCapabilityError("embed()", Capability.EMBED, self.name)
         tokens = [self.formatter.text_tokens(text) for text in texts]
         keys = [[self._key("embed", text)] for text in texts]
 

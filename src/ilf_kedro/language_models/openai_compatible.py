@@ -284,4 +284,4 @@ class OpenAICompatibleLanguageModel:
 
     def _require(self, capability: Capability, has: bool) -> None:
         if not has:
-            raise MissingCapabilityError(f"{self._name} was asked something that", capability, self._name, ("local",))
+            raise MissingCapabilityError(f"{self._name} was asked something that", capability, self._name)

@@ -29,13 +29,21 @@ class Capability(StrEnum):
     EMBED = "embed"
 
 
+_BACKENDS_WITH = {
+    Capability.GENERATE: "local, openai",
+    Capability.CHOICE_PROBABILITIES: "local, openai",
+    Capability.LOG_LIKELIHOOD: "local, openai (completions of a server that echoes log-probabilities)",
+    Capability.EMBED: "local (with `embeddings: true`), openai (with an `embedding_model`), sentence_embedder",
+}
+
+
 class MissingCapabilityError(RuntimeError):
     """A backend was asked something that it cannot answer; raised before any request is made."""
 
-    def __init__(self, user: str, capability: Capability, model: str, backends: Sequence[str]) -> None:
+    def __init__(self, user: str, capability: Capability, model: str) -> None:
         super().__init__(
             f"{user} needs the capability '{capability}', which the language model {model!r} lacks. "
-            f"Backends that have it: {', '.join(backends)}. "
+            f"Backends that have it: {_BACKENDS_WITH[capability]}. "
             "Name such a model in the catalog, or leave out what needs it."
         )
 
@@ -162,24 +170,11 @@ class TokenCounter(Protocol):
         ...
 
 
-_BACKENDS = {
-    Capability.GENERATE: ("local", "openai"),
-    Capability.CHOICE_PROBABILITIES: ("local", "openai"),
-    Capability.LOG_LIKELIHOOD: ("local", "openai (completions of a server that echoes log-probabilities)"),
-    Capability.EMBED: ("local", "openai", "sentence_embedder"),
-}
-
-
-def backends_with(capability: Capability) -> tuple[str, ...]:
-    """Return the names of the backends that can have a capability, for messages."""
-    return _BACKENDS[capability]
-
-
-def require(model: LanguageModel, capability: Capability, *, user: str, backends: Sequence[str] | None = None) -> None:
+def require(model: LanguageModel, capability: Capability, *, user: str) -> None:
     """Refuse the work of `user` before the first request where `model` lacks `capability`.
 
     Raises:
         MissingCapabilityError: naming the user, the capability and the backends that have it.
     """
     if capability not in model.capabilities:
-        raise MissingCapabilityError(user, capability, model.name, backends or backends_with(capability))
+        raise MissingCapabilityError(user, capability, model.name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from scipy.special import expit
 
@@ -89,23 +89,31 @@ class Trainable(Protocol):
         ...
 
 
-class YesNoRewardModel:
-    """Asks any language model whether a summary is excellent; the reward is p(Yes) ÷ (p(Yes) + p(No)).
+class _AskingRewardModel:
+    """What asks a language model one question per template and reads the probabilities of its two answers.
 
     Raises:
         TemplateError: the template lacks a slot or an answer.
         MissingCapabilityError: the model cannot tell the probabilities of answers.
     """
 
+    slots: ClassVar[frozenset[str]]
+
     def __init__(self, model: LanguageModel, template: PromptTemplate) -> None:
-        require(model, Capability.CHOICE_PROBABILITIES, user="the reward model", backends=("local", "openai"))
-        check_slots(template, SLOTS)
+        require(model, Capability.CHOICE_PROBABILITIES, user="the reward model")
+        check_slots(template, self.slots)
         self._model, self._template, self._choices = model, template, answers(template)
 
     @property
     def name(self) -> str:
         """See RewardModel."""
         return self._model.name
+
+
+class YesNoRewardModel(_AskingRewardModel):
+    """Asks any language model whether a summary is excellent; the reward is p(Yes) ÷ (p(Yes) + p(No))."""
+
+    slots = SLOTS
 
     def rewards(self, summaries: Sequence[SummaryToScore], *, label: str = "rewards") -> list[float]:
         """See RewardModel."""
@@ -119,27 +127,15 @@ class YesNoRewardModel:
         return [PairRewards(*pair) for pair in zip(rewards[::2], rewards[1::2], strict=True)]
 
 
-class PairwiseRewardModel:
+class PairwiseRewardModel(_AskingRewardModel):
     """Shows any language model two summaries, in both orders, and asks which is better: A or B.
 
     The log-odds of both orders are averaged, so that a constant liking for a position cancels out. A
     summary's reward is the probability that it is preferred to the first sentence of its post: an opponent
     that every post has, and that is the same for all its summaries.
-
-    Raises:
-        TemplateError: the template lacks a slot or an answer.
-        MissingCapabilityError: the model cannot tell the probabilities of answers.
     """
 
-    def __init__(self, model: LanguageModel, template: PromptTemplate) -> None:
-        require(model, Capability.CHOICE_PROBABILITIES, user="the reward model", backends=("local", "openai"))
-        check_slots(template, PAIR_SLOTS)
-        self._model, self._template, self._choices = model, template, answers(template)
-
-    @property
-    def name(self) -> str:
-        """See RewardModel."""
-        return self._model.name
+    slots = PAIR_SLOTS
 
     def rewards(self, summaries: Sequence[SummaryToScore], *, label: str = "rewards") -> list[float]:
         """See RewardModel."""

@@ -112,7 +112,7 @@ class ScriptedLanguageModel:
 
     def _answer(self, capability: Capability, n: int) -> None:
         if capability not in self._capabilities:
-            raise MissingCapabilityError(f"{capability}()", capability, self._name, ("local", "openai"))
+            raise MissingCapabilityError(f"{capability}()", capability, self._name)
         self.n_questions += n
 
     def _weight(self, prompt: Prompt, choice: Choice) -> float:

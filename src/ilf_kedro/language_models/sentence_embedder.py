@@ -240,7 +240,7 @@ class SentenceEmbedder:
         )
 
     def _refuse(self, capability: Capability) -> NoReturn:
-        raise MissingCapabilityError(f"{capability}()", capability, self.name, ("local",))
+        raise MissingCapabilityError(f"{capability}()", capability, self.name)
 
 
 def _read_json(file: Path) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def list_points(
     Raises:
         MissingCapabilityError: the model cannot write.
     """
-    require(model, Capability.GENERATE, user="the list of the feedback's points", backends=("local", "openai"))
+    require(model, Capability.GENERATE, user="the list of the feedback's points")
     prompts = [
         template.render(row["example_id"], feedback=text_or_empty(row["feedback"])) for _, row in examples.iterrows()
     ]
@@ -103,7 +103,7 @@ def point_scores(
     Raises:
         MissingCapabilityError: the model cannot say how probable an answer is.
     """
-    require(model, Capability.CHOICE_PROBABILITIES, user="the points of the feedback", backends=("local", "openai"))
+    require(model, Capability.CHOICE_PROBABILITIES, user="the points of the feedback")
     pairs = refinements[["example_id", "method", "sample_index", "text"]].merge(points, on="example_id", how="inner")
     rows, index = rows_to_ask(examples, pairs)
     choices = (Choice("positive", template.positive), Choice("negative", template.negative))

@@ -39,7 +39,7 @@ def instruct_rm_scores(
     Raises:
         MissingCapabilityError: the model cannot say how probable an answer is.
     """
-    require(model, Capability.CHOICE_PROBABILITIES, user="the scorer InstructRM", backends=("local", "openai"))
+    require(model, Capability.CHOICE_PROBABILITIES, user="the scorer InstructRM")
     asked = refinements[refinements["text"] != ""]
     by_id = examples.set_index("example_id")
     rows = [(by_id.loc[example_id], text) for example_id, text in zip(asked["example_id"], asked["text"], strict=True)]

@@ -66,7 +66,7 @@ def refine_all(
     Raises:
         MissingColumnError: an example has no initial summary, or no feedback where the template needs it.
     """
-    require(refiner, Capability.GENERATE, user=f"the pipeline refinement ({method})", backends=("local", "openai"))
+    require(refiner, Capability.GENERATE, user=f"the pipeline refinement ({method})")
     shown = [slot for slot in template.slots if slot != "title"]
     require_texts(examples, shown, user=f"the pipeline refinement ({method})")
     prompts = [

@@ -91,7 +91,7 @@ def collect_feedback(
         answers = folder.collect(rounds)
         source = HUMAN
     else:
-        require(refiner, Capability.GENERATE, user="the feedback of later rounds", backends=("local", "openai"))
+        require(refiner, Capability.GENERATE, user="the feedback of later rounds")
         answers = {
             name: _ask(refiner, table, template, options, seed, label=f"feedback, {name}")
             for name, table in rounds.items()

@@ -32,7 +32,7 @@ def answer_items(
     model_name: str,
 ) -> DataFrame[Answers]:
     """Ask a language model for every sentence without the words that the feedback names."""
-    require(model, Capability.GENERATE, user="the pipeline word_removal_probe", backends=("local", "openai"))
+    require(model, Capability.GENERATE, user="the pipeline word_removal_probe")
     prompts = [
         template.render(example_id, initial_summary=sentence, feedback=feedback)
         for example_id, sentence, feedback in items[["example_id", "sentence", "feedback"]].itertuples(index=False)
