@@ -80,7 +80,9 @@ def _analyses(parameters: Parameters, source: RefinementSource) -> dict[str, Pip
         "reward_model_comparison": reward_model_comparison.create_pipeline(parameters.reward_model.comparison),
         "sweep": sweep.create_pipeline(parameters.sweep.arms, parameters.sweep.train_size or min(sizes), source),
         "rounds": rounds.create_pipeline(parameters.rounds, source.scorers),
-        "analysis": analysis.create_pipeline(arms, sizes, parameters.analysis.split),
+        "analysis": analysis.create_pipeline(
+            parameters.finetune.arms, sizes, parameters.analysis.split, source.scorers
+        ),
         "word_removal_probe": word_removal_probe.create_pipeline(parameters.word_removal_probe.models),
         "export": export.create_pipeline(arms, max(sizes), parameters.export),
     }

@@ -1,12 +1,22 @@
-"""Namespaces: what is made in one carries its name, what it reads from elsewhere keeps its own."""
+"""Namespaces: what is made in one carries its name, what it reads from elsewhere keeps its own.
+
+Their nodes share functions; what distinguishes one node from another is bound to its function.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial, update_wrapper
+from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
-__all__ = ["namespaced"]
+__all__ = ["bind", "namespaced"]
+
+
+def bind(function: Callable[..., Any], **constants: object) -> Callable[..., Any]:
+    """Bind what distinguishes one namespace's node from another's, keeping the function's name."""
+    return update_wrapper(partial(function, **constants), getattr(function, "func", function))
 
 
 def namespaced(name: str, members: Sequence[Node | Pipeline], *, tags: str) -> Pipeline:

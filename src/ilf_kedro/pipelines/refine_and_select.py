@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
 from kedro.pipeline import Node
 
 from ilf_kedro.language_models.checkpoint import Checkpoint
 from ilf_kedro.language_models.local import LocalLanguageModel
-from ilf_kedro.language_models.protocol import LanguageModel
 from ilf_kedro.options import RefinementOptions
-from ilf_kedro.pipelines.refinement.nodes import refine
+from ilf_kedro.pipelines.namespaces import bind
+from ilf_kedro.pipelines.refinement.nodes import refine_all
 from ilf_kedro.pipelines.selection.nodes import collect_scores, select_refinements
 from ilf_kedro.pipelines.selection.scorers import scorer_nodes
 from ilf_kedro.prompting import PromptTemplate
-from ilf_kedro.schemas import DataFrame, Examples, Refinements, Subsets
+from ilf_kedro.schemas import DataFrame, Examples, Refinements
 from ilf_kedro.scoring.names import SCORES
 
 __all__ = [
     "needed_scorers",
-    "refine_examples",
     "refine_with_checkpoint",
     "refinement_node",
     "selection_nodes",
@@ -35,20 +33,6 @@ def needed_scorers(target_scorer: str, declared: Sequence[str] = ()) -> tuple[st
     return own or tuple(declared)
 
 
-def refine_examples(
-    examples: DataFrame[Examples],
-    refiner: LanguageModel,
-    template: PromptTemplate,
-    options: RefinementOptions,
-    seed: int,
-    *,
-    method: str = METHOD,
-) -> DataFrame[Refinements]:
-    """Sample N refinements of every example, as the pipeline refinement does of the training subset."""
-    all_of_them = Subsets.validate(pd.DataFrame({"train_size": len(examples), "example_id": examples["example_id"]}))
-    return refine(examples, all_of_them, refiner, template, options, seed, method=method)
-
-
 def refine_with_checkpoint(
     examples: DataFrame[Examples],
     base_model: LocalLanguageModel,
@@ -57,17 +41,17 @@ def refine_with_checkpoint(
     options: RefinementOptions,
     seed: int,
     *,
-    method: str = METHOD,
+    method: str,
 ) -> DataFrame[Refinements]:
     """Sample N refinements of every example from a finetuned refinement model."""
-    return refine_examples(examples, base_model.with_checkpoint(checkpoint), template, options, seed, method=method)
+    return refine_all(examples, base_model.with_checkpoint(checkpoint), template, options, seed, method=method)
 
 
 def refinement_node(examples: str, *, refiner: Sequence[str] = ("refiner",), prefix: str = "") -> Node:
     """Create the node from `examples` to {prefix}refinements; `refiner` is a model, or a base and its checkpoint."""
-    function = refine_examples if len(refiner) == 1 else refine_with_checkpoint
+    function = refine_all if len(refiner) == 1 else refine_with_checkpoint
     return Node(
-        function,
+        bind(function, method=METHOD),
         [examples, *refiner, f"prompt.{METHOD}", "params:refinement", "params:seed"],
         f"{prefix}refinements",
         name="refine",

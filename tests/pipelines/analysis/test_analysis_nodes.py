@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
-from example_tables import WITH_FEEDBACK, YES_NO, examples, refinements
+from example_tables import SLOTS, WITH_FEEDBACK, YES_NO, examples, refinements
 from pipelines.analysis.analysis_tables import MODELS, REPORTING, divergences, likelihoods, log_likelihoods
 
 from ilf_kedro.language_models.local import LocalLanguageModel, load_model_source
-from ilf_kedro.language_models.protocol import Choice
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.options import AnalysisOptions, RefinementOptions, SelectionOptions
 from ilf_kedro.pipelines.analysis import create_pipeline, nodes
 from ilf_kedro.pipelines.analysis.estimates import estimate_likelihoods
-from ilf_kedro.pipelines.analysis.targets import collect_targets, refine_held_out, select_held_out
-from ilf_kedro.prompting import Prompt, PromptTemplate
-from ilf_kedro.schemas import Selections, Targets, UserError
+from ilf_kedro.pipelines.analysis.targets import collect_targets, refine_held_out
+from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.schemas import Scores, Selections, Targets, UserError
+from ilf_kedro.scoring import (
+    embedding_similarity_scores,
+    instruct_rm_scores,
+    log_probability_scores,
+    longest_scores,
+    random_scores,
+    select_best,
+    verifier_scores,
+)
+from ilf_kedro.scoring.copying import copying_scores
 
 SUMMARY = PromptTemplate(text="{title} {post} TL;DR:", slots=("title", "post"))
 ARMS = ("refinements", "human_summaries", "initial_summaries")
+REFINEMENT = PromptTemplate(text="{post}|{initial_summary}|{feedback}|{refinement}", slots=SLOTS[1:])
+FEEDBACK = PromptTemplate(text="{post}|{initial_summary}|{refinement}|{feedback}", slots=SLOTS[1:])
+RANDOM = SelectionOptions(target_scorer="random")
 
 
 def selections(**texts: str) -> pd.DataFrame:
@@ -46,36 +59,43 @@ def test_only_what_has_feedback_is_refined() -> None:
     assert set(refine_held_out(table, refiner, WITH_FEEDBACK, options, 0)["example_id"]) == {"validation-0"}
     nothing = refine_held_out(held_out(feedback=None), refiner, WITH_FEEDBACK, options, 0)
     assert nothing.empty
-    scorer = SelectionOptions(target_scorer="random")
-    assert select_held_out(nothing, table, refiner, refiner, scorer, 0).empty
 
 
-@pytest.mark.parametrize("scorer", ["random", "longest", "instruct_rm_ensemble"])
-def test_the_target_scorer_chooses_as_for_training(scorer: str) -> None:
-    def weigh(prompt: Prompt, choice: Choice) -> float:
-        return 0.9 if ("good" in prompt.text) == (choice.name == "Yes") else 0.1
-
-    model = ScriptedLanguageModel(weigh=weigh)
+def test_the_target_scorer_chooses_as_for_training() -> None:
     made = refinements({"validation-0": ["good", "much longer words"], "validation-1": ["quite bad words", "good"]})
-    options = SelectionOptions(target_scorer=scorer)
-    chosen = select_held_out(made, held_out(), model, model, options, 0, YES_NO, YES_NO)
-    assert set(chosen["scorer"]) == {scorer}
-    expected = {"longest": ["much longer words", "quite bad words"], "instruct_rm_ensemble": ["good", "good"]}
-    if scorer in expected:
-        assert list(chosen["text"]) == expected[scorer]
+    lengths = longest_scores(made, ScriptedLanguageModel())
+    chosen = select_best(pd.concat([lengths, random_scores(made, 0)]), made)
+    targets, _ = collect_targets(
+        held_out(), SelectionOptions(target_scorer="longest"), chosen, arms=ARMS[:1], split="validation"
+    )
+    assert list(targets["target"]) == ["much longer words", "quite bad words"]
 
 
-def test_a_scorer_that_cannot_choose_is_said_and_not_replaced(caplog: pytest.LogCaptureFixture) -> None:
-    options = SelectionOptions.model_construct(target_scorer="another")
-    made = refinements({"validation-0": ["a", "b"]})
-    assert select_held_out(made, held_out(), None, None, options, 0).empty
-    assert "another is not computed on held-out posts" in caplog.text
+@pytest.mark.parametrize(
+    "score",
+    [
+        lambda made, table, model: random_scores(made, 0),
+        lambda made, table, model: longest_scores(made, model),
+        lambda made, table, model: copying_scores(made, table),
+        lambda made, table, model: instruct_rm_scores(model, [YES_NO], table, made),
+        lambda made, table, model: log_probability_scores(model, REFINEMENT, FEEDBACK, table, made),
+        lambda made, table, model: embedding_similarity_scores(model, table, made),
+        lambda made, table, model: verifier_scores(None, table, made),
+    ],
+)
+def test_where_nothing_was_refined_a_scorer_chooses_nothing(score: Callable[..., pd.DataFrame]) -> None:
+    model = ScriptedLanguageModel()
+    nothing = refine_held_out(held_out(feedback=None), model, WITH_FEEDBACK, RefinementOptions(), 0)
+    chosen = select_best(Scores.validate(score(nothing, held_out(feedback=None), model)), nothing)
+    targets, missing = collect_targets(held_out(), RANDOM, chosen, arms=ARMS[:1], split="validation")
+    assert targets.empty
+    assert list(missing["n_missing"]) == [3]
 
 
 def test_missing_targets_are_named_and_nothing_stands_in_for_them() -> None:
     table = held_out(human_summary=["a", None, "c"])
     chosen = selections(validation_0="Better.", validation_2="")
-    targets, missing = collect_targets(table, chosen, arms=(*ARMS, "best_of_n_outputs"), split="validation")
+    targets, missing = collect_targets(table, RANDOM, chosen, arms=(*ARMS, "best_of_n_outputs"), split="validation")
     found = {arm: list(rows["target"]) for arm, rows in targets.groupby("arm")}
     assert found == {
         "refinements": ["Better."],
@@ -88,12 +108,12 @@ def test_missing_targets_are_named_and_nothing_stands_in_for_them() -> None:
         "human_summaries": {"n": 3, "n_missing": 1},
         "best_of_n_outputs": {"n": 3, "n_missing": 3},
     }
-    _, none = collect_targets(held_out(), arms=("human_summaries",), split="validation")
+    _, none = collect_targets(held_out(), RANDOM, arms=("human_summaries",), split="validation")
     assert none.empty
 
 
 def test_a_models_measurements_are_of_its_own_arm_and_the_base_has_all(model: LocalLanguageModel) -> None:
-    targets, _ = collect_targets(held_out(), arms=ARMS[1:], split="validation")
+    targets, _ = collect_targets(held_out(), RANDOM, arms=ARMS[1:], split="validation")
     posts = examples(2)[["example_id", "title", "post"]]
     train = {f"{arm}.n2": Targets.validate(posts.assign(target=f"Some {arm}.")) for arm in ARMS}
     base = nodes.measure_base_targets(model, targets, SUMMARY, arms=ARMS, split="validation", **train)

@@ -10,8 +10,8 @@ import pytest
 from pipelines.analysis.analysis_tables import REPORTING, divergences, likelihoods
 
 from ilf_kedro.options import AnalysisOptions
-from ilf_kedro.pipelines.analysis.section import describe_analysis, write_page
-from ilf_kedro.pipelines.reporting.sections import Paragraph, Section, Table
+from ilf_kedro.pipelines.analysis.section import describe_analysis
+from ilf_kedro.pipelines.reporting.sections import Paragraph, Section, Table, render_page
 from ilf_kedro.schemas import MissingTargets, PublishedResults
 
 NOTHING_MISSING = MissingTargets.validate(pd.DataFrame(columns=list(MissingTargets.to_schema().columns)))
@@ -73,7 +73,7 @@ def test_the_page_holds_every_figure_and_one_sample_per_post_leaves_its_error_op
     ]
     conditional = next(p for p in section.parts if isinstance(p, Table) and "given test posts" in p.caption)
     assert conditional.frame["of sampling"].isna().all()
-    page = write_page(section)
+    page = render_page("x", [section])
     assert "KL(base‖finetuned)" in page
     assert "nan" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
 

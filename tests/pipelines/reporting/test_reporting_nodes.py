@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
-from report_inputs import METHODS, FakeRun
+from report_inputs import FakeRun
 
 from ilf_kedro import schemas
 from ilf_kedro.evaluation.win_rates import SteadyVerdicts
@@ -80,7 +80,7 @@ def catalog_of(run: FakeRun) -> DataCatalog:
         "params:selection": SelectionOptions(),
         "params:seed": 0,
     }
-    data |= {f"refinements.{method}": run.refinements(method) for method in METHODS}
+    data["refinements.all"] = run.all_refinements()
     data |= {f"{model}.summaries": run.summaries(model) for model in run.models}
     data |= {f"{model}.log_likelihoods": run.log_likelihoods(model) for model in run.models[:-1]}
     sizes = {model: int(model.rpartition(".n")[2]) for model in run.models[1:-1]}
@@ -270,8 +270,7 @@ def small_report(
         test=test,
         text_statistics=run.text_statistics(),
         rejected_rows=run.rejected_rows() if rejected is None else rejected,
-        with_feedback=run.refinements(METHODS[0]),
-        without_feedback=run.refinements(METHODS[1]),
+        refinements=run.all_refinements(),
         scores=run.scores(),
         selections=run.selections(),
         summaries=summaries,

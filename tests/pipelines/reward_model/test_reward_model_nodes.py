@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import torch
 from example_tables import examples
+from training_records import checkpoint
 
-from ilf_kedro.language_models.checkpoint import Checkpoint, ModelSource, TrainingRecord
+from ilf_kedro.language_models.checkpoint import Checkpoint, ModelSource
 from ilf_kedro.language_models.local import LocalLanguageModel
 from ilf_kedro.language_models.protocol import Choice
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
@@ -77,24 +78,6 @@ def comparisons(*rows: tuple[str, str, str]) -> pd.DataFrame:
             post=[f"post {i}" for i in numbers],
         )[list(Comparisons.to_schema().columns)]
     )
-
-
-def checkpoint(n_examples: int = 6) -> Checkpoint:
-    record = TrainingRecord(
-        content_hash="0" * 64,
-        kind="lora",
-        base_model="scripted",
-        base_revision="r",
-        method="supervised",
-        n_examples=n_examples,
-        n_steps=1,
-        n_truncated=0,
-        seed=0,
-        dtype="float32",
-        final_loss=1.0,
-        seconds=1.0,
-    )
-    return Checkpoint(Path("nowhere"), record)
 
 
 @pytest.fixture
@@ -200,8 +183,7 @@ def test_a_pairwise_reward_model_tells_both_orders() -> None:
     model = ScriptedLanguageModel(weigh=likes_the_first)
     options = RewardModelOptions(kind="a_b", trained=False)
     table = comparisons(("poor", "good", "b"), ("good", "fair", "b"))
-    record = checkpoint().record.model_copy(update={"kind": "untrained", "method": "none"})
-    asked = Checkpoint(Path("nowhere"), record)
+    asked = checkpoint(kind="untrained", method="none")
     made = predict_preferences(model, asked, options, TEMPLATE, PAIR_TEMPLATE, table, model)
     assert made["p_a_shown_first"].tolist() == pytest.approx([0.6, 0.9])
     assert made["p_a_shown_second"].tolist() == pytest.approx([0.1, 0.7])
@@ -223,7 +205,7 @@ class TestEvaluation:
         table["p_a_preferred"] = table["reward_a"] / (table["reward_a"] + table["reward_b"])
         table = table.assign(p_a_shown_first=None, p_a_shown_second=None, n_tokens_a=3, n_tokens_b=3)
         predictions = RewardPredictions.validate(table[list(RewardPredictions.to_schema().columns)])
-        accuracy, reliability, _ = evaluate_predictions(predictions, checkpoint(6), RewardModelOptions())
+        accuracy, reliability, _ = evaluate_predictions(predictions, checkpoint(n_examples=6), RewardModelOptions())
         return accuracy.iloc[0], reliability
 
     def test_the_preferred_summary_counts_whichever_letter_it_has(self) -> None:

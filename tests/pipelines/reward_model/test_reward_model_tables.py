@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 from statsmodels.stats.proportion import proportion_confint
+from training_records import checkpoint
 
-from ilf_kedro.language_models.checkpoint import Checkpoint, TrainingRecord
 from ilf_kedro.options import RewardModelOptions
 from ilf_kedro.pipelines.reward_model.nodes import evaluate_predictions
 from ilf_kedro.pipelines.training_log import training_log
 from ilf_kedro.schemas import RewardPredictions
 
 STEP = {"step": 1.0, "epoch": 0.5, "loss": 0.7, "learning_rate": 1e-4, "gradient_norm": 1.0}
-RECORD = TrainingRecord(
-    content_hash="",
-    kind="lora",
-    base_model="",
-    base_revision="",
-    method="",
-    n_examples=48,
-    n_steps=2,
-    n_truncated=3,
-    seed=0,
-    dtype="",
-    final_loss=0.6,
-    seconds=0,
-    log=(STEP, STEP | {"step": 2.0, "epoch": 1.0, "loss": 0.6}),
-)
-CHECKPOINT = Checkpoint(Path("nowhere"), RECORD)
+CHECKPOINT = checkpoint(n_examples=48, n_truncated=3, log=(STEP, STEP | {"step": 2.0, "epoch": 1.0, "loss": 0.6}))
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.95])

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ilf_kedro.options import ComparisonOptions, RewardModelOptions
-from ilf_kedro.pipelines.reporting.sections import Figure, Paragraph, Section, Table
+from ilf_kedro.pipelines.reporting.sections import Figure, Paragraph, Section, Table, render_page
 from ilf_kedro.pipelines.reward_model_comparison import create_pipeline, nodes, section
 from ilf_kedro.schemas import PublishedResults, RewardPredictions
 
@@ -76,4 +76,4 @@ def test_the_section_has_the_curve_the_lengths_and_the_position_bias_of_pairs_al
     assert position["Trained on"].tolist() == [4, 4, 8, 8]
     # shown first, a is always preferred; shown second, b is where the reward model is wrong
     assert position["Share"].tolist() == pytest.approx([(1 + 0.4) / 2, 0.6, (1 + 0.1) / 2, 0.9])
-    assert "Position bias of A or B" in section.page(made)
+    assert "Position bias of A or B" in render_page("x", [made])

@@ -16,11 +16,12 @@ from ilf_kedro.language_models.local import LocalLanguageModel
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.options import FinetuneOptions, ReportingOptions, RoundsOptions, SelectionOptions
 from ilf_kedro.pipelines.refine_and_select import needed_scorers
+from ilf_kedro.pipelines.reporting.sections import render_page
 from ilf_kedro.pipelines.rounds import create_pipeline
 from ilf_kedro.pipelines.rounds.examples import collect_feedback, first_examples, round_targets
 from ilf_kedro.pipelines.rounds.measures import measure_rounds
-from ilf_kedro.pipelines.rounds.section import describe_rounds, page_of_rounds
-from ilf_kedro.pipelines.rounds.training import train_from_scratch, train_further, train_in_one_round
+from ilf_kedro.pipelines.rounds.section import describe_rounds
+from ilf_kedro.pipelines.rounds.training import train_from_base, train_further
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import (
     LogLikelihoods,
@@ -123,9 +124,9 @@ def test_training_further_ends_with_both_rounds_in_the_model(
     shared: Any = (model, SUMMARY, FinetuneOptions(training=training), 0, TrainingWorkspace(tmp_path))
     data, later = round_rows("ab", 0, "data"), round_rows("cd", 1, "model:critic")
     both = pd.concat([data, round_rows("cd", 1, "data")])
-    first = train_in_one_round(*shared, both, model="first", round=0, train_size=2)
+    first = train_from_base(*shared, both, model="first", mode="one_round", round=0, train_size=2)
     second = train_further(*shared, first[0], first[2], later, model="second", round=1, size=2, train_size=4)
-    scratch = train_from_scratch(*shared, both, later, model="scratch", round=1, train_size=4)
+    scratch = train_from_base(*shared, both, later, model="scratch", mode="from_scratch", round=1, train_size=4)
 
     def nats(checkpoint: Any, rows: pd.DataFrame) -> float:
         asked = model if checkpoint is None else model.with_checkpoint(checkpoint)
@@ -194,7 +195,7 @@ def test_each_model_is_compared_with_one_round_of_its_size() -> None:
     assert set(metrics.loc[metrics["model"] == "c", "feedback_source"]) == {"data, model:critic"}
     published = PublishedResults.validate(pd.read_csv(PUBLISHED))
     section = describe_rounds(models, metrics, published, RoundsOptions(sizes=(2, 2)), ReportingOptions())
-    page = page_of_rounds(section)
+    page = render_page("x", [section])
     assert "is better than one round of the same size" in page
     assert "the language model critic wrote it, not people" in page
     assert "model critic" in page

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from ilf_kedro.options import ReportingOptions, SweepOptions
-from ilf_kedro.pipelines.reporting.sections import Table
+from ilf_kedro.pipelines.reporting.sections import Table, render_page
 from ilf_kedro.pipelines.sweep import create_pipeline
 from ilf_kedro.pipelines.sweep.design import FACTORS, list_trials
 from ilf_kedro.pipelines.sweep.nodes import choose_winners
-from ilf_kedro.pipelines.sweep.section import describe_sweep, page_of_sweep
+from ilf_kedro.pipelines.sweep.section import describe_sweep
 from ilf_kedro.schemas import Trials, UserError
 from ilf_kedro.training.options import TrainingOptions
 
@@ -107,7 +107,7 @@ def test_the_section_says_how_to_use_the_winners() -> None:
     trials = table(trial_rows("refinements", {(0, 0): 3.0, (1, 0): 2.5, (2, 0): None}))
     winners = choose_winners(trials, SweepOptions())
     section = describe_sweep(trials, winners, SweepOptions(), ReportingOptions())
-    page = page_of_sweep(section)
+    page = render_page("x", [section])
     assert (
         "finetune: {per_size: [{train_size: 4, arm: refinements, epochs: 2, prompt_loss_weight: 0, "
         "learning_rate_multiplier: 0.1}]}"

@@ -14,7 +14,7 @@ from ranked_tables import ranked, simulated
 from ilf_kedro.language_models.protocol import Capability, ChoiceProbabilities
 from ilf_kedro.options import DataPrepOptions, ReportingOptions, TournamentOptions
 from ilf_kedro.pipelines.data_prep.nodes import validate_splits
-from ilf_kedro.pipelines.reporting.sections import Figure, Paragraph, Section, Table
+from ilf_kedro.pipelines.reporting.sections import Figure, Paragraph, Section, Table, render_page
 from ilf_kedro.pipelines.tournament import create_pipeline, nodes
 from ilf_kedro.pipelines.tournament.section import _whose
 from ilf_kedro.prompting import PromptTemplate
@@ -205,7 +205,7 @@ def test_an_unknown_cost_is_said_to_be_unknown() -> None:
 
 
 def test_the_page_holds_everything_and_loads_nothing() -> None:
-    page = nodes.write_page(section(10, {"random": 0.0, "longest": 1.0}))
+    page = render_page("x", [section(10, {"random": 0.0, "longest": 1.0})])
     assert "Which scorer to trust" in page
     assert "0.650 ± 0.027" in page  # the paper's longest
     assert 'src="http' not in page

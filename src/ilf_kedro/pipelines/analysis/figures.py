@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from ilf_kedro.pipelines.reporting.figures import panels
-from ilf_kedro.pipelines.reporting.labels import arm_and_size, colour, in_order, model_label, words_of
+from ilf_kedro.pipelines.reporting.labels import GREY, arm_and_size, colour, in_order, model_label, words_of
+from ilf_kedro.pipelines.reporting.plotting import interval_bars, panels
 from ilf_kedro.schemas import DataFrame, Divergences, TargetLikelihoods
 
 __all__ = ["divergences_figure", "likelihoods_figure", "train_targets_figure"]
@@ -50,7 +50,7 @@ def likelihoods_figure(likelihoods: DataFrame[TargetLikelihoods], confidence: fl
                 across = go.Scatter(x=[10**low, 10**high], y=[base.iloc[0]] * 2, mode="lines", line=line)
                 across.update(legendgroup=arm, showlegend=False, hovertemplate="base model: <b>%{y:.3f}</b>")
                 figure.add_trace(across, row=row, col=1)
-    figure.add_hline(0, line={"color": "#808895", "width": 1, "dash": "dot"}, row=len(_PANELS), col=1)
+    figure.add_hline(0, line={"color": GREY, "width": 1, "dash": "dot"}, row=len(_PANELS), col=1)
     ticks = [f"{size:,}" for size in sizes]
     figure.update_xaxes(type="log", tickvals=sizes, ticktext=ticks, range=[low, high], showticklabels=True)
     figure.update_xaxes(title_text="train size (posts)", row=len(_PANELS), col=1)
@@ -90,7 +90,7 @@ def divergences_figure(divergences: DataFrame[Divergences], condition: str, conf
                 dots.update(mode="markers", marker=marker, orientation="h", offsetgroup=estimator)
                 dots.update(name=name, legendgroup=estimator, showlegend=row == 1 and index == 0)
                 figure.add_trace(dots, row=row, col=1)
-        figure.add_vline(0, line={"color": "#808895", "width": 1, "dash": "dot"}, row=row, col=1)
+        figure.add_vline(0, line={"color": GREY, "width": 1, "dash": "dot"}, row=row, col=1)
     figure.update_layout(scattermode="group", scattergap=0.5, showlegend=True)
     figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=[model_label(m, 0) for m in models])
     figure.update_xaxes(title_text="nats per sequence", row=2, col=1)
@@ -107,13 +107,11 @@ def _size(model: str) -> int:
 
 def _with_errors(places: Sequence[object], points: pd.DataFrame, confidence: float, *, axis: str) -> go.Scatter:
     """Draw values along `axis` with their intervals, at `places` along the other."""
-    bars = {"type": "data", "symmetric": False, "thickness": 1.3, "width": 3}
-    bars |= {"array": points["upper"] - points["value"], "arrayminus": points["value"] - points["lower"]}
     along = {"x": points["value"], "y": places} if axis == "x" else {"x": places, "y": points["value"]}
     hover = f"<b>%{{{axis}:.4f}}</b><br>{confidence:.0%} interval "
     return go.Scatter(
         **along,
-        **{f"error_{axis}": bars},
+        **{f"error_{axis}": interval_bars(points, thickness=1.3, width=3)},
         customdata=points[["lower", "upper", "n"]],
         hovertemplate=hover + "%{customdata[0]:.4f} to %{customdata[1]:.4f}, n = %{customdata[2]}",
     )

@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial, update_wrapper
-from typing import Any
+from collections.abc import Sequence
 
 from kedro.pipeline import Node, Pipeline
 
+from ilf_kedro.options import Arm
 from ilf_kedro.pipelines.analysis import nodes, targets
 from ilf_kedro.pipelines.analysis.estimates import estimate_divergences, estimate_likelihoods
-from ilf_kedro.pipelines.analysis.section import describe_analysis, write_page
+from ilf_kedro.pipelines.analysis.section import describe_analysis
+from ilf_kedro.pipelines.namespaces import bind
+from ilf_kedro.pipelines.refine_and_select import selection_nodes
+from ilf_kedro.pipelines.reporting.pages import page_node
+from ilf_kedro.pipelines.summary_arms import summary_arms
 
-_TEMPLATES = tuple(f"prompt.instruct_rm_{number}" for number in range(1, 6))
 
-
-def create_pipeline(arms: Sequence[str], train_sizes: Sequence[int], split: str) -> Pipeline:
+def create_pipeline(
+    arms: Sequence[Arm], train_sizes: Sequence[int], split: str, scorers: Sequence[str] = ("instruct_rm",)
+) -> Pipeline:
     """Create held-out targets, each model's measurements, their estimates, and the section that shows them.
 
-    `arms` are those whose models answer the prompt of the base model's summaries; `split` is where their
-    held-out targets come from.
+    Arms whose models answer prompts of their own are left out, and the section says so. `split` is where the
+    held-out targets come from, `scorers` are those that the target scorer's choice needs.
     """
+    left_out = tuple(arm for arm in arms if arm not in summary_arms(arms))
+    arms = summary_arms(arms)
     models = [(arm, size) for arm in arms for size in train_sizes]
     return sum(
         [
-            _held_out_targets(arms, split),
+            _held_out_targets(arms, split, scorers),
             _measure_base(arms, models, split),
             *(_measure(arm, size, split) for arm, size in models),
-            _estimates([f"{arm}.n{size}" for arm, size in models]),
+            _estimates([f"{arm}.n{size}" for arm, size in models], left_out),
         ],
         Pipeline([]),
     )
 
 
-def _held_out_targets(arms: Sequence[str], split: str) -> Pipeline:
+def _held_out_targets(arms: Sequence[Arm], split: str, scorers: Sequence[str]) -> Pipeline:
     """Create the targets of every arm; refinements are made and chosen as they were for training."""
     examples = f"examples.{split}"
-    collect = _bind(targets.collect_targets, arms=tuple(arms), split=split)
-    inputs = {"examples": examples}
-    members = []
+    collect = bind(targets.collect_targets, arms=tuple(arms), split=split)
+    inputs = {"examples": examples, "options": "params:selection"}
+    members: list[Node] = []
     if "refinements" in arms:
         inputs["selections"] = "analysis.selections"
         members = [
@@ -49,21 +54,7 @@ def _held_out_targets(arms: Sequence[str], split: str) -> Pipeline:
                 name="refine_held_out",
                 tags="language_model",
             ),
-            Node(
-                targets.select_held_out,
-                [
-                    "analysis.refinements",
-                    examples,
-                    "base_model",
-                    "instruct_rm",
-                    "params:selection",
-                    "params:seed",
-                    *_TEMPLATES,
-                ],
-                "analysis.selections",
-                name="select_held_out",
-                tags="language_model",
-            ),
+            *selection_nodes(examples, scorers, prefix="analysis."),
         ]
     outputs = ["analysis.targets", "analysis.missing_targets"]
     return _in_namespace("analysis", [*members, Node(collect, inputs, outputs, name="collect_targets")])
@@ -72,7 +63,7 @@ def _held_out_targets(arms: Sequence[str], split: str) -> Pipeline:
 def _measure_base(arms: Sequence[str], models: Sequence[tuple[str, int]], split: str) -> Pipeline:
     train_targets = {f"{arm}.n{size}": f"finetune.{arm}.n{size}.targets" for arm, size in models}
     node = Node(
-        _bind(nodes.measure_base_targets, arms=tuple(arms), split=split),
+        bind(nodes.measure_base_targets, arms=tuple(arms), split=split),
         {
             "base_model": "base_model",
             "targets": "analysis.targets",
@@ -94,14 +85,14 @@ def _measure(arm: str, train_size: int, split: str) -> Pipeline:
         name,
         [
             Node(
-                _bind(nodes.measure_targets, model_name=model, arm=arm, split=split),
+                bind(nodes.measure_targets, model_name=model, arm=arm, split=split),
                 [*asked, "analysis.targets", "prompt.summary"],
                 f"{name}.target_log_likelihoods",
                 name="measure_targets",
                 tags="language_model",
             ),
             Node(
-                _bind(nodes.measure_divergences, model_name=model),
+                bind(nodes.measure_divergences, model_name=model),
                 [*asked, "examples.test", "prompt.summary", "params:analysis", "params:seed"],
                 f"{name}.divergence_samples",
                 name="measure_divergences",
@@ -111,7 +102,7 @@ def _measure(arm: str, train_size: int, split: str) -> Pipeline:
     )
 
 
-def _estimates(models: Sequence[str]) -> Pipeline:
+def _estimates(models: Sequence[str], left_out: Sequence[Arm]) -> Pipeline:
     likelihoods = ["analysis.base", *(f"analysis.{model}" for model in models)]
     return _in_namespace(
         "analysis",
@@ -129,7 +120,7 @@ def _estimates(models: Sequence[str]) -> Pipeline:
                 name="estimate_divergences",
             ),
             Node(
-                describe_analysis,
+                bind(describe_analysis, left_out=left_out),
                 [
                     "analysis.target_likelihoods",
                     "analysis.missing_targets",
@@ -141,15 +132,10 @@ def _estimates(models: Sequence[str]) -> Pipeline:
                 "section.analysis",
                 name="describe_analysis",
             ),
-            Node(write_page, "section.analysis", "page.analysis", name="write_page"),
+            page_node("analysis", "ILF: likelihoods and divergences"),
         ],
     )
 
 
 def _in_namespace(name: str, members: list[Node]) -> Pipeline:
     return Pipeline(members, namespace=name, prefix_datasets_with_namespace=False, tags="analysis")
-
-
-def _bind(function: Callable[..., Any], **constants: object) -> Callable[..., Any]:
-    """Bind what distinguishes one namespace's node from another's, keeping the function's name."""
-    return update_wrapper(partial(function, **constants), function)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from ilf_kedro.options import AnalysisOptions, ReportingOptions
+from ilf_kedro.options import AnalysisOptions, Arm, ReportingOptions
 from ilf_kedro.pipelines.analysis.figures import BASE, divergences_figure, likelihoods_figure, train_targets_figure
 from ilf_kedro.pipelines.analysis.published import published_divergences, published_likelihoods, readable, with_error
 from ilf_kedro.pipelines.reporting.labels import arm_and_size, in_order, model_label, signed, words_of
 from ilf_kedro.pipelines.reporting.main_table import number_or_none
-from ilf_kedro.pipelines.reporting.sections import Figure, Heading, Paragraph, Part, Section, Table, render_page
+from ilf_kedro.pipelines.reporting.sections import Figure, Heading, Paragraph, Part, Section, Table
 from ilf_kedro.schemas import DataFrame, Divergences, MissingTargets, PublishedResults, TargetLikelihoods
 
 _CONDITIONS = {"test_posts": "given test posts", "unconditional": "unconditional"}
@@ -27,6 +27,8 @@ def describe_analysis(
     published: DataFrame[PublishedResults],
     options: AnalysisOptions,
     reporting: ReportingOptions,
+    *,
+    left_out: Sequence[Arm] = (),
 ) -> Section:
     """Describe what finetuning did to each model, in plain words first, with the published figures beside."""
     return Section(
@@ -34,15 +36,11 @@ def describe_analysis(
         "What finetuning did to the models",
         (
             Paragraph(_lead(likelihoods, divergences), lead=True),
+            *_left_out(left_out),
             *_likelihood_parts(likelihoods, missing, published, options, reporting),
             *_divergence_parts(divergences, published, options, reporting),
         ),
     )
-
-
-def write_page(section: Section) -> str:
-    """Return the section as a page of its own."""
-    return render_page("ILF: likelihoods and divergences", [section])
 
 
 def _lead(likelihoods: pd.DataFrame, divergences: pd.DataFrame) -> str:
@@ -68,6 +66,13 @@ def _lead(likelihoods: pd.DataFrame, divergences: pd.DataFrame) -> str:
         f"After {largest:,} posts, the NLL of held-out targets of an arm's own kind less the base model's: {likelier}. "
         f"Forward divergence from the base model given test posts, in nats per sequence: {'; '.join(moved)}."
     )
+
+
+def _left_out(arms: Sequence[Arm]) -> list[Part]:
+    if not arms:
+        return []
+    names = " and ".join(words_of(arm) for arm in arms)
+    return [Paragraph(f"Not measured: {names}, whose models answer other prompts than the base model's summaries.")]
 
 
 def _likelihood_parts(

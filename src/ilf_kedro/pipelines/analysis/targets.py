@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 import pandas as pd
 
-from ilf_kedro.language_models.protocol import LanguageModel, TokenCounter
+from ilf_kedro.language_models.protocol import LanguageModel
 from ilf_kedro.options import RefinementOptions, SelectionOptions
-from ilf_kedro.pipelines.refinement.nodes import refine
+from ilf_kedro.pipelines.refinement.nodes import refine_all
 from ilf_kedro.prompting import PromptTemplate
-from ilf_kedro.schemas import ArmTargets, DataFrame, Examples, MissingTargets, Refinements, Scores, Selections, Subsets
-from ilf_kedro.scoring import instruct_rm_scores, longest_scores, random_scores, select_best
-
-logger = logging.getLogger(__name__)
+from ilf_kedro.schemas import ArmTargets, DataFrame, Examples, MissingTargets, Refinements, Selections
 
 ARM_COLUMNS = {"human_summaries": "human_summary", "initial_summaries": "initial_summary"}
 METHOD = "refinement_with_feedback"
@@ -35,45 +31,21 @@ def refine_held_out(
     if ready.empty:
         columns = {name: pd.Series(dtype=object) for name in Refinements.to_schema().columns}
         return Refinements.validate(pd.DataFrame(columns))
-    everything = Subsets.validate(ready[["example_id"]].assign(train_size=len(ready)))
-    return refine(ready, everything, refiner, template, options, seed, method=METHOD)
-
-
-def select_held_out(
-    refinements: DataFrame[Refinements],
-    examples: DataFrame[Examples],
-    base_model: TokenCounter,
-    instruct_rm: LanguageModel,
-    options: SelectionOptions,
-    seed: int,
-    *templates: PromptTemplate,
-) -> DataFrame[Selections]:
-    """Let the target scorer choose among the held-out refinements, as it did for training.
-
-    The scorers random, longest and InstructRM can; of any other the table is empty, and a warning says so.
-    """
-    scorer = options.target_scorer
-    nothing = Selections.validate(pd.DataFrame({name: [] for name in Selections.to_schema().columns}))
-    if refinements.empty:
-        return nothing
-    if scorer == "random":
-        scores = random_scores(refinements, seed)
-    elif scorer == "longest":
-        scores = longest_scores(refinements, base_model)
-    elif scorer.startswith("instruct_rm"):
-        scores = instruct_rm_scores(instruct_rm, templates, examples, refinements)
-    else:
-        logger.warning("The scorer %s is not computed on held-out posts: refinements have no targets there", scorer)
-        return nothing
-    return select_best(Scores.validate(scores[scores["scorer"] == scorer]), refinements)
+    return refine_all(ready, refiner, template, options, seed, method=METHOD)
 
 
 def collect_targets(
-    examples: DataFrame[Examples], selections: DataFrame[Selections] | None = None, *, arms: Sequence[str], split: str
+    examples: DataFrame[Examples],
+    options: SelectionOptions,
+    selections: DataFrame[Selections] | None = None,
+    *,
+    arms: Sequence[str],
+    split: str,
 ) -> tuple[DataFrame[ArmTargets], DataFrame[MissingTargets]]:
     """Put the held-out targets of all arms into one table, and say for how many examples there are none, and why.
 
-    Nothing is put in a missing target's place.
+    The target scorer chooses among the held-out refinements as it did for training. Nothing is put in a missing
+    target's place.
     """
     found, missing = [], []
     for arm in arms:
@@ -81,8 +53,8 @@ def collect_targets(
             targets = examples.assign(target=examples[ARM_COLUMNS[arm]])
             reason = f"the split has no {ARM_COLUMNS[arm].replace('_', ' ')} of them"
         elif arm == "refinements" and selections is not None:
-            targets = examples.merge(selections[["example_id", "text"]], on="example_id", how="left")
-            targets = targets.rename(columns={"text": "target"})
+            chosen = selections.loc[selections["scorer"] == options.target_scorer, ["example_id", "text"]]
+            targets = examples.merge(chosen.rename(columns={"text": "target"}), on="example_id", how="left")
             reason = "the split has no feedback on them, or the scorer chose no refinement with a text"
         else:
             targets = examples.assign(target=None)

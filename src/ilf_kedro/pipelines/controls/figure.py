@@ -5,8 +5,8 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from ilf_kedro.evaluation.control_metrics import CONTRASTS
-from ilf_kedro.pipelines.reporting.figures import panels
-from ilf_kedro.pipelines.reporting.labels import colour, words_of
+from ilf_kedro.pipelines.reporting.labels import GREY, colour, words_of
+from ilf_kedro.pipelines.reporting.plotting import interval_bars, panels
 from ilf_kedro.schemas import ControlMetrics, DataFrame
 
 __all__ = ["MEASURES", "contrast_label", "differences_figure"]
@@ -43,15 +43,7 @@ def differences_figure(metrics: DataFrame[ControlMetrics], confidence: float) ->
             go.Scatter(
                 x=points["value"],
                 y=["<br>− ".join(contrast_label(*pair).split(" − ")) for pair in points.index],
-                error_x={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": points["upper"] - points["value"],
-                    "arrayminus": points["value"] - points["lower"],
-                    "thickness": 1.4,
-                    "width": 4,
-                    "color": "#808895",
-                },
+                error_x=interval_bars(points, colour=GREY),
                 customdata=points[["lower", "upper", "n"]],
                 hovertemplate=(
                     "%{y}: <b>%{x:.3f}</b><br>"
@@ -64,7 +56,7 @@ def differences_figure(metrics: DataFrame[ControlMetrics], confidence: float) ->
             row=panel,
             col=1,
         )
-        figure.add_vline(0, line={"color": "#808895", "width": 1, "dash": "dot"}, row=panel, col=1)
+        figure.add_vline(0, line={"color": GREY, "width": 1, "dash": "dot"}, row=panel, col=1)
     figure.update_yaxes(range=[len(CONTRASTS) - 0.5, -0.5], tickfont_size=11)
     figure.update_layout(showlegend=False)
     return figure

@@ -8,8 +8,9 @@ from kedro.pipeline import Node, Pipeline
 
 from ilf_kedro.options.names import RefinementMethod
 from ilf_kedro.pipelines.controls import nodes
-from ilf_kedro.pipelines.controls.section import describe_controls, write_page
+from ilf_kedro.pipelines.controls.section import describe_controls
 from ilf_kedro.pipelines.refinement.pipeline import OTHER_FEEDBACK, refinement_nodes
+from ilf_kedro.pipelines.reporting.pages import page_node
 from ilf_kedro.pipelines.selection.nodes import (
     collect_refinements,
     collect_scores,
@@ -114,5 +115,5 @@ def _reporting_nodes() -> list[Node]:
             name="measure_controls",
         ),
         Node(describe_controls, described, "section.controls", name="describe_controls"),
-        Node(write_page, "section.controls", "page.controls", name="write_page"),
+        page_node("controls", "ILF: what the feedback's words were worth"),
     ]

@@ -10,7 +10,7 @@ from ilf_kedro.options import ReportingOptions
 from ilf_kedro.pipelines.controls.examples_shown import one_post, points_of_post
 from ilf_kedro.pipelines.controls.figure import MEASURES, contrast_label, differences_figure
 from ilf_kedro.pipelines.reporting.labels import number, signed, words_of
-from ilf_kedro.pipelines.reporting.sections import Figure, Heading, Paragraph, Part, Section, Table, render_page
+from ilf_kedro.pipelines.reporting.sections import Figure, Heading, Paragraph, Part, Section, Table
 from ilf_kedro.schemas import (
     ControlMetrics,
     DataFrame,
@@ -76,11 +76,6 @@ def describe_controls(
         ),
     ]
     return Section("controls", "What the words of the feedback were worth", tuple(parts))
-
-
-def write_page(section: Section) -> str:
-    """Return the section as a page of its own."""
-    return render_page("ILF: what the feedback's words were worth", [section])
 
 
 def _lead(metrics: pd.DataFrame, refiner: str, instruct_rm: str, confidence: float) -> str:

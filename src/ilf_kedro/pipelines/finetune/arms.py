@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, update_wrapper
+from functools import partial
 from typing import Any
 
 from kedro.pipeline import Node
 
 from ilf_kedro.options import Arm
 from ilf_kedro.pipelines.finetune import targets
+from ilf_kedro.pipelines.namespaces import bind
 from ilf_kedro.pipelines.refine_and_select import refinement_node, selection_nodes
 
-__all__ = ["ARMS", "REFINEMENT_MODEL", "ArmPlan", "RefinementSource", "bind", "summarising", "target_nodes"]
+__all__ = ["ARMS", "REFINEMENT_MODEL", "ArmPlan", "RefinementSource", "summarising", "target_nodes"]
 
 REFINEMENT_MODEL: Arm = "refinement_model"
 JOINT: Arm = "feedback_and_refinement"
@@ -71,11 +72,6 @@ def target_nodes(arm: Arm, train_size: int, source: RefinementSource) -> list[No
         inputs = (*_SPLIT, "selections.top_k", "params:selection")
         return [_choose(targets.target_top_refinements, inputs, train_size=train_size, top_k=source.top_k)]
     return [_choose(plan.function, plan.inputs, train_size=train_size)]
-
-
-def bind(function: Callable[..., Any], **constants: object) -> Callable[..., Any]:
-    """Bind what distinguishes one namespace's node from another's, keeping the function's name."""
-    return update_wrapper(partial(function, **constants), getattr(function, "func", function))
 
 
 def _refined_by_model(train_size: int, source: RefinementSource) -> list[Node]:

@@ -15,12 +15,13 @@ from ilf_kedro.pipelines.finetune.arms import (
     JOINT,
     REFINEMENT_MODEL,
     RefinementSource,
-    bind,
     summarising,
     target_nodes,
 )
-from ilf_kedro.pipelines.namespaces import namespaced
-from ilf_kedro.pipelines.refine_and_select import refine_examples, refine_with_checkpoint
+from ilf_kedro.pipelines.namespaces import bind, namespaced
+from ilf_kedro.pipelines.refine_and_select import refine_with_checkpoint
+from ilf_kedro.pipelines.refinement.nodes import refine_all
+from ilf_kedro.pipelines.reporting.pages import page_node
 from ilf_kedro.pipelines.reward_model.inputs import REWARD_MODEL_INPUTS
 from ilf_kedro.pipelines.selection.scorers import scorer_nodes
 
@@ -165,7 +166,7 @@ def _compare_refiners(train_sizes: Sequence[int]) -> Pipeline:
     return _namespaced(
         f"finetune.{REFINEMENT_MODEL}",
         [
-            _sampling(refine_examples, inputs, "refinements", method=refiners.REFINER),
+            _sampling(refine_all, inputs, "refinements", method=refiners.REFINER),
             Node(refiners.collect_refiners, ["refinements", *models], "all_refinements", name="collect_refiners"),
             *scorer_nodes(
                 ["instruct_rm"], refinements="all_refinements", examples="examples.development", scores="scores"
@@ -197,7 +198,7 @@ def _describe_arms(arms: Sequence[Arm], train_sizes: Sequence[int], has_refineme
         inputs["metrics"] = f"finetune.{REFINEMENT_MODEL}.metrics"
     members = [
         Node(section.describe_arms, inputs, "section.arms", name="describe_arms"),
-        Node(section.page_of_arms, "section.arms", "page.arms", name="page_of_arms"),
+        page_node("arms", "Arms"),
     ]
     return Pipeline(members, namespace="finetune", prefix_datasets_with_namespace=False, tags="finetune")
 

@@ -10,7 +10,7 @@ import pandas as pd
 from ilf_kedro.pipelines.finetune.refiners import REFINER
 from ilf_kedro.pipelines.reporting.labels import arm_and_size, signed
 from ilf_kedro.pipelines.reporting.main_table import number_or_none
-from ilf_kedro.pipelines.reporting.sections import Heading, Paragraph, Part, Section, Table, render_page
+from ilf_kedro.pipelines.reporting.sections import Heading, Paragraph, Part, Section, Table
 from ilf_kedro.schemas import DataFrame, JointOutputs, RefinerMetrics
 
 _Figures = Mapping[tuple[str, str], Mapping[Hashable, Any]]
@@ -41,11 +41,6 @@ def describe_arms(metrics: DataFrame[RefinerMetrics] | None = None, **joint: Dat
     if metrics is not None:
         parts += _refiner_parts(metrics)
     return Section("arms", "Arms that write more than a summary", tuple(parts))
-
-
-def page_of_arms(section: Section) -> str:
-    """Return the section as a page of its own."""
-    return render_page("Arms", [section])
 
 
 def _joint_parts(joint: dict[str, DataFrame[JointOutputs]]) -> list[Part]:

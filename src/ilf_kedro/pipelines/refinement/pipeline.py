@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial, update_wrapper
 from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
+from ilf_kedro.pipelines.namespaces import bind
 from ilf_kedro.pipelines.refinement import nodes, other_feedback
 
 __all__ = ["OTHER_FEEDBACK", "create_pipeline", "refinement_nodes"]
@@ -64,7 +64,7 @@ def refinement_nodes(
         prompt = f"prompt.{WITH_FEEDBACK if method in OTHER_FEEDBACK else method}"
         created.append(
             Node(
-                update_wrapper(partial(function, method=method), function),
+                bind(function, method=method),
                 [*inputs, "refiner", prompt, "params:refinement", "params:seed"],
                 f"{prefix}refinements.{method}",
                 name=f"sample_{method}",

@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 from ilf_kedro.evaluation.best_of_n import best_of_n
 from ilf_kedro.evaluation.intervals import Bootstrap
 from ilf_kedro.options import ReportingOptions
-from ilf_kedro.pipelines.reporting.figures import panels, translucent
-from ilf_kedro.pipelines.reporting.labels import BEST_OF_N, colour
+from ilf_kedro.pipelines.reporting.labels import BEST_OF_N, GREY, colour
+from ilf_kedro.pipelines.reporting.plotting import panels, translucent
 from ilf_kedro.pipelines.reporting.sections import Figure, Paragraph, Section
 from ilf_kedro.schemas import BestOfN, DataFrame, Examples, Rewards, Summaries
 
@@ -88,7 +88,7 @@ def _figure(table: DataFrame[BestOfN]) -> go.Figure:
     curves = table[table["metric"] == "reward"].sort_values("n")
     for row, metric in enumerate(shown, start=1):
         if metric == "kl":
-            trace = go.Scatter(x=curves["n"], y=curves["kl_bound"], mode="lines+markers", line={"color": "#808895"})
+            trace = go.Scatter(x=curves["n"], y=curves["kl_bound"], mode="lines+markers", line={"color": GREY})
             figure.add_trace(trace.update(hovertemplate="n = %{x}: at most <b>%{y:.3f}</b> nats"), row=row, col=1)
             continue
         points = table[table["metric"] == metric].sort_values("n")

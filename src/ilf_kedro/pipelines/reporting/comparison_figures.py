@@ -6,8 +6,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ilf_kedro.evaluation.refinement_metrics import ANY
-from ilf_kedro.pipelines.reporting.figures import panels
-from ilf_kedro.pipelines.reporting.labels import colour, scorers_in_order, words_of
+from ilf_kedro.pipelines.reporting.labels import GREY, colour, scorers_in_order, words_of
+from ilf_kedro.pipelines.reporting.plotting import interval_bars, panels
 from ilf_kedro.schemas import (
     DataFrame,
     RefinementMetrics,
@@ -121,7 +121,7 @@ def reward_model_figure(
 
 def _add_shares(figure: go.Figure, row: int, points: pd.DataFrame, confidence: float, title: str) -> None:
     figure.add_trace(_dots(points, "reward model", colour("refinements"), confidence), row=row, col=1)
-    figure.add_vline(0.5, line={"color": "#808895", "dash": "dot"}, row=row, col=1)
+    figure.add_vline(0.5, line={"color": GREY, "dash": "dot"}, row=row, col=1)
     figure.update_xaxes(range=[-0.02, 1.02], title_text=title, row=row, col=1)
 
 
@@ -136,7 +136,7 @@ def _add_reliability(figure: go.Figure, row: int, reliability: DataFrame[Reliabi
         hovertemplate="predicted %{x:.2f}, observed %{y:.2f}, n = %{customdata}<extra></extra>",
     )
     figure.add_trace(curve, row=row, col=1)
-    diagonal = {"color": "#808895", "dash": "dot"}
+    diagonal = {"color": GREY, "dash": "dot"}
     figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line=diagonal, row=row, col=1)
     figure.update_xaxes(range=[-0.03, 1.03], title_text="predicted probability", row=row, col=1)
     figure.update_yaxes(range=[-0.05, 1.05], title_text="observed share", row=row, col=1)
@@ -148,14 +148,7 @@ def _dots(points: pd.DataFrame, name: str, line: str, confidence: float) -> go.S
         orientation="h",
         x=points["value"],
         y=[words_of(str(label)) for label in points.index],
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": points["upper"] - points["value"],
-            "arrayminus": points["value"] - points["lower"],
-            "thickness": 1.4,
-            "width": 4,
-        },
+        error_x=interval_bars(points),
         customdata=points[["lower", "upper", "n"]],
         hovertemplate=(
             "%{y}: <b>%{x:.3f}</b><br>"

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from ilf_kedro.pipelines.reporting.labels import (
     BEST_OF_N,
+    GREY,
     arm_and_size,
     colour,
     in_order,
@@ -18,9 +18,10 @@ from ilf_kedro.pipelines.reporting.labels import (
     sampler_of_best_of_n,
     words_of,
 )
+from ilf_kedro.pipelines.reporting.plotting import interval_bars, panels, translucent
 from ilf_kedro.schemas import DataFrame, ModelMetrics, TrainingLogs
 
-__all__ = ["panels", "scaling_figure", "training_loss_figure", "translucent"]
+__all__ = ["scaling_figure", "training_loss_figure"]
 
 _PANEL = 230
 _SCALED = ("nll_per_token", "nll_minus_base", "win_rate", "reward", "rouge_l", "length_tokens")
@@ -33,40 +34,6 @@ _PANEL_TITLES = {
     "rouge_l": "ROUGE-L against the human summary",
     "length_tokens": "Length, tokens",
 }
-
-
-def panels(titles: Sequence[str], *, heights: Sequence[int], gap: int = 62, shared_x: bool = False) -> go.Figure:
-    """Create panels one below the other, each with its title at the left: readable on a phone too.
-
-    `heights` and the `gap` between panels are in pixels.
-    """
-    total = sum(heights)
-    figure = make_subplots(
-        rows=len(titles),
-        cols=1,
-        shared_xaxes=shared_x,
-        subplot_titles=[f"<b>{title}</b>" for title in titles],
-        vertical_spacing=min(0.95 / max(1, len(titles) - 1), gap / total),
-        row_heights=list(heights),
-    )
-    figure.update_annotations(x=0, xanchor="left", font_size=13)
-    figure.update_layout(
-        template="plotly_white",
-        height=total + 110,
-        margin={"l": 10, "r": 14, "t": 34, "b": 40},
-        font={"family": "system-ui, sans-serif", "size": 13},
-        hoverlabel={"align": "left"},
-        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
-    )
-    figure.update_xaxes(automargin=True, title_font_size=13)
-    figure.update_yaxes(automargin=True, title_font_size=13)
-    return figure
-
-
-def translucent(hexadecimal: str, opacity: float = 0.16) -> str:
-    """Return a colour such as "#2f7fd1" as rgba with the opacity."""
-    red, green, blue = (int(hexadecimal[start : start + 2], 16) for start in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{opacity})"
 
 
 def scaling_figure(
@@ -105,7 +72,7 @@ def scaling_figure(
         highest = 1 if metric in ("win_rate", "reward", "rouge_l") else None
         figure.update_yaxes(minallowed=lowest, maxallowed=highest, nticks=6, row=row, col=1)
         if metric in _EVEN:
-            figure.add_hline(_EVEN[metric], line={"color": "#808895", "width": 1, "dash": "dot"}, row=row, col=1)
+            figure.add_hline(_EVEN[metric], line={"color": GREY, "width": 1, "dash": "dot"}, row=row, col=1)
     figure.update_xaxes(
         type="log",
         tickvals=sizes,
@@ -202,14 +169,7 @@ def _add_arm(
     curve = go.Scatter(
         x=sizes,
         y=points["value"],
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": points["upper"] - points["value"],
-            "arrayminus": points["value"] - points["lower"],
-            "thickness": 1.2,
-            "width": 3,
-        },
+        error_y=interval_bars(points, thickness=1.2, width=3),
         customdata=points[["size", "lower", "upper", "n"]],
         hovertemplate=(
             "%{customdata[0]:,} posts: <b>%{y:.3f}</b><br>"
@@ -235,15 +195,13 @@ def _add_single(
     line = colour(model)
     start, end = _log_range(sizes)
     if model == BEST_OF_N:
-        bars = {"type": "data", "symmetric": False, "thickness": 1.2, "width": 3}
-        bars |= {"array": [point["upper"] - point["value"]], "arrayminus": [point["value"] - point["lower"]]}
         mark = {"symbol": "diamond", "size": 10, "color": line}
         trace = go.Scatter(
             x=[sizes[-1] * 10 ** (0.05 * (end - start))],
             y=[point["value"]],
             mode="markers",
             marker=mark,
-            error_y=bars,
+            error_y=interval_bars(point.to_frame().T, thickness=1.2, width=3),
             **shared,
         )
     else:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "BEST_OF_N",
+    "GREY",
     "METRICS",
     "Metric",
     "arm_and_size",
@@ -35,16 +36,18 @@ _NAMES = {
     "refinement_with_model_feedback": "with model-written feedback",
     "any": "all of them",
 }
+# For what others are compared with, such as lines of reference, and for the bars of dots in several colours.
+GREY = "#808895"
 # Mid-tones that keep a contrast of 3:1 on white and on near-black, apart also for colour-blind readers.
 _COLOURS = {
     "refinements": "#2f7fd1",
     "human_summaries": "#2a9d6f",
     "initial_summaries": "#d9822b",
     BEST_OF_N: "#b05cc6",
-    "finetune.base": "#808895",
+    "finetune.base": GREY,
     "human_summary": "#c2496b",
     "refinement_with_feedback": "#2f7fd1",
-    "refinement_without_feedback": "#808895",
+    "refinement_without_feedback": GREY,
     "refinement_with_shuffled_feedback": "#d9822b",
     "refinement_with_model_feedback": "#2a9d6f",
 }

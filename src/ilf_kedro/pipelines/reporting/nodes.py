@@ -177,8 +177,7 @@ def write_report(
     test: DataFrame[Examples],
     text_statistics: DataFrame[TextStatistics],
     rejected_rows: DataFrame[RejectedRows],
-    with_feedback: DataFrame[Refinements],
-    without_feedback: DataFrame[Refinements],
+    refinements: DataFrame[Refinements],
     scores: DataFrame[Scores],
     selections: DataFrame[Selections],
     summaries: DataFrame[Summaries],
@@ -202,7 +201,6 @@ def write_report(
     **sections: Section,
 ) -> str:
     """Write everything into one HTML file that opens without a network."""
-    refinements = Refinements.validate(pd.concat([with_feedback, without_feedback], ignore_index=True))
     return render_report(
         Report(
             metrics=metrics,

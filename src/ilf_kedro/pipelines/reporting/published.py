@@ -52,10 +52,13 @@ class Comparison:
     rows: tuple[Row, ...]
 
 
+_JOINT = "finetuned_on_feedback_and_refinements"
+_BEST = "finetuned_on_refinements_best_of_64_opt_rm"
 _ARMS = {
     "finetuned_on_refinements": "refinements",
     "finetuned_on_human_summaries": "human_summaries",
     "finetuned_on_initial_summaries": "initial_summaries",
+    _JOINT: "feedback_and_refinement",
 }
 _REFINEMENTS = {
     "refinement_without_feedback": ("refinement_without_feedback", "random"),
@@ -81,9 +84,11 @@ def beside_ours(
 ) -> list[Comparison]:
     """Put each published experiment that has a counterpart here beside it."""
     experiments = {str(name): rows for name, rows in published.groupby("experiment", sort=False)}
-    best = "finetuned_on_refinements_best_of_64_opt_rm"
+    # The other methods of this experiment have the same names in the experiment finetuned_models.
     joint = experiments.get("language_and_comparison_feedback", published.head(0))
-    finetuned = pd.concat([experiments.get("finetuned_models", published.head(0)), joint[joint["method"] == best]])
+    finetuned = pd.concat(
+        [experiments.get("finetuned_models", published.head(0)), joint[joint["method"].isin([_JOINT, _BEST])]]
+    )
     rows = {name: experiments.get(name, published.head(0)) for name in _ANSWERED}
     found = [
         Comparison(
@@ -91,7 +96,7 @@ def beside_ours(
             "GPT-3 175B (best-of-64 by an OPT reward model), ranked by people",
             "our models, judged by a language model",
             3,
-            _rows(finetuned, _our_win_rates(metrics) | {best: _ours(metrics, BEST_OF_N, "win_rate", best_of_n)}),
+            _rows(finetuned, _our_win_rates(metrics) | {_BEST: _ours(metrics, BEST_OF_N, "win_rate", best_of_n)}),
         ),
         Comparison(
             "Refinement methods",

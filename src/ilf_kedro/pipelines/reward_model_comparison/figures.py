@@ -9,14 +9,15 @@ import plotly.graph_objects as go
 
 from ilf_kedro.evaluation.reward_breakdown import LENGTH_GROUPS
 from ilf_kedro.language_models.reward_models import RewardModelKind
-from ilf_kedro.pipelines.reporting.figures import panels
+from ilf_kedro.pipelines.reporting.labels import GREY
+from ilf_kedro.pipelines.reporting.plotting import interval_bars, panels
 from ilf_kedro.schemas import DataFrame, RewardModelAccuracies
 
 __all__ = ["KINDS", "by_length_figure", "learning_curve"]
 
 KINDS: dict[RewardModelKind, str] = {"yes_no": "Yes or No", "classification": "scalar head", "a_b": "A or B"}
 _COLOURS: dict[RewardModelKind, str] = {"yes_no": "#2f7fd1", "classification": "#2a9d6f", "a_b": "#d9822b"}
-_COIN = {"color": "#808895", "dash": "dot", "width": 1}
+_COIN = {"color": GREY, "dash": "dot", "width": 1}
 
 
 def learning_curve(accuracies: DataFrame[RewardModelAccuracies]) -> go.Figure:
@@ -32,7 +33,7 @@ def learning_curve(accuracies: DataFrame[RewardModelAccuracies]) -> go.Figure:
             go.Scatter(
                 x=points["n_train"] * shift,
                 y=points["accuracy"],
-                error_y=_bars(points["accuracy"], points),
+                error_y=interval_bars(points, "accuracy", thickness=1.3),
                 customdata=points[["n_train", "lower", "upper", "n"]],
                 hovertemplate="trained on %{customdata[0]:,}: <b>%{y:.3f}</b><br>%{customdata[1]:.3f} to "
                 "%{customdata[2]:.3f}, n = %{customdata[3]}",
@@ -62,7 +63,7 @@ def by_length_figure(breakdowns: pd.DataFrame) -> go.Figure:
                 orientation="h",
                 x=points["share"],
                 y=[f"{group} (n = {n:.0f})" for group, n in zip(points.index, points["n"], strict=True)],
-                error_x=_bars(points["share"], points),
+                error_x=interval_bars(points, "share", thickness=1.3),
                 customdata=points[["lower", "upper"]],
                 hovertemplate="%{y}: <b>%{x:.3f}</b><br>%{customdata[0]:.3f} to %{customdata[1]:.3f}",
                 name=KINDS[kind],
@@ -75,14 +76,3 @@ def by_length_figure(breakdowns: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(range=[-0.02, 1.02])
     figure.update_yaxes(autorange="reversed")
     return figure
-
-
-def _bars(values: pd.Series, points: pd.DataFrame) -> dict[str, object]:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": points["upper"] - values,
-        "arrayminus": values - points["lower"],
-        "thickness": 1.3,
-        "width": 4,
-    }

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial, update_wrapper
-
 from kedro.pipeline import Node, Pipeline
 
 from ilf_kedro.language_models.reward_models import RewardModelKind
 from ilf_kedro.options import ComparisonOptions
-from ilf_kedro.pipelines.namespaces import namespaced
+from ilf_kedro.pipelines.namespaces import bind, namespaced
+from ilf_kedro.pipelines.reporting.pages import page_node
 from ilf_kedro.pipelines.reward_model_comparison import nodes, section
 
 NAME = "reward_model_comparison"
@@ -25,8 +24,8 @@ def create_pipeline(options: ComparisonOptions) -> Pipeline:
 
 def _one_model(name: str, kind: RewardModelKind, size: int) -> Pipeline:
     prompt = "prompt.reward_model_a_b" if kind == "a_b" else "prompt.reward_model"
-    train = update_wrapper(partial(nodes.train, kind=kind, train_size=size, label=name), nodes.train)
-    predict = update_wrapper(partial(nodes.predict, kind=kind), nodes.predict)
+    train = bind(nodes.train, kind=kind, train_size=size, label=name)
+    predict = bind(nodes.predict, kind=kind)
     return namespaced(
         name,
         [
@@ -62,7 +61,7 @@ def _comparing(predictions: list[str]) -> Pipeline:
         [
             Node(nodes.evaluate, ["params:reward_model", *predictions], tables, name="evaluate"),
             Node(section.describe, [*tables, "published_results"], "section.reward_models", name="describe"),
-            Node(section.page, "section.reward_models", "page.reward_models", name="page"),
+            page_node("reward_models", section.TITLE),
         ],
         namespace=NAME,
         prefix_datasets_with_namespace=False,

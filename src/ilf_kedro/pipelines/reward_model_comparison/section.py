@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ilf_kedro.pipelines.reporting.sections import Figure, Heading, Paragraph, Part, Section, Table, render_page
+from ilf_kedro.pipelines.reporting.sections import Figure, Heading, Paragraph, Part, Section, Table
 from ilf_kedro.pipelines.reward_model_comparison.figures import KINDS, by_length_figure, learning_curve
 from ilf_kedro.schemas import DataFrame, PublishedResults, RewardModelAccuracies, RewardModelBreakdowns
 
-_TITLE = "Kinds of reward model"
+TITLE = "Kinds of reward model"
 _PUBLISHED = {
     "opt_rm_standard": "Yes or No, OPT 1.3B",
     "opt_rm_classification": "scalar head, OPT 1.3B",
@@ -29,7 +29,7 @@ def describe(
     at_largest = breakdowns[breakdowns["n_train"] == largest]
     return Section(
         "reward-models",
-        _TITLE,
+        TITLE,
         (
             Paragraph(_finding(accuracies, largest), lead=True),
             Paragraph(
@@ -52,11 +52,6 @@ def describe(
             *_published_parts(published),
         ),
     )
-
-
-def page(section: Section) -> str:
-    """Return the section as a page of its own."""
-    return render_page(section.title, [section])
 
 
 def _finding(accuracies: DataFrame[RewardModelAccuracies], largest: int) -> str:

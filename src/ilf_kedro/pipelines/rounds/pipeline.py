@@ -8,10 +8,10 @@ from itertools import accumulate
 from kedro.pipeline import Node, Pipeline
 
 from ilf_kedro.options import RoundsOptions
-from ilf_kedro.pipelines.finetune.arms import bind
 from ilf_kedro.pipelines.finetune.nodes import log_likelihoods, sample_summaries
-from ilf_kedro.pipelines.namespaces import namespaced
+from ilf_kedro.pipelines.namespaces import bind, namespaced
 from ilf_kedro.pipelines.refine_and_select import refinement_node, selection_nodes
+from ilf_kedro.pipelines.reporting.pages import page_node
 from ilf_kedro.pipelines.rounds import examples, measures, section, training
 
 _TRAINING = ["base_model", "prompt.summary", "params:finetune", "params:seed", "training_workspace"]
@@ -100,7 +100,7 @@ def _outputs(author: str, number: int, sampler: str | None) -> Node:
 def _one_round(number: int, total: int) -> Pipeline:
     """Create the model that learns from `total` examples at once; the one of the first size is round 0 of all."""
     name = _one_round_name(total)
-    function = bind(training.train_in_one_round, model=name, round=number, train_size=total)
+    function = bind(training.train_from_base, model=name, mode="one_round", round=number, train_size=total)
     train = Node(function, [*_TRAINING, "rounds.one_round.targets"], _TRAINED, name="train", tags="training")
     return _namespaced(name, [train, *_answering_nodes(name)])
 
@@ -114,7 +114,7 @@ def _later_round(options: RoundsOptions, mode: str, number: int, totals: Sequenc
         function = bind(training.train_further, model=name, round=number, size=options.sizes[number], train_size=total)
         inputs = [*_TRAINING, f"{before}.checkpoint", f"{before}.described", own[-1]]
     else:
-        function = bind(training.train_from_scratch, model=name, round=number, train_size=total)
+        function = bind(training.train_from_base, model=name, mode=mode, round=number, train_size=total)
         inputs = [*_TRAINING, "rounds.one_round.targets", *own]
     return _namespaced(name, [Node(function, inputs, _TRAINED, name="train", tags="training"), *_answering_nodes(name)])
 
@@ -169,7 +169,7 @@ def _measures(models: Sequence[str]) -> Pipeline:
             "section.rounds",
             name="describe_rounds",
         ),
-        Node(section.page_of_rounds, "section.rounds", "page.rounds", name="page_of_rounds"),
+        page_node("rounds", "Rounds"),
     ]
     return Pipeline(members, namespace="rounds", prefix_datasets_with_namespace=False, tags="rounds")
 

@@ -9,16 +9,16 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ilf_kedro.options import ReportingOptions, RoundsOptions
-from ilf_kedro.pipelines.reporting.figures import panels
-from ilf_kedro.pipelines.reporting.labels import number, signed
+from ilf_kedro.pipelines.reporting.labels import GREY, number, signed
 from ilf_kedro.pipelines.reporting.main_table import number_or_none
-from ilf_kedro.pipelines.reporting.sections import Figure, Heading, Paragraph, Section, Table, render_page
+from ilf_kedro.pipelines.reporting.plotting import interval_bars, panels
+from ilf_kedro.pipelines.reporting.sections import Figure, Heading, Paragraph, Section, Table
 from ilf_kedro.pipelines.rounds.measures import ONE_ROUND
 from ilf_kedro.schemas import DataFrame, PublishedResults, RoundMetrics, RoundModels
 
 _Cells = Mapping[tuple[str, str], Mapping[Hashable, Any]]
 _MODES = {ONE_ROUND: "one round", "continue": "rounds, trained further", "from_scratch": "rounds, from scratch"}
-_COLOURS = {ONE_ROUND: "#808895", "continue": "#2f7fd1", "from_scratch": "#d9822b"}
+_COLOURS = {ONE_ROUND: GREY, "continue": "#2f7fd1", "from_scratch": "#d9822b"}
 _METRICS = {"nll_per_token": "NLL", "rouge_l": "ROUGE-L", "length_tokens": "Tokens"}
 _DIGITS = {"nll_per_token": 4, "rouge_l": 3, "length_tokens": 1}
 _PUBLISHED = ("iterative_refinement_binary", "iterative_refinement_threeway")
@@ -52,11 +52,6 @@ def describe_rounds(
             ),
         ),
     )
-
-
-def page_of_rounds(section: Section) -> str:
-    """Return the section as a page of its own."""
-    return render_page("Rounds", [section])
 
 
 _FIGURE_CAPTION = (
@@ -192,14 +187,7 @@ def _nll_figure(models: DataFrame[RoundModels], cells: _Cells, confidence: float
             go.Scatter(
                 x=rows["train_size"],
                 y=values,
-                error_y={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [_span(point["upper"], point["value"]) for point in points],
-                    "arrayminus": [_span(point["value"], point["lower"]) for point in points],
-                    "thickness": 1.2,
-                    "width": 4,
-                },
+                error_y=interval_bars(pd.DataFrame(points), thickness=1.2),
                 customdata=[[point["lower"], point["upper"], point["n"]] for point in points],
                 hovertemplate=(
                     "%{x} examples: <b>%{y:.3f}</b><br>"
@@ -213,8 +201,3 @@ def _nll_figure(models: DataFrame[RoundModels], cells: _Cells, confidence: float
         )
     figure.update_xaxes(title_text="examples of all rounds", tickvals=sorted(set(models["train_size"])))
     return figure
-
-
-def _span(high: object, low: object) -> float | None:
-    upper, lower = number_or_none(high), number_or_none(low)
-    return None if upper is None or lower is None else upper - lower

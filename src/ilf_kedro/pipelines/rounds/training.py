@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import partial
+from typing import Literal
 
 import pandas as pd
 
@@ -22,24 +23,7 @@ from ilf_kedro.training.workspace import TrainingWorkspace
 Trained = tuple[Checkpoint, DataFrame[TrainingLog], DataFrame[RoundModels]]
 
 
-def train_in_one_round(
-    base_model: LocalLanguageModel,
-    template: PromptTemplate,
-    options: FinetuneOptions,
-    seed: int,
-    workspace: TrainingWorkspace,
-    targets: DataFrame[RoundTargets],
-    *,
-    model: str,
-    round: int,  # noqa: A002  # the design's word
-    train_size: int,
-) -> Trained:
-    """Train the base model on as many examples as `round` and those before it have, all of them of one kind."""
-    chosen = _of_rounds([targets], 0, round)
-    return _train_base(base_model, template, options, seed, workspace, chosen, (model, "one_round", round, train_size))
-
-
-def train_from_scratch(
+def train_from_base(
     base_model: LocalLanguageModel,
     template: PromptTemplate,
     options: FinetuneOptions,
@@ -48,14 +32,22 @@ def train_from_scratch(
     first: DataFrame[RoundTargets],
     *later: DataFrame[RoundTargets],
     model: str,
+    mode: Literal["one_round", "from_scratch"],
     round: int,  # noqa: A002  # the design's word
     train_size: int,
 ) -> Trained:
-    """Train the base model on the targets of round 0, which `first` has among others, and of all rounds since."""
-    targets = _of_rounds([_of_rounds([first], 0, 0), *later], 0, round)
-    return _train_base(
-        base_model, template, options, seed, workspace, targets, (model, "from_scratch", round, train_size)
+    """Train the base model on as many targets as the rounds from 0 to `round` have together.
+
+    In one round, all of them are of `first`, which has enough for every round; from scratch, only those of
+    round 0 are, and `later` has those of every round since.
+    """
+    targets = _of_rounds([first], round) if mode == "one_round" else _of_rounds([_of_rounds([first], 0), *later], round)
+    plan = _plan(base_model, targets, template, options, train_size)
+    checkpoint = train_language_model(
+        base_model.source, plan.examples, plan.options, seed=seed, workspace=workspace, label=model
     )
+    row = _describe(model, mode, round, train_size, targets, checkpoint.record.n_steps)
+    return checkpoint, _log(checkpoint, targets), row
 
 
 def train_further(
@@ -105,28 +97,10 @@ def _join(
         return workspace.publish(trained.record.model_copy(update=own), write)
 
 
-def _train_base(
-    base_model: LocalLanguageModel,
-    template: PromptTemplate,
-    options: FinetuneOptions,
-    seed: int,
-    workspace: TrainingWorkspace,
-    targets: DataFrame[RoundTargets],
-    described: tuple[str, str, int, int],
-) -> Trained:
-    model, mode, number, train_size = described
-    plan = _plan(base_model, targets, template, options, train_size)
-    checkpoint = train_language_model(
-        base_model.source, plan.examples, plan.options, seed=seed, workspace=workspace, label=model
-    )
-    row = _describe(model, mode, number, train_size, targets, checkpoint.record.n_steps)
-    return checkpoint, _log(checkpoint, targets), row
-
-
-def _of_rounds(tables: Sequence[DataFrame[RoundTargets]], first: int, last: int) -> DataFrame[RoundTargets]:
-    """Put together the rows of the rounds from `first` to `last`."""
+def _of_rounds(tables: Sequence[DataFrame[RoundTargets]], last: int) -> DataFrame[RoundTargets]:
+    """Put together the rows of the rounds from 0 to `last`."""
     rows = pd.concat(list(tables), ignore_index=True)
-    return RoundTargets.validate(rows[rows["round"].between(first, last)].reset_index(drop=True))
+    return RoundTargets.validate(rows[rows["round"] <= last].reset_index(drop=True))
 
 
 def _plan(

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from kedro.pipeline import Node, Pipeline
 
 from ilf_kedro.options import Arm
-from ilf_kedro.pipelines.finetune.arms import ARMS, RefinementSource, bind, target_nodes
-from ilf_kedro.pipelines.namespaces import namespaced
+from ilf_kedro.pipelines.finetune.arms import ARMS, RefinementSource, target_nodes
+from ilf_kedro.pipelines.namespaces import bind, namespaced
+from ilf_kedro.pipelines.reporting.pages import page_node
 from ilf_kedro.pipelines.sweep import nodes, section
 
 
@@ -24,7 +25,7 @@ def create_pipeline(arms: Sequence[Arm], train_size: int, source: RefinementSour
             "section.sweep",
             name="describe_sweep",
         ),
-        Node(section.page_of_sweep, "section.sweep", "page.sweep", name="page_of_sweep"),
+        page_node("sweep", "Sweep"),
     ]
     choosing = Pipeline(members, namespace="sweep", prefix_datasets_with_namespace=False, tags="sweep")
     return sum([_trials(arm, train_size, source or RefinementSource()) for arm in arms], Pipeline([])) + choosing

@@ -6,9 +6,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ilf_kedro.options import ReportingOptions, SweepOptions
-from ilf_kedro.pipelines.reporting.figures import panels
 from ilf_kedro.pipelines.reporting.labels import colour, words_of
-from ilf_kedro.pipelines.reporting.sections import Figure, Heading, Paragraph, Section, Table, render_page
+from ilf_kedro.pipelines.reporting.plotting import interval_bars, panels
+from ilf_kedro.pipelines.reporting.sections import Figure, Heading, Paragraph, Section, Table
 from ilf_kedro.pipelines.sweep.design import FACTORS, FIRST
 from ilf_kedro.schemas import DataFrame, SweepWinners, Trials
 
@@ -54,11 +54,6 @@ def describe_sweep(
             ),
         ),
     )
-
-
-def page_of_sweep(section: Section) -> str:
-    """Return the section as a page of its own."""
-    return render_page("Sweep", [section])
 
 
 _DIGITS = {"seconds": 1, "prompt loss weight": 2, "multiplier": 2}
@@ -183,14 +178,7 @@ def _factors_figure(trials: DataFrame[Trials], options: SweepOptions) -> go.Figu
                 go.Scatter(
                     x=[values.index(value) + 0.06 * index for value in points[factor]],
                     y=points[_SCORE],
-                    error_y={
-                        "type": "data",
-                        "symmetric": False,
-                        "array": points["upper"] - points[_SCORE],
-                        "arrayminus": points[_SCORE] - points["lower"],
-                        "thickness": 1,
-                        "width": 3,
-                    },
+                    error_y=interval_bars(points, _SCORE, thickness=1, width=3),
                     customdata=points[[factor, "lower", "upper"]],
                     hovertemplate=(
                         f"{factor.replace('_', ' ')} "

@@ -9,8 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ilf_kedro.evaluation.tournament import LONGEST, RANDOM, WIN_RATE
-from ilf_kedro.pipelines.reporting.figures import panels
-from ilf_kedro.pipelines.reporting.labels import colour
+from ilf_kedro.pipelines.reporting.labels import GREY, colour
+from ilf_kedro.pipelines.reporting.plotting import interval_bars, panels
 from ilf_kedro.pipelines.tournament.score_labels import label
 from ilf_kedro.schemas import DataFrame, ScorerMetrics
 
@@ -41,7 +41,7 @@ def forest_plot(metrics: DataFrame[ScorerMetrics], confidence: float) -> go.Figu
     if len(controlled):
         at_equal_length = _dots(controlled, "at equal length", _EQUAL_LENGTH, confidence, offsetgroup="equal length")
         figure.add_trace(at_equal_length.update(marker={"symbol": "diamond-open", "size": 7}))
-    figure.add_vline(0.5, line={"color": "#808895", "dash": "dot", "width": 1})
+    figure.add_vline(0.5, line={"color": GREY, "dash": "dot", "width": 1})
     figure.update_layout(scattermode="group", scattergap=0.3, showlegend=True)
     figure.update_xaxes(range=[-0.02, 1.02], title_text="over random (dotted: chance)", dtick=0.25)
     figure.update_yaxes(
@@ -59,14 +59,7 @@ def _dots(points: pd.DataFrame, name: str, shade: str, confidence: float, *, off
         orientation="h",
         x=points["value"],
         y=[label(str(scorer)) for scorer in points.index],
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": points["upper"] - points["value"],
-            "arrayminus": points["value"] - points["lower"],
-            "thickness": 1.4,
-            "width": 3,
-        },
+        error_x=interval_bars(points, width=3),
         customdata=[_interval(row, confidence) for row in points.to_dict("records")],
         hovertemplate="%{y}: <b>%{x:.3f}</b><br>%{customdata}",
         name=name,

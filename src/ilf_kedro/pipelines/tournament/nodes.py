@@ -13,7 +13,7 @@ from ilf_kedro.evaluation.tournament import WIN_RATE, example_values, rankings_o
 from ilf_kedro.language_models.protocol import Capability, LanguageModel, TokenCounter
 from ilf_kedro.options import RefinementOptions, ReportingOptions, TournamentOptions
 from ilf_kedro.pipelines.refinement.nodes import refine
-from ilf_kedro.pipelines.reporting.sections import Section, render_page
+from ilf_kedro.pipelines.reporting.sections import Section
 from ilf_kedro.pipelines.requirements import asks, require_texts
 from ilf_kedro.pipelines.tournament.candidates import (
     candidates_of,
@@ -125,8 +125,3 @@ def describe_tournament(
 ) -> Section:
     """Say which scorer to trust, if any, with a forest plot, a table, and the paper's figures beside."""
     return tournament_section(ranked, metrics, found, costs, published, confidence=options.confidence)
-
-
-def write_page(section: Section) -> str:
-    """Return the tournament as a page of its own."""
-    return render_page("Tournament of scorers", [section])

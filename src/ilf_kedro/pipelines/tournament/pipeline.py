@@ -5,6 +5,7 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from ilf_kedro.options import TournamentOptions
+from ilf_kedro.pipelines.reporting.pages import page_node
 from ilf_kedro.pipelines.selection.nodes import collect_scores
 from ilf_kedro.pipelines.selection.scorers import scorer_nodes
 from ilf_kedro.pipelines.tournament import nodes
@@ -80,5 +81,5 @@ def _page_nodes() -> list[Node]:
             "section.tournament",
             name="describe_tournament",
         ),
-        Node(nodes.write_page, "section.tournament", "page.tournament", name="write_page"),
+        page_node("tournament", "Tournament of scorers"),
     ]

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from ilf_kedro.pipelines.reporting.figures import panels
+from ilf_kedro.pipelines.reporting.labels import GREY
+from ilf_kedro.pipelines.reporting.plotting import interval_bars, panels
 from ilf_kedro.schemas import DataFrame, ExactMatches
 from ilf_kedro.schemas.word_removal import ALL
 
@@ -30,15 +31,7 @@ def exact_match_figure(
             go.Scatter(
                 x=points["exact_match"],
                 y=[labels[model] for model in points.index],
-                error_x={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": points["upper"] - points["exact_match"],
-                    "arrayminus": points["exact_match"] - points["lower"],
-                    "thickness": 1.6,
-                    "width": 4,
-                    "color": "#808895",
-                },
+                error_x=interval_bars(points, "exact_match", thickness=1.6, colour=GREY),
                 customdata=points[["lower", "upper", "n"]],
                 hovertemplate=(
                     "%{y}: <b>%{x:.1%}</b><br>"
@@ -64,4 +57,4 @@ def removal_title(number: int) -> str:
 
 
 def _colours_of(models: Sequence[str], colours: Mapping[str, str]) -> list[str]:
-    return [colours.get(model, "#808895") for model in models]
+    return [colours.get(model, GREY) for model in models]

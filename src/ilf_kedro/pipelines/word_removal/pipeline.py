@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial, update_wrapper
 from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
-from ilf_kedro.pipelines.namespaces import namespaced
+from ilf_kedro.pipelines.namespaces import bind, namespaced
 from ilf_kedro.pipelines.refine_and_select import refine_with_checkpoint
-from ilf_kedro.pipelines.reporting.sections import render_page
+from ilf_kedro.pipelines.reporting.pages import page_node
 from ilf_kedro.pipelines.word_removal import measures, nodes, world
 from ilf_kedro.pipelines.word_removal.section import describe
 
@@ -117,7 +116,7 @@ def _refine_and_verify(examples: str) -> list[Node]:
 def _refine_and_select(examples: str, template: str, score: Node) -> list[Node]:
     """Create refinement, scoring, selection and the choice of targets, in this order."""
     inputs = [examples, "refiner", f"{_ROOT}.refiner.checkpoint", f"word_removal.prompt.{template}"]
-    refine = _bind(refine_with_checkpoint, method=f"refinement_{template}")
+    refine = bind(refine_with_checkpoint, method=f"refinement_{template}")
     return [
         _node(
             refine, [*inputs, "params:word_removal.refinements", "params:seed"], "refined", "language_model", "refine"
@@ -133,7 +132,7 @@ def _policy(arm: str, targets: Sequence[Node], training: str = "policy.training"
     name = f"{_ROOT}.{arm}"
     inputs = ["base_model", "targets", "word_removal.prompt.pass_on", f"params:word_removal.{training}", "params:seed"]
     train = _node(
-        _bind(nodes.train_policy, label=name),
+        bind(nodes.train_policy, label=name),
         [*inputs, "training_workspace"],
         ["checkpoint", "training_log"],
         "training",
@@ -145,7 +144,7 @@ def _policy(arm: str, targets: Sequence[Node], training: str = "policy.training"
 def _pass_on(author: str, part: str, output: str, *, checkpoint: str | None = None) -> Node:
     name = author.removeprefix(f"{_ROOT}.")
     return _node(
-        _bind(nodes.pass_on, part=part, model_name=name),
+        bind(nodes.pass_on, part=part, model_name=name),
         [
             "base_model",
             checkpoint or f"{author}.checkpoint",
@@ -169,7 +168,7 @@ def _findings() -> Pipeline:
             _node(measures.collect_answers, [f"{_ROOT}.{model}.answers" for model in MODELS], f"{_ROOT}.answers"),
             _node(measures.measure_exact_match, [f"{_ROOT}.answers", right, whole], exact),
             _node(
-                _bind(measures.compare_arms, pairs=_PAIRS),
+                bind(measures.compare_arms, pairs=_PAIRS),
                 [f"{_ROOT}.answers", right, whole, "params:seed"],
                 differences,
             ),
@@ -183,14 +182,9 @@ def _findings() -> Pipeline:
                 [exact, joints, differences, f"{_ROOT}.answers", f"{_ROOT}.notes", right, whole],
                 f"section.{_ROOT}",
             ),
-            _node(_page, f"section.{_ROOT}", f"page.{_ROOT}", name="write_page"),
+            page_node(_ROOT, "Learning to leave words out"),
         ]
     )
-
-
-def _page(section: Any) -> str:
-    """Render the page."""
-    return render_page("Learning to leave words out", [section])
 
 
 def _plain(members: list[Node]) -> Pipeline:
@@ -206,8 +200,3 @@ def _node(
 ) -> Node:
     """Create a node under its function's name."""
     return Node(function, inputs, outputs, name=name or function.__name__, tags=tags)
-
-
-def _bind(function: Callable[..., Any], **constants: object) -> Callable[..., Any]:
-    """Bind what distinguishes one node from another, keeping the function's name."""
-    return update_wrapper(partial(function, **constants), function)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial, update_wrapper
 
 from kedro.pipeline import Node, Pipeline
 
-from ilf_kedro.pipelines.reporting.sections import Section, render_page
+from ilf_kedro.pipelines.namespaces import bind
+from ilf_kedro.pipelines.reporting.pages import page_node
 from ilf_kedro.pipelines.word_removal_probe import nodes
 
 NAME = "word_removal_probe"
@@ -19,7 +19,7 @@ def create_pipeline(models: Sequence[str]) -> Pipeline:
     answers = [f"{NAME}.{model}.answers" for model in models]
     asked = [
         Node(
-            update_wrapper(partial(nodes.answer_items, model_name=model), nodes.answer_items),
+            bind(nodes.answer_items, model_name=model),
             [f"{NAME}.items", model, "word_removal.prompt.probe", options, "params:seed"],
             output,
             name=f"ask_{model}",
@@ -39,14 +39,9 @@ def create_pipeline(models: Sequence[str]) -> Pipeline:
                 f"section.{NAME}",
                 name="describe_probe",
             ),
-            Node(_page, f"section.{NAME}", f"page.{NAME}", name="write_page"),
+            page_node(NAME, "A probe of language models"),
         ],
         namespace=NAME,
         prefix_datasets_with_namespace=False,
         tags=NAME,
     )
-
-
-def _page(section: Section) -> str:
-    """Render the page."""
-    return render_page("A probe of language models", [section])

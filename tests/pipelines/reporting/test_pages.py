@@ -1,0 +1,25 @@
+"""The node that makes a page of a section."""
+
+from __future__ import annotations
+
+import pickle
+
+from ilf_kedro.pipelines.reporting.pages import page_node
+from ilf_kedro.pipelines.reporting.sections import Paragraph, Section
+
+
+def test_the_node_writes_its_section_under_its_title() -> None:
+    section = Section("probe", "What was found", (Paragraph("Nothing at all."),))
+    node = page_node("probe", "Probe & more")
+    (page,) = node.run({"section.probe": section}).values()
+    assert node.outputs == ["page.probe"]
+    assert "<title>Probe &amp; more</title>" in page
+    assert "What was found" in page
+    assert "Nothing at all." in page
+
+
+def test_the_node_has_a_name_and_can_be_sent_to_another_process() -> None:
+    node = page_node("probe", "Probe")
+    assert node.name == "write_page"
+    assert node.func.__name__ == "write_page"
+    assert pickle.loads(pickle.dumps(node.func)).keywords == {"title": "Probe"}
