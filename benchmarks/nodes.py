@@ -34,7 +34,7 @@ from kedro.pipeline.node import Node  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from ilf_kedro.language_models.loading import load_model  # noqa: E402
+from ilf_kedro.language_models.loading import load_weights  # noqa: E402
 from ilf_kedro.language_models.local import LocalLanguageModel  # noqa: E402
 from ilf_kedro.language_models.resident import RESIDENT  # noqa: E402
 from tests.whole_project import WholeProject  # noqa: E402
@@ -52,9 +52,7 @@ class Work:
         """Answer a sample of the questions one by one, and scale what it took to all of them."""
         chosen = random.Random(0).sample(self.questions, min(sample, len(self.questions)))
         model = self.model
-        loaded = load_model(model.source, model.checkpoint, model._dtype, model._device, model.formatter.tokenizer)
-        network = loaded.engine._model
-        network.set_attn_implementation("sdpa")
+        network = load_weights(model.source, model.checkpoint, model._dtype, model._device)
         chosen[0](network)  # warms up
         began = time.process_time()
         for ask in chosen:

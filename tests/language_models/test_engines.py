@@ -13,6 +13,7 @@ from architectures import OTHERS, TREE, build
 from ilf_kedro.language_models.decoding import Sample, run_decoding
 from ilf_kedro.language_models.engines import PlainEngine, TreeEngine
 from ilf_kedro.language_models.loading import choose_engine
+from ilf_kedro.language_models.packed_weights import pack_linear_weights
 from ilf_kedro.language_models.protocol import SamplingOptions
 from ilf_kedro.language_models.sampling import random_stream
 
@@ -21,8 +22,9 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="module", params=[*TREE, *OTHERS])
 def architecture(request):
-    """Name, model for the oracle, and the engine chosen for an equal model."""
+    """Name, model for the oracle, and the engine chosen for an equal model, its weights packed."""
     model = build(request.param)
+    pack_linear_weights(model)
     return request.param, build(request.param), choose_engine(model)
 
 

@@ -14,6 +14,7 @@ from ilf_kedro.language_models.batching import batches_by_prefix
 from ilf_kedro.language_models.engines import Engine
 from ilf_kedro.language_models.loading import LoadedModel, choose_engine
 from ilf_kedro.language_models.local import LocalLanguageModel
+from ilf_kedro.language_models.packed_weights import pack_linear_weights
 from ilf_kedro.language_models.protocol import Capability, LanguageModel
 from ilf_kedro.language_models.reward_models import SLOTS, Pair, PairRewards, SummaryToScore, check_slots, question
 from ilf_kedro.language_models.scalar_head import HEAD, load_classifier, score_states
@@ -67,6 +68,7 @@ class ScalarModel(LocalLanguageModel):
 
     def _load(self) -> LoadedModel:
         model = load_classifier(self.source, self.checkpoint, self._dtype).to(self._device).eval()
+        pack_linear_weights(model.base_model)
         return LoadedModel(choose_engine(model, _trial), frozenset(), getattr(model, HEAD))
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ilf_kedro.language_models.checkpoint import Checkpoint, Dtype, Format, ModelSource
 from ilf_kedro.language_models.engines import Engine, PlainEngine, TreeEngine
+from ilf_kedro.language_models.packed_weights import pack_linear_weights
 from ilf_kedro.language_models.tree_attention import NAME, UnsupportedAttentionError
 
 logger = logging.getLogger(__name__)
@@ -133,7 +134,14 @@ def context_length(source: ModelSource) -> int:
 def load_model(
     source: ModelSource, checkpoint: Checkpoint | None, dtype: str, device: str, tokenizer: Any
 ) -> LoadedModel:
-    """Load the weights (an adapter is merged in float32), and choose the engine that fits the architecture."""
+    """Load the weights, lay them out for this device, and choose the engine that fits the architecture."""
+    model = load_weights(source, checkpoint, dtype, device)
+    pack_linear_weights(model)
+    return LoadedModel(choose_engine(model), _end_tokens(model, tokenizer))
+
+
+def load_weights(source: ModelSource, checkpoint: Checkpoint | None, dtype: str, device: str) -> Any:
+    """Return the model as transformers has it, ready for inference; an adapter is merged in float32."""
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging as transformers_logging
 
@@ -152,8 +160,7 @@ def load_model(
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated")  # peft still asks for it
             model = PeftModel.from_pretrained(model, str(adapter.directory)).merge_and_unload()
-    model = model.to(device=device, dtype=target).eval()
-    return LoadedModel(choose_engine(model), _end_tokens(model, tokenizer))
+    return model.to(device=device, dtype=target).eval()
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
