@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
+import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,8 +17,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from kedro.io import DatasetError, Version
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import ThreadRunner
@@ -30,7 +29,7 @@ from ilf_kedro.language_models.run_statistics import RunStatistics
 from ilf_kedro.language_models.spending import Fault, Spending, Usage
 from ilf_kedro.options import RefinementOptions
 from ilf_kedro.prompting import PromptTemplate
-from ilf_kedro.redaction import MASK, redact, redact_values
+from ilf_kedro.redaction import MASK
 from ilf_kedro.run_record import (
     ApiSpending,
     GitState,
@@ -160,6 +159,15 @@ def test_a_run_is_recorded(project: MiniProject) -> None:
     assert record.libraries["kedro"].startswith("1.")
 
 
+def peaks_can_be_reset() -> bool:
+    """Whether a process may have its highest memory forgotten: on Linux, but not in every container."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
 def test_costs_are_measured(project: MiniProject) -> None:
     def sleep() -> str:
         time.sleep(0.2)
@@ -183,7 +191,7 @@ def test_costs_are_measured(project: MiniProject) -> None:
     assert slept.seconds >= 0.2
     assert worked.cpu_seconds >= max(0.29, slept.cpu_seconds)
     assert records(project)[0].seconds == pytest.approx(sum(node.seconds for node in (slept, worked, filled, rested)))
-    if sys.platform == "linux":
+    if peaks_can_be_reset():
         assert filled.memory_increase_mb == pytest.approx(191, abs=20)
         assert max(node.memory_increase_mb for node in (slept, worked, rested)) < 20
         assert rested.peak_memory_mb < filled.peak_memory_mb - 150, "each node has a peak of its own"
@@ -324,6 +332,7 @@ def test_without_an_entry_in_the_catalog_nothing_is_written(project: MiniProject
 
 def test_no_secret_and_no_place_is_in_a_record(project: MiniProject) -> None:
     secret = "sk-planted0123456789"
+    project.monkeypatch.setenv("HOME", "/home/somebody")
 
     def look(options: RefinementOptions) -> str:
         raise ValueError(f"401 for {secret} in {Path.home()}/x, password=hunter2")
@@ -344,46 +353,16 @@ def test_no_secret_and_no_place_is_in_a_record(project: MiniProject) -> None:
     assert record["parameters"]["refinement"]["forbidden"] == [MASK, "."]
 
 
-@pytest.mark.parametrize(
-    ("text", "redacted"),
-    [
-        ("api_key=abc123", f"api_key={MASK}"),
-        ("OPENAI_API_KEY: 'abc123'", f"OPENAI_API_KEY: '{MASK}'"),
-        ('{"password": "abc"}', f'{{"password": "{MASK}"}}'),
-        ("s3://user:pass@host/x", f"s3://{MASK}@host/x"),
-        ("AKIAABCDEFGHIJKLMNOP", MASK),
-        ("max_new_tokens=48, max_tokens: 10, n_tokens=3", "max_new_tokens=48, max_tokens: 10, n_tokens=3"),
-        ("a risk-averse mask-like task-oriented text", "a risk-averse mask-like task-oriented text"),
-    ],
-)
-def test_secrets_are_masked_and_settings_are_not(text: str, redacted: str) -> None:
-    assert redact(text) == redacted
-
-
-def test_values_are_masked_by_their_keys() -> None:
-    values = {"api_key": "x", "token": "y", "max_new_tokens": 48, "secret": None, "list": [{"password": 1}], "n": 1.5}
-    assert redact_values(values) == {
-        "api_key": MASK,
-        "token": MASK,
-        "max_new_tokens": 48,
-        "secret": None,
-        "list": [{"password": MASK}],
-        "n": 1.5,
-    }
-
-
-@given(st.text(alphabet="abcdefghijklmnop ./:=_-1234567890", max_size=60))
-def test_redaction_settles_at_once(text: str) -> None:
-    assert redact(redact(text)) == redact(text)
-
-
 def test_the_commit_and_the_state_of_the_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def git(*arguments: str) -> str:
         identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
         done = subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True)
         return done.stdout.strip()
 
+    if shutil.which("git") is None:
+        pytest.skip("needs git")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)  # nobody's hooks and signatures
     assert describe_git(tmp_path) is None, "no repository"
     git("init", "-q")
     assert describe_git(tmp_path) is None, "no commit"

@@ -33,8 +33,21 @@ def redact(text: str, project: Path | None = None) -> str:
         text = pattern.sub(MASK, text)
     text = _ASSIGNED_SECRET.sub(rf"\g<1>{MASK}", text)
     if project is not None:
-        text = text.replace(f"{project.as_posix()}/", "").replace(project.as_posix(), ".")
-    return text.replace(Path.home().as_posix(), "~")
+        text = _shorten(text, project, below="", itself=".")
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user without one, as in some containers
+        return text
+    return _shorten(text, home, below="~/", itself="~")
+
+
+def _shorten(text: str, folder: Path, *, below: str, itself: str) -> str:
+    """Replace a folder where it is the whole of a path or its beginning, but not within another name."""
+    if folder == Path(folder.anchor):  # the root is the beginning of every path
+        return text
+    path = rf"(?<![\w.-]){re.escape(folder.as_posix())}"
+    text = re.sub(f"{path}/", below, text)
+    return re.sub(rf"{path}(?![\w-]|\.\w)", itself, text)
 
 
 def redact_values(value: object, project: Path | None = None) -> object:
