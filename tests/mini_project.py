@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from kedro.framework.project import configure_project
 from kedro.framework.session import KedroSession
 from kedro.pipeline import Pipeline
+from kedro_setup import forget_registry, set_up
 
 import ilf_kedro.pipeline_registry
-import ilf_kedro.settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -47,11 +46,11 @@ class MiniProject:
         """Let the project have these pipelines in place of its own."""
         registered = {**pipelines, "__default__": sum(pipelines.values(), Pipeline([]))}
         self.monkeypatch.setattr(ilf_kedro.pipeline_registry, "register_pipelines", lambda: registered)
-        configure_project("ilf_kedro")
+        forget_registry()
 
     def session(self, env: str | None = None, params: dict[str, Any] | None = None) -> KedroSession:
         """Start a session as `kedro run --env … --params …` does."""
-        configure_project("ilf_kedro")
+        forget_registry()
         return KedroSession.create(project_path=self.path, env=env, runtime_params=params, save_on_close=False)
 
     def run(self, env: str | None = None, params: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
@@ -68,8 +67,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MiniProject:
         shutil.copy(file, tmp_path / "conf" / "base" / file.name)
     for name in ("conf/test", "conf/local", "data"):
         (tmp_path / name).mkdir(parents=True)
-    monkeypatch.setitem(ilf_kedro.settings.CONFIG_LOADER_ARGS, "default_run_env", "local")
-    monkeypatch.delenv("KEDRO_ENV", raising=False)
+    set_up(monkeypatch, users_layer="local")
     mini = MiniProject(tmp_path, monkeypatch)
     mini.write("base/catalog.yml", {"run_record": RECORD_ENTRY})
     return mini

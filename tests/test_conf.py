@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 from kedro.framework.context import KedroContext
-from kedro.framework.project import configure_project, pipelines
+from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
+from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline
 from kedro.validation.core import resolve_validator
+from kedro_setup import set_up
 
-import ilf_kedro.settings
 from ilf_kedro.config_loader import LayeredConfigLoader
 from ilf_kedro.parameters import ParameterError, check_parameters
 from ilf_kedro.prompting import PromptTemplate
@@ -28,40 +31,48 @@ ENVIRONMENTS = sorted(
 )
 
 
-@pytest.fixture
-def variables(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def variables() -> Iterator[pytest.MonkeyPatch]:
     """A value for every variable that an environment reads."""
-    for file in CONF.rglob("*.yml"):
-        for name in re.findall(r"oc\.env:\s*(\w+)", file.read_text(encoding="utf-8")):
-            kinds = {"ROOT": "s3://bucket/prefix", "URL": "https://api.example.org/v1"}
-            monkeypatch.setenv(name, kinds.get(name.rpartition("_")[2], "placeholder"))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for file in CONF.rglob("*.yml"):
+            for name in re.findall(r"oc\.env:\s*(\w+)", file.read_text(encoding="utf-8")):
+                kinds = {"ROOT": "s3://bucket/prefix", "URL": "https://api.example.org/v1"}
+                monkeypatch.setenv(name, kinds.get(name.rpartition("_")[2], "placeholder"))
+        yield monkeypatch
 
 
-@pytest.fixture(params=ENVIRONMENTS)
-def context(
-    request: pytest.FixtureRequest, variables: None, project_root: Path, monkeypatch: pytest.MonkeyPatch
-) -> KedroContext:
-    """The environment as `kedro run --env` sees it."""
-    monkeypatch.chdir(project_root)
-    monkeypatch.delenv("KEDRO_ENV", raising=False)
-    monkeypatch.setitem(ilf_kedro.settings.CONFIG_LOADER_ARGS, "default_run_env", "base")
-    configure_project("ilf_kedro")
-    return KedroSession.create(project_root, env=request.param, save_on_close=False).load_context()
+@dataclass(frozen=True)
+class Environment:
+    """An environment as `kedro run --env` sees it."""
+
+    context: KedroContext
+    catalog: DataCatalog
+    pipelines: dict[str, Pipeline]
+
+
+@pytest.fixture(params=ENVIRONMENTS, scope="module")
+def environment(request: pytest.FixtureRequest, variables: pytest.MonkeyPatch, project_root: Path) -> Environment:
+    variables.chdir(project_root)
+    set_up(variables, users_layer="base")
+    context = KedroSession.create(project_root, env=request.param, save_on_close=False).load_context()
+    return Environment(context, context.catalog, dict(pipelines))
 
 
 def test_the_environments_are_found() -> None:
     assert {"base", "test", "slf5k", "openai", "cloud"} <= set(ENVIRONMENTS)
 
 
-def test_parameters_arrive_as_they_are_written(context: KedroContext) -> None:
-    assert isinstance(context.config_loader, LayeredConfigLoader)
-    checked = check_parameters(context.config_loader).model_dump(mode="json")
-    written = dict(_leaves(context.config_loader["parameters"]))
+def test_parameters_arrive_as_they_are_written(environment: Environment) -> None:
+    loader = environment.context.config_loader
+    assert isinstance(loader, LayeredConfigLoader)
+    checked = check_parameters(loader).model_dump(mode="json")
+    written = dict(_leaves(loader["parameters"]))
     assert len(written) > 30
     assert {**dict(_leaves(checked)), **written} == dict(_leaves(checked))
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("name", ENVIRONMENTS)
 @pytest.mark.parametrize(
     ("wrong", "right"),
     [
@@ -71,14 +82,14 @@ def test_parameters_arrive_as_they_are_written(context: KedroContext) -> None:
     ],
 )
 @pytest.mark.usefixtures("variables")
-def test_a_wrong_key_in_an_environment_is_refused(environment: str, wrong: str, right: str, tmp_path: Path) -> None:
+def test_a_wrong_key_in_an_environment_is_refused(name: str, wrong: str, right: str, tmp_path: Path) -> None:
     conf = tmp_path / "conf"
     shutil.copytree(CONF, conf, ignore=shutil.ignore_patterns("local"))
-    file = _write_parameter(conf / environment, wrong, 7)
-    loader = LayeredConfigLoader(conf, environment, **{**CONFIG_LOADER_ARGS, "default_run_env": "base"})
+    file = _write_parameter(conf / name, wrong, 7)
+    loader = LayeredConfigLoader(conf, name, **{**CONFIG_LOADER_ARGS, "default_run_env": "base"})
     with pytest.raises(ParameterError) as caught:
         check_parameters(loader)
-    assert f"{wrong} (conf/{environment}/{file.name})" in caught.value.message
+    assert f"{wrong} (conf/{name}/{file.name})" in caught.value.message
     assert caught.value.message.count("unknown key") == 1
     assert f"unknown key (found 7); the nearest right one is {right}" in caught.value.message
 
@@ -107,48 +118,45 @@ def _write_parameter(folder: Path, key: str, value: object) -> Path:
     return file
 
 
-def test_every_data_set_of_every_pipeline_can_be_made(context: KedroContext) -> None:
-    catalog = context.catalog
-    names = {name for registered in pipelines.values() for name in registered.datasets()}
+def test_every_data_set_of_every_pipeline_can_be_made(environment: Environment) -> None:
+    catalog = environment.catalog
+    names = {name for registered in environment.pipelines.values() for name in registered.datasets()}
     assert len(names) > 50
     for name in sorted(names):
         if name in catalog:
             assert catalog.get(name) is not None
-    free = pipelines["__default__"].inputs()
+    free = environment.pipelines["__default__"].inputs()
     assert [name for name in sorted(free) if name not in catalog] == []
 
 
-def test_every_pipeline_runs_alone_on_what_is_kept(context: KedroContext) -> None:
+def test_every_pipeline_runs_alone_on_what_is_kept(environment: Environment) -> None:
     """What one pipeline makes and another reads is persisted."""
-    catalog = context.catalog
     for key in ("data_prep", "refinement", "selection", "reward_model", "finetune", "reporting"):
-        unknown = [name for name in sorted(pipelines[key].inputs()) if name not in catalog]
+        inputs = sorted(environment.pipelines[key].inputs())
+        unknown = [name for name in inputs if name not in environment.catalog]
         assert unknown == [], f"{key} reads what is not in the catalog"
 
 
-def test_every_validator_can_be_loaded(context: KedroContext) -> None:
-    catalog = context.catalog
-    for registered in pipelines.values():
+def test_every_validator_can_be_loaded(environment: Environment) -> None:
+    for registered in environment.pipelines.values():
         for name in registered.datasets():
-            catalog.get(name)
-    specs = catalog.validator_specs
+            environment.catalog.get(name)
+    specs = environment.catalog.validator_specs
     assert specs
     for spec in specs.values():
         resolve_validator(spec)
 
 
-def test_every_prompt_that_a_pipeline_reads_is_in_order(context: KedroContext) -> None:
-    catalog = context.catalog
-    prompts = {name for name in pipelines["full"].inputs() if name.startswith("prompt.")}
+def test_every_prompt_that_a_pipeline_reads_is_in_order(environment: Environment) -> None:
+    prompts = {name for name in environment.pipelines["full"].inputs() if name.startswith("prompt.")}
     assert len(prompts) >= 10
     for name in sorted(prompts):
-        assert isinstance(catalog.load(name), PromptTemplate)
+        assert isinstance(environment.catalog.load(name), PromptTemplate)
 
 
-def test_every_file_of_prompts_is_in_the_catalog(context: KedroContext) -> None:
-    catalog = context.catalog
+def test_every_file_of_prompts_is_in_the_catalog(environment: Environment) -> None:
     for file in sorted(CONF.glob("base/prompts/*.yml")):
-        assert isinstance(catalog.load(f"prompt.{file.stem}"), PromptTemplate)
+        assert isinstance(environment.catalog.load(f"prompt.{file.stem}"), PromptTemplate)
 
 
 def test_no_file_holds_a_secret() -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kedro.framework.project import configure_project, pipelines
+from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.pipeline import Pipeline
+from kedro_setup import set_up
 
 import ilf_kedro.settings
 from ilf_kedro.config_loader import LayeredConfigLoader
@@ -24,10 +25,7 @@ NAMES = [*MAIN, *ANALYSES, "export", "word_removal", "__default__", "full"]
 @pytest.fixture(autouse=True)
 def _only_what_is_in_git(project_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project_root)
-    monkeypatch.setitem(ilf_kedro.settings.CONFIG_LOADER_ARGS, "default_run_env", "base")
-    monkeypatch.setattr(LayeredConfigLoader, "latest", None)
-    monkeypatch.delenv("KEDRO_ENV", raising=False)
-    configure_project("ilf_kedro")
+    set_up(monkeypatch, users_layer="base")
 
 
 def structure(registered: Pipeline) -> set[str]:

@@ -136,7 +136,7 @@ def test_the_origin_of_a_value_is_the_last_layer_that_sets_it(
 
 
 def test_the_variables_are_set_before_torch_is_imported(project_root: Path) -> None:
-    """A finder on sys.meta_path sees the import of torch as it happens."""
+    """A finder on sys.meta_path sees the import of torch as it begins, and ends it there."""
     names = ("OMP_WAIT_POLICY", "TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK")
     program = f"""
 import os, sys
@@ -144,6 +144,7 @@ class Spy:
     def find_spec(self, name, path=None, target=None):
         if name == "torch":
             print("at torch", *(os.environ.get(n) for n in {names!r}))
+            raise SystemExit
 sys.meta_path.insert(0, Spy())
 import ilf_kedro.settings
 import torch

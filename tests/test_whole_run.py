@@ -134,10 +134,13 @@ def _answers_in(cache: Path) -> int:
         return 0
 
 
-def test_one_pipeline_runs_alone_from_what_was_persisted(undisturbed: tuple[WholeProject, str], tmp_path: Path) -> None:
+def test_one_pipeline_runs_alone_from_what_was_persisted(
+    undisturbed: tuple[WholeProject, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = undisturbed[0].copy(tmp_path / "project")
     before = project.latest("**/*.parquet")
-    project.kedro("run", "--env", "test", "--pipeline", "selection")
+    result = project.kedro_run_here(monkeypatch, "--env", "test", "--pipeline", "selection")
+    assert result.exit_code == 0, result.output
     made = {name for name, path in project.latest("**/*.parquet").items() if path != before[name]}
     assert made == {
         "04_feature/refinements/all.parquet",
@@ -192,7 +195,7 @@ def test_the_notebook_runs_on_what_was_persisted(
     monkeypatch.setenv("KEDRO_ENV", "test")
     monkeypatch.setenv("ILF_KEDRO_LOCAL_ENV", "local")
     notebook = nbformat.read(project.path / "notebooks" / "walk_through.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(project.path / "notebooks")}}).execute()
+    NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(project.path / "notebooks")}}).execute()
     shown = str([cell.get("outputs") for cell in notebook.cells])
     selected = project.tables()["05_model_input/selections.parquet"]["example_id"].iloc[0]
     post = project.tables()["03_primary/examples/train.parquet"].set_index("example_id").loc[selected, "post"]

@@ -10,13 +10,14 @@ from whole_project import WholeProject
 
 pytestmark = pytest.mark.slow
 
+FEW_AT_A_TIME = {"batch_size": 4, "micro_batch_size": 4}  # twice the steps of the same work
 SMALL = {
     "word_removal": {
         "annotator": {"n_objections": 6},
         "notes": {"n_demonstrations": 96, "n_train": 72, "n_test": 80, "most_words": 4},
-        "refiner": {"n_written": 240, "most_words": 4},
+        "refiner": {"n_written": 240, "most_words": 4, "training": {**FEW_AT_A_TIME, "epochs": 3}},
         "refinements": {"sampling": {"max_new_tokens": 40}},
-        "policy": {"training": {"epochs": 6}, "sampling": {"max_new_tokens": 40}},
+        "policy": {"training": {**FEW_AT_A_TIME, "epochs": 4}, "sampling": {"max_new_tokens": 40}},
     }
 }
 CONTROLS = ("initial_outputs", "no_feedback", "shuffled_feedback")

@@ -13,7 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import yaml
+from click.testing import CliRunner, Result
+from kedro.framework.cli.project import run as run_command
+from kedro_setup import set_up
 
 from ilf_kedro.run_record import RunRecord
 
@@ -61,7 +65,7 @@ class WholeProject:
     def environment(self) -> dict[str, str]:
         """The environment variables of every command: wide lines, the user's layer counts, one thread."""
         own = {"COLUMNS": "250", "ILF_KEDRO_LOCAL_ENV": "local", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        return {**os.environ, **own, **self.variables}
+        return {**os.environ, **own, "PYTHONIOENCODING": "utf-8", **self.variables}
 
     def kedro(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a kedro command; its output, errors with it, is in `stdout`."""
@@ -71,12 +75,19 @@ class WholeProject:
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
         )
         if check and done.returncode:
             raise AssertionError(f"kedro {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout[-6000:]}")
         return done
+
+    def kedro_run_here(self, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
+        """Run `kedro run` in the process of the test, which has imported everything; returns how it ended."""
+        monkeypatch.chdir(self.path)
+        set_up(monkeypatch, users_layer="local")
+        return CliRunner().invoke(run_command, arguments)
 
     def kill(self, words: str, *arguments: str) -> str:
         """Run a kedro command, and end it by SIGKILL as soon as a line of its output holds `words`."""
@@ -86,7 +97,8 @@ class WholeProject:
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
         seen = []
         assert process.stdout is not None
@@ -100,7 +112,7 @@ class WholeProject:
             raise AssertionError(f"the run ended by itself before {words!r}:\n{''.join(seen)[-6000:]}")
         return "".join(seen)
 
-    def kill_once(self, happened: Callable[[], bool], *arguments: str, within: float = 180) -> str:
+    def kill_once(self, happened: Callable[[], bool], *arguments: str, within: float = 1800) -> str:
         """Run a kedro command, end it by SIGKILL as soon as `happened` says so, and return its output.
 
         Raises:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from training_records import training_record
 
-from ilf_kedro.language_models.checkpoint import RECORD_FILE, Checkpoint, TrainingRecord
+from ilf_kedro.language_models.checkpoint import RECORD_FILE, Checkpoint
 
 
 @pytest.fixture(scope="session")
@@ -51,21 +52,7 @@ def make_checkpoint(tmp_path: Path) -> Callable[..., Checkpoint]:
         (directory / "tokenizer").mkdir(parents=True)
         (directory / "model.safetensors").write_bytes(weights)
         (directory / "tokenizer" / "tokenizer.json").write_text("{}", encoding="utf-8")
-        record = TrainingRecord(
-            content_hash=f"hash-{name}",
-            kind="full",
-            base_model="tiny",
-            base_revision="r",
-            method="refinements",
-            n_examples=2,
-            n_steps=1,
-            n_truncated=0,
-            seed=0,
-            dtype="float32",
-            final_loss=0.5,
-            seconds=1.0,
-            log=({"step": 1.0, "loss": 0.5},),
-        )
+        record = training_record(content_hash=f"hash-{name}", kind="full", method="refinements", n_examples=2)
         (directory / RECORD_FILE).write_text(record.model_dump_json(), encoding="utf-8")
         return Checkpoint(directory, record)
 

@@ -126,7 +126,7 @@ print(time.monotonic() - start)
         environment |= {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
         environment |= {"HF_HUB_DISABLE_TELEMETRY": "1"} | variables  # as settings.py sets it
         command = [sys.executable, "-c", self.SCRIPT, COMMIT, filename]
-        ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=True, timeout=120)
+        ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=True, timeout=500)
         *printed, seconds = ran.stdout.splitlines()
         return "\n".join(printed), float(seconds)
 
@@ -165,4 +165,4 @@ print(time.monotonic() - start)
         assert "is not in the local cache, and the Hugging Face hub" in printed
         for remedy in ("connect to the internet once", "conf/local/catalog.yml", "embedded sample"):
             assert remedy in printed
-        assert seconds < 15  # the client's own patience is minutes; the machine may be busy
+        assert seconds < 60  # the client's own patience is minutes; the machine may be busy

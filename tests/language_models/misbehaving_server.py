@@ -63,14 +63,7 @@ class MisbehavingServer:
 
             def do_POST(self) -> None:
                 content = self.rfile.read(int(self.headers["Content-Length"]))
-                with server.lock:
-                    server.in_flight += 1
-                    server.most_in_flight = max(server.most_in_flight, server.in_flight)
-                try:
-                    server.handle(self, content)
-                finally:
-                    with server.lock:
-                        server.in_flight -= 1
+                server.handle(self, content)
 
         class Quiet(ThreadingHTTPServer):
             daemon_threads = True
@@ -105,7 +98,11 @@ class MisbehavingServer:
                 behaviour = None
             if behaviour:
                 self.faults[behaviour] += 1
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
         time.sleep(self.delay)
+        with self.lock:  # before the answer: whoever has it may ask again at once
+            self.in_flight -= 1
         if behaviour and behaviour[:3] in ("400", "401", "403", "404", "429", "500", "503"):
             self._fail(handler, behaviour)
             return

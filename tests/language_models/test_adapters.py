@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from training_records import training_record
 from transformers import AutoModelForCausalLM
 
 from ilf_kedro.language_models.adapters import base_with_checkpoint, join_adapters
-from ilf_kedro.language_models.checkpoint import Checkpoint, ModelSource, TrainingRecord
+from ilf_kedro.language_models.checkpoint import Checkpoint, ModelSource
 
 TOKENS = torch.tensor([[5, 9, 200, 31, 7, 7, 1000]])
 
@@ -30,24 +31,6 @@ def write_adapter(base: Path, folder: Path, seed: int, **config: Any) -> Path:
             torch.nn.init.normal_(weight, std=0.3)
     model.save_pretrained(str(folder))
     return folder
-
-
-def record(**changes: Any) -> TrainingRecord:
-    values: dict[str, Any] = {
-        "content_hash": "first",
-        "kind": "lora",
-        "base_model": "tiny",
-        "base_revision": "tiny-revision",
-        "method": "supervised",
-        "n_examples": 1,
-        "n_steps": 1,
-        "n_truncated": 0,
-        "seed": 0,
-        "dtype": "float32",
-        "final_loss": 1.0,
-        "seconds": 0.0,
-    }
-    return TrainingRecord(**(values | changes))
 
 
 @torch.inference_mode()
@@ -80,11 +63,12 @@ def test_a_finetuned_model_becomes_a_base_and_its_folder_goes_again(tiny_model_d
     source = ModelSource("tiny", tiny_model_directory, "tiny-revision", "chat", "float32")
     adapter = write_adapter(tiny_model_directory, tmp_path / "1", 1, r=4)
     expected = logits(PeftModel.from_pretrained(load(tiny_model_directory), str(adapter)))
-    with base_with_checkpoint(source, Checkpoint(adapter, record()), tmp_path / "scratch") as base:
+    finetuned = Checkpoint(adapter, training_record(content_hash="first"))
+    with base_with_checkpoint(source, finetuned, tmp_path / "scratch") as base:
         torch.testing.assert_close(logits(load(base.directory)), expected, rtol=0, atol=1e-5)
         assert (base.revision, base.format, base.dtype) == ("first", "chat", "float32")
         assert (base.directory / "tokenizer_config.json").is_file()
     assert list((tmp_path / "scratch").iterdir()) == []
-    whole = Checkpoint(tmp_path / "whole", record(kind="full"))
+    whole = Checkpoint(tmp_path / "whole", training_record(kind="full"))
     with base_with_checkpoint(source, whole, tmp_path / "scratch") as base:
         assert base.directory == whole.directory

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from training_records import training_record
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ilf_kedro.language_models import local
 from ilf_kedro.language_models.cache import CompletionCache
-from ilf_kedro.language_models.checkpoint import Checkpoint, TrainingRecord
+from ilf_kedro.language_models.checkpoint import Checkpoint
 from ilf_kedro.language_models.loading import ModelDirectoryError, resolve_dtype
 from ilf_kedro.language_models.local import LocalLanguageModel, LocalOptions, load_model_source
 from ilf_kedro.language_models.protocol import Capability, Choice, MissingCapabilityError, SamplingOptions
@@ -187,6 +188,22 @@ def test_nothing_is_loaded_where_the_cache_has_the_answers(directory, tmp_path, 
         again.generate(PROMPTS, range(2), OPTIONS, seed=2)
 
 
+@pytest.fixture(scope="module")
+def ask(directory, tmp_path_factory):
+    """Asks a question of which a cache has the answer, or that question changed; returns how many it had."""
+    file = tmp_path_factory.mktemp("cache") / "cache"
+
+    def ask(revision=None, prompt=PROMPTS[1], samples=range(1), options=OPTIONS, seed=1, **source):
+        model = local_model(directory, cache=CompletionCache(file), **source)
+        if revision:
+            model = model.with_checkpoint(Checkpoint(directory, training_record(content_hash=revision, kind="full")))
+        model.generate([prompt], samples, options, seed=seed)
+        return model.statistics.hits
+
+    assert ask() == 0
+    return ask
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -201,19 +218,7 @@ def test_nothing_is_loaded_where_the_cache_has_the_answers(directory, tmp_path, 
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_a_changed_question_is_asked_anew(directory, tmp_path, change):
-    def ask(revision=None, prompt=PROMPTS[1], samples=range(1), options=OPTIONS, seed=1, **source):
-        model = local_model(directory, cache=CompletionCache(tmp_path / "cache"), **source)
-        if revision:
-            record = TrainingRecord(
-                content_hash=revision, kind="full", base_model="", base_revision="", method="", n_examples=0,
-                n_steps=0, n_truncated=0, seed=0, dtype="", final_loss=0, seconds=0,
-            )  # fmt: skip
-            model = model.with_checkpoint(Checkpoint(directory, record))
-        model.generate([prompt], samples, options, seed=seed)
-        return model.statistics.hits
-
-    assert ask() == 0
+def test_a_changed_question_is_asked_anew(ask, change):
     assert ask() == 1
     assert ask(**change) == 0
 
@@ -248,13 +253,6 @@ def test_tokens_are_counted_without_special_ones(directory, tokenizer):
     assert local_model(directory).count_tokens(["", "a cat"]) == [0, len(tokenizer.tokenize("a cat"))]
 
 
-def record(content_hash, kind):
-    return TrainingRecord(
-        content_hash=content_hash, kind=kind, base_model="tiny", base_revision="r", method=kind, n_examples=1,
-        n_steps=1, n_truncated=0, seed=0, dtype="float32", final_loss=1.0, seconds=1.0,
-    )  # fmt: skip
-
-
 def test_an_adapter_is_merged_on_loading(directory, tokenizer, tmp_path):
     from peft import LoraConfig, get_peft_model
 
@@ -262,7 +260,7 @@ def test_an_adapter_is_merged_on_loading(directory, tokenizer, tmp_path):
     adapted = get_peft_model(base, LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)).eval()
     adapted.save_pretrained(tmp_path / "adapter")
     model = local_model(directory)
-    trained = model.with_checkpoint(Checkpoint(tmp_path / "adapter", record("ab" * 32, "lora")))
+    trained = model.with_checkpoint(Checkpoint(tmp_path / "adapter", training_record(content_hash="ab" * 32)))
     (result,) = trained.log_likelihood(PROMPTS[:1], [" a cat"])
     tokens = tokens_of(tokenizer, PROMPTS[0].text + " a cat", "plain")
     start = len(tokens_of(tokenizer, PROMPTS[0].text, "plain"))
@@ -276,7 +274,9 @@ def test_an_adapter_is_merged_on_loading(directory, tokenizer, tmp_path):
 
 
 def test_a_whole_trained_model_replaces_the_base(directory, tiny_model_directory):
-    trained = local_model(directory).with_checkpoint(Checkpoint(tiny_model_directory, record("cd" * 32, "full")))
+    trained = local_model(directory).with_checkpoint(
+        Checkpoint(tiny_model_directory, training_record(content_hash="cd" * 32, kind="full"))
+    )
     other = local_model(tiny_model_directory)
     assert trained.log_likelihood(PROMPTS[:1], [" a"]) == other.log_likelihood(PROMPTS[:1], [" a"])
 

@@ -312,7 +312,10 @@ def test_a_killed_run_asks_again_only_for_what_had_not_arrived(
         time.sleep(0.005)
     run.send_signal(signal.SIGKILL)
     run.wait()
-    time.sleep(0.1)
+    asked_before = -1
+    while asked_before < len(server.bodies):  # what it had sent may still be arriving
+        asked_before = len(server.bodies)
+        time.sleep(0.3)
     asked_before = len(server.bodies)
     model = make()
     rows = model.generate(prompts(100), range(2), SamplingOptions(), seed=1)

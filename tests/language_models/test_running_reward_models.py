@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from scipy.special import expit, logit
+from training_records import checkpoint
 
 from ilf_kedro.language_models.batching import RunStatistics
 from ilf_kedro.language_models.cache import CompletionCache
-from ilf_kedro.language_models.checkpoint import Checkpoint, ModelSource, TrainingRecord
+from ilf_kedro.language_models.checkpoint import ModelSource
 from ilf_kedro.language_models.local import LocalLanguageModel, LocalOptions
 from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceProbabilities, MissingCapabilityError
 from ilf_kedro.language_models.reward_models import (
@@ -176,7 +177,7 @@ class TestScalarHead:
 
     def test_another_checkpoint_has_other_answers_in_the_cache(self, source: ModelSource) -> None:
         model = LocalLanguageModel(source)
-        one, other = (model.with_checkpoint(checkpoint("preference", content_hash=digit * 64)) for digit in "12")
+        one, other = (model.with_checkpoint(checkpoint(method="preference", content_hash=digit * 64)) for digit in "12")
         assert one.revision != other.revision
 
     def test_a_model_without_a_head_is_refused_with_what_to_do(self, source: ModelSource) -> None:
@@ -190,24 +191,6 @@ class TestScalarHead:
             open_reward_model("classification", table, TEMPLATE)
 
 
-def checkpoint(method: str, kind: str = "lora", content_hash: str = "0" * 64) -> Checkpoint:
-    record = TrainingRecord(
-        content_hash=content_hash,
-        kind=kind,  # type: ignore[arg-type]
-        base_model="b",
-        base_revision="r",
-        method=method,
-        n_examples=1,
-        n_steps=1,
-        n_truncated=0,
-        seed=0,
-        dtype="float32",
-        final_loss=1.0,
-        seconds=1.0,
-    )
-    return Checkpoint(Path("nowhere"), record)
-
-
 @pytest.mark.parametrize(
     ("kind", "method", "trained_as"),
     [("yes_no", "preference", "classification"), ("classification", "supervised", "yes_no or a_b")],
@@ -217,15 +200,15 @@ def test_a_checkpoint_of_another_kind_is_refused(
 ) -> None:
     model = LocalLanguageModel(ModelSource("tiny", tiny_model_directory, "r"))
     with pytest.raises(UserError, match=f"kind is {kind}, but .* was trained as {trained_as}"):
-        open_reward_model(kind, model, TEMPLATE, checkpoint(method))
+        open_reward_model(kind, model, TEMPLATE, checkpoint(method=method))
 
 
 def test_an_api_model_is_asked_as_it_is_but_cannot_be_given_weights() -> None:
     table: Any = TableModel(lambda _: 0.7)
-    as_it_is = open_reward_model("yes_no", table, TEMPLATE, checkpoint("none", "untrained"))
+    as_it_is = open_reward_model("yes_no", table, TEMPLATE, checkpoint(method="none", kind="untrained"))
     assert as_it_is.rewards([summary("x")]) == pytest.approx([0.7])
     with pytest.raises(UserError, match=r"cannot be given .* weights; set reward_model\.trained to false"):
-        open_reward_model("yes_no", table, TEMPLATE, checkpoint("supervised"))
+        open_reward_model("yes_no", table, TEMPLATE, checkpoint())
 
 
 @pytest.mark.parametrize("kind", ["yes_no", "a_b"])

@@ -7,7 +7,7 @@ import math
 import pandas as pd
 import pytest
 from example_tables import TRUE_FALSE, YES_NO, examples, refinements
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ilf_kedro.language_models.protocol import Capability, ChoiceProbabilities, MissingCapabilityError
@@ -76,6 +76,7 @@ def test_instruct_rm_refuses_a_model_without_choices_before_asking() -> None:
     assert model.n_questions == 0
 
 
+@settings(max_examples=30)
 @given(st.lists(st.one_of(st.none(), st.sampled_from([0.0, 0.5, 1.0])), min_size=1, max_size=6))
 def test_selection_takes_the_first_of_the_best_and_undefined_last(values: list[float | None]) -> None:
     table = refinements({"a": [f"text {i}" for i in range(len(values))]})

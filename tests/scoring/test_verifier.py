@@ -95,7 +95,7 @@ def test_a_row_that_takes_too_long_is_ended(order: str, caplog: pytest.LogCaptur
     with caplog.at_level(logging.WARNING):
         assert obeyed(order, "one", seconds=1.5) == [None, 1.0]
     assert "1 timed out (after 1.5 s)" in caplog.text
-    assert time.monotonic() - begin < 60
+    assert time.monotonic() - begin < 300
 
 
 def test_the_children_of_a_row_that_takes_too_long_end_with_it(child_file: Path) -> None:

@@ -4,27 +4,12 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
+from training_records import training_record
 
-from ilf_kedro.language_models.checkpoint import RECORD_FILE, TrainingRecord
+from ilf_kedro.language_models.checkpoint import RECORD_FILE
 from ilf_kedro.training.workspace import COMPLETE_MARKER, TrainingWorkspace
 
-
-def record(content_hash: str = "abc", seed: int = 0) -> TrainingRecord:
-    return TrainingRecord(
-        content_hash=content_hash,
-        kind="lora",
-        base_model="m",
-        base_revision="r",
-        method="supervised",
-        n_examples=1,
-        n_steps=1,
-        n_truncated=0,
-        seed=seed,
-        dtype="float32",
-        final_loss=0.5,
-        seconds=1.0,
-        log=({"step": 1.0, "loss": 0.5},),
-    )
+RECORD = training_record(content_hash="abc")
 
 
 def write_weights(directory: Path) -> None:
@@ -33,11 +18,11 @@ def write_weights(directory: Path) -> None:
 
 def test_what_is_published_is_found_with_its_record(workspace: TrainingWorkspace) -> None:
     assert workspace.find("abc") is None
-    published = workspace.publish(record(), write_weights)
+    published = workspace.publish(RECORD, write_weights)
     found = workspace.find("abc")
     assert found == published
     assert found is not None
-    assert found.record == record()
+    assert found.record == RECORD
     assert (found.directory / "weights").read_text() == "42"
 
 
@@ -50,16 +35,16 @@ def test_a_failed_write_leaves_no_checkpoint_and_keeps_the_unfinished_state(work
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        workspace.publish(record(), fail)
+        workspace.publish(RECORD, fail)
     assert workspace.find("abc") is None
     assert (workspace.partial("abc") / "checkpoint-2").is_dir()
-    assert not (workspace.publish(record(), write_weights).directory / "checkpoint-2").exists()
+    assert not (workspace.publish(RECORD, write_weights).directory / "checkpoint-2").exists()
     assert not state.exists()
 
 
 def test_publishing_again_replaces_the_whole_folder(workspace: TrainingWorkspace) -> None:
-    workspace.publish(record(seed=1), lambda directory: (directory / "old").touch())
-    workspace.publish(record(seed=2), write_weights)
+    workspace.publish(training_record(content_hash="abc", seed=1), lambda directory: (directory / "old").touch())
+    workspace.publish(training_record(content_hash="abc", seed=2), write_weights)
     found = workspace.find("abc")
     assert found is not None
     assert found.record.seed == 2
@@ -69,14 +54,14 @@ def test_publishing_again_replaces_the_whole_folder(workspace: TrainingWorkspace
 
 @pytest.mark.parametrize("damage", [COMPLETE_MARKER, RECORD_FILE])
 def test_a_checkpoint_without_marker_or_record_does_not_exist(workspace: TrainingWorkspace, damage: str) -> None:
-    (workspace.publish(record(), write_weights).directory / damage).unlink()
+    (workspace.publish(RECORD, write_weights).directory / damage).unlink()
     assert workspace.find("abc") is None
 
 
 def test_an_unreadable_record_is_named_in_the_log(
     workspace: TrainingWorkspace, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (workspace.publish(record(), write_weights).directory / RECORD_FILE).write_text('{"content_hash": "abc"')
+    (workspace.publish(RECORD, write_weights).directory / RECORD_FILE).write_text('{"content_hash": "abc"')
     assert workspace.find("abc") is None
     assert RECORD_FILE in caplog.text
 
@@ -99,7 +84,7 @@ def test_the_lock_of_a_killed_process_is_free_again(workspace: TrainingWorkspace
     holding, release = context.Event(), context.Event()
     process = context.Process(target=_hold, args=(workspace.directory, holding, release))
     process.start()
-    assert holding.wait(10)
+    assert holding.wait(120)
     (lock_file,) = workspace.directory.glob(".*.lock")
     with pytest.raises(Timeout):
         FileLock(lock_file).acquire(timeout=0)

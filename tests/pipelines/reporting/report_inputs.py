@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,10 @@ SENTENCE = "the author asks whether a landlord may charge for an old carpet and 
 
 @dataclass(frozen=True)
 class FakeRun:
-    """What the pipelines before reporting would have left, for `n_test` posts and the given sizes."""
+    """What the pipelines before reporting would have left, for `n_test` posts and the given sizes.
+
+    The larger tables are made once for all tests: copy one before you change it.
+    """
 
     n_test: int = 12
     n_train: int = 10
@@ -96,9 +100,11 @@ class FakeRun:
         ]
         return schemas.Refinements.validate(pd.DataFrame(rows))
 
+    @cache  # noqa: B019  # a handful of runs
     def all_refinements(self) -> pd.DataFrame:
         return pd.concat([self.refinements(method) for method in METHODS], ignore_index=True)
 
+    @cache  # noqa: B019  # a handful of runs
     def scores(self) -> pd.DataFrame:
         rng = np.random.default_rng(self.seed)
         refinements = self.all_refinements()
@@ -111,6 +117,7 @@ class FakeRun:
             parts.append(part.assign(score=part["score"].where(refinements["text"] != "")))
         return schemas.Scores.validate(pd.concat(parts, ignore_index=True))
 
+    @cache  # noqa: B019  # a handful of runs
     def selections(self) -> pd.DataFrame:
         best = self.scores().sort_values("score", ascending=False).drop_duplicates(["example_id", "method", "scorer"])
         chosen = best.merge(self.all_refinements()[["example_id", "method", "sample_index", "text"]])

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
+from plotly.graph_objects import Figure
 from report_inputs import FakeRun
 
 from ilf_kedro import schemas
@@ -223,7 +224,7 @@ def test_report_asks_nothing_of_any_network(made: dict) -> None:
 def test_texts_of_posts_and_parameters_are_escaped() -> None:
     run = FakeRun(sizes=(8,), n_test=3)
     evil = '<script>alert("x")</script></script><img src=x onerror=alert(1)>'
-    report = small_report(run, post=evil)
+    report = small_report(run, post=evil, drawn=True)
     page = Page(report)
     # Five figures and two scripts of the report's own, and no element from a text.
     assert [tag for tag, _ in page.tags].count("script") == 7
@@ -248,8 +249,9 @@ def small_report(
     prefix: str = "",
     n_judged: int | None = None,
     rejected: pd.DataFrame | None = None,
+    drawn: bool = False,
 ) -> str:
-    """The report of a run, its nodes called by hand."""
+    """The report of a run, its nodes called by hand; its figures are empty where they are not to be `drawn`."""
     test, train = run.examples("test", run.n_test), run.examples("train", run.n_train)
     if prefix:
         test.loc[len(test) - 1, "example_id"] = f"{prefix}test-1"
@@ -265,6 +267,15 @@ def small_report(
     compared, alike = nodes.compare_refinements(run.scores(), run.selections(), OPTIONS, 0)
     accuracy = run.accuracy(n_comparisons)
     logs = nodes.collect_training_logs(reward_model=run.training_log(3))
+    figures = dict.fromkeys(("scaling", "refinement_methods", "scorers", "reward_model", "training_loss"), Figure())
+    if drawn:
+        figures = {
+            "scaling": nodes.draw_scaling(metrics, OPTIONS, FINETUNE),
+            "refinement_methods": nodes.draw_refinement_methods(compared, OPTIONS),
+            "scorers": nodes.draw_scorers(compared, alike, OPTIONS),
+            "reward_model": nodes.draw_reward_model(accuracy, run.reliability(), run.breakdown()),
+            "training_loss": nodes.draw_training_loss(logs),
+        }
     return nodes.write_report(
         train=train,
         test=test,
@@ -282,11 +293,7 @@ def small_report(
         compared=compared,
         accuracy=accuracy,
         published=run.published(),
-        scaling=nodes.draw_scaling(metrics, OPTIONS, FINETUNE),
-        refinement_methods=nodes.draw_refinement_methods(compared, OPTIONS),
-        scorers=nodes.draw_scorers(compared, alike, OPTIONS),
-        reward_model=nodes.draw_reward_model(accuracy, run.reliability(), run.breakdown()),
-        training_loss=nodes.draw_training_loss(logs),
+        **figures,
         run_record=run.run_record(),
         options=OPTIONS,
         selection=SelectionOptions(),
@@ -295,13 +302,13 @@ def small_report(
 
 
 def test_one_test_post_and_one_size_make_a_report_without_intervals() -> None:
-    report = small_report(FakeRun(sizes=(8,), n_test=1, n_train=1))
+    report = small_report(FakeRun(sizes=(8,), n_test=1, n_train=1), drawn=True)
     assert "rests on one test post:" in Page(report).paragraphs[0]
     assert "one example" in report
 
 
 def test_a_steady_judge_and_enough_comparisons_read_otherwise() -> None:
-    report = small_report(FakeRun(sizes=(8,), n_test=110), n_comparisons=150, steadiness=1.0)
+    report = small_report(FakeRun(sizes=(8,), n_test=110), n_comparisons=150, steadiness=1.0, drawn=True)
     first = Page(report).paragraphs[0]
     assert "cannot tell" not in first
     assert "do not merely follow the position" in first
@@ -406,12 +413,12 @@ def test_best_of_n_says_its_n_and_its_sampler(made: dict) -> None:
 
 
 def test_judging_fewer_posts_is_said_with_both_numbers_and_shown_in_the_table() -> None:
-    page = Page(small_report(FakeRun(sizes=(8,), n_test=6), n_judged=2))
+    report = small_report(FakeRun(sizes=(8,), n_test=6), n_judged=2)
+    page = Page(report)
     assert "12 test posts" not in page.paragraphs[0]
     assert "rests on 6 test posts (only 2 of the 6 test posts were judged" in page.paragraphs[0]
     many = Page(small_report(FakeRun(sizes=(8,), n_test=110), n_judged=5)).paragraphs[0]
     assert "Only 5 of the 110 test posts were judged" in many
-    report = small_report(FakeRun(sizes=(8,), n_test=6), n_judged=2)
     heads = re.findall(r"<small>(n = \d+ posts)</small>", report)
     assert heads == ["n = 6 posts"] * 5 + ["n = 2 posts"]
 
