@@ -17,23 +17,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from kedro.io import DatasetError, Version
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import ThreadRunner
 
-from ilf_kedro.datasets.run_record import CurrentRunRecordDataset, RunRecordDataset
 from ilf_kedro.hooks.content_hashes import content_hash
-from ilf_kedro.hooks.language_models_used import LanguageModelsUsed
-from ilf_kedro.language_models.api_options import Price
-from ilf_kedro.language_models.run_statistics import RunStatistics
-from ilf_kedro.language_models.spending import Fault, Spending, Usage
 from ilf_kedro.options import RefinementOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.redaction import MASK
 from ilf_kedro.run_record import (
-    ApiSpending,
     GitState,
-    LocalWork,
     RunRecord,
     describe_git,
     library_versions,
@@ -45,76 +37,12 @@ from tests.mini_project import MiniProject, project, text_entry
 
 __all__ = ["project"]
 
-RECORD = RunRecord(
-    run_id="2026-01-01T00.00.00.000Z",
-    outcome="started",
-    started=datetime(2026, 1, 1, tzinfo=UTC),
-    pipelines=("__default__",),
-    environment="base",
-    git=None,
-    parameters={},
-    libraries={},
-    python="3.11",
-    platform="none",
-    nodes_planned=0,
-)
-
-
-class CountingModel:
-    """A language model that counts what it does, as the local backend and the API's do."""
-
-    name, revision, capabilities = "counting", "r2", frozenset[str]()
-    choice_probabilities = log_likelihood = embed = staticmethod(lambda *_: None)
-
-    def __init__(self, ledger: Spending) -> None:
-        self.statistics = RunStatistics()
-        self.ledger = ledger
-
-    def generate(self, usd: float | None) -> None:
-        self.statistics.hits += 2
-        self.statistics.misses += 3
-        self.ledger.book(Usage(10, 5), usd)
-        self.ledger.book_saved(4, Usage(1, 1), None if usd is None else Price(input=1e6, output=0))
-        self.ledger.book_fault(Fault.RATE_LIMITED)
-
 
 class FakeModel:
     """Enough of a language model to be recognised as one."""
 
     name, revision, capabilities = "fake", "r1", frozenset[str]()
     generate = choice_probabilities = log_likelihood = embed = staticmethod(lambda *_: None)
-
-
-def test_what_models_did_is_added_up_per_catalog_entry() -> None:
-    used = LanguageModelsUsed()
-    loads = [CountingModel(Spending(budget=9.0)) for _ in range(3)]
-    for name, model in zip(("refiner", "refiner", "judge"), loads, strict=True):
-        used.add(name, model)  # type: ignore[arg-type]
-    used.add("unused", CountingModel(Spending()))  # type: ignore[arg-type]
-    used.add("fake", FakeModel())  # type: ignore[arg-type]
-    for model, usd in zip(loads, (0.5, 0.25, None), strict=True):
-        model.generate(usd)
-    fake, judge, refiner, unused = used.describe()
-    assert [each.dataset for each in (fake, judge, refiner, unused)] == ["fake", "judge", "refiner", "unused"]
-    assert all(each.local_work is each.api_spending is None for each in (fake, unused))
-    assert refiner.local_work == LocalWork(
-        answers_from_cache=4, answers_computed=6, tokens_asked=0, tokens_computed=0, posts_cut=0
-    )
-    assert refiner.api_spending == ApiSpending(
-        requests=2,
-        input_tokens=20,
-        output_tokens=10,
-        usd=0.75,
-        possibly_billed_usd=0,
-        answers_from_cache=8,
-        saved_usd=2.0,
-        budget=9.0,
-        faults={"status 429": 2},
-    )
-    assert judge.api_spending is not None
-    assert (judge.api_spending.requests, judge.api_spending.usd, judge.api_spending.saved_usd) == (1, None, None)
-    record = RECORD.model_copy(update={"language_models": (fake, judge, refiner, unused)})
-    assert record.spending == ((judge, judge.api_spending), (refiner, refiner.api_spending))
 
 
 def nodes(*steps: tuple[Callable[..., Any], str | list[str] | None, str | None]) -> Pipeline:
@@ -381,34 +309,3 @@ def test_the_versions_are_those_installed() -> None:
 
     assert library_versions()["kedro"] == kedro.__version__
     assert "torch" in library_versions()
-
-
-@pytest.mark.parametrize("protocol", ["", "memory:/"])
-def test_a_record_replaces_the_one_of_its_own_run_only(tmp_path: Path, protocol: str) -> None:
-    def dataset(load: str | None, save: str | None) -> RunRecordDataset:
-        return RunRecordDataset(filepath=f"{protocol}{tmp_path}/run_record.json", version=Version(load, save))
-
-    first, second, third = (f"2026-01-0{day}T00.00.00.000Z" for day in (1, 2, 3))
-    assert not dataset(None, first).exists()
-    dataset(None, first).save(RECORD)
-    dataset(None, first).save(RECORD.model_copy(update={"outcome": "succeeded"}))
-    dataset(None, second).save(RECORD.model_copy(update={"run_id": "second"}))
-    assert dataset(None, third).load().run_id == "second"
-    assert dataset(first, None).load().outcome == "succeeded"
-    assert list(tmp_path.rglob("*.tmp")) == []
-
-
-def test_an_unversioned_record_is_replaced(tmp_path: Path) -> None:
-    dataset = RunRecordDataset(filepath=str(tmp_path / "record.json"))
-    dataset.save(RECORD)
-    dataset.save(RECORD.model_copy(update={"outcome": "failed"}))
-    assert dataset.load().outcome == "failed"
-    assert json.loads(dataset.preview())["outcome"] == "failed"
-
-
-def test_the_record_in_progress_cannot_be_saved() -> None:
-    dataset = CurrentRunRecordDataset(lambda: RECORD)
-    assert dataset.load() is RECORD
-    assert dataset.exists()
-    with pytest.raises(DatasetError):
-        dataset.save(RECORD)  # type: ignore[arg-type]
