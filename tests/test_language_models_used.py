@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from run_records import RECORD, FakeModel
 
 from ilf_kedro.hooks.language_models_used import LanguageModelsUsed
 from ilf_kedro.language_models.api_options import Price
 from ilf_kedro.language_models.run_statistics import RunStatistics
 from ilf_kedro.language_models.spending import Fault, Spending, Usage
-from ilf_kedro.run_record import ApiSpending, LocalWork, RunRecord
-
-RECORD = RunRecord(
-    run_id="2026-01-01T00.00.00.000Z",
-    outcome="started",
-    started=datetime(2026, 1, 1, tzinfo=UTC),
-    pipelines=("__default__",),
-    environment="base",
-    git=None,
-    parameters={},
-    libraries={},
-    python="3.11",
-    platform="none",
-    nodes_planned=0,
-)
+from ilf_kedro.run_record import ApiSpending, LocalWork
 
 
 class CountingModel:
@@ -41,13 +27,6 @@ class CountingModel:
         self.ledger.book(Usage(10, 5), usd)
         self.ledger.book_saved(4, Usage(1, 1), None if usd is None else Price(input=1e6, output=0))
         self.ledger.book_fault(Fault.RATE_LIMITED)
-
-
-class FakeModel:
-    """Enough of a language model to be recognised as one."""
-
-    name, revision, capabilities = "fake", "r1", frozenset[str]()
-    generate = choice_probabilities = log_likelihood = embed = staticmethod(lambda *_: None)
 
 
 def test_what_models_did_is_added_up_per_catalog_entry() -> None:

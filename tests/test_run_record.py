@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import ThreadRunner
+from run_records import FakeModel
 
 from ilf_kedro.hooks.content_hashes import content_hash
 from ilf_kedro.options import RefinementOptions
@@ -36,13 +37,6 @@ from ilf_kedro.schemas import RawLines
 from tests.mini_project import MiniProject, project, text_entry
 
 __all__ = ["project"]
-
-
-class FakeModel:
-    """Enough of a language model to be recognised as one."""
-
-    name, revision, capabilities = "fake", "r1", frozenset[str]()
-    generate = choice_probabilities = log_likelihood = embed = staticmethod(lambda *_: None)
 
 
 def nodes(*steps: tuple[Callable[..., Any], str | list[str] | None, str | None]) -> Pipeline:

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from kedro.io import DatasetError, Version
+from run_records import RECORD
 
 from ilf_kedro.datasets.run_record import CurrentRunRecordDataset, RunRecordDataset
-from ilf_kedro.run_record import RunRecord
-
-RECORD = RunRecord(
-    run_id="2026-01-01T00.00.00.000Z",
-    outcome="started",
-    started=datetime(2026, 1, 1, tzinfo=UTC),
-    pipelines=("__default__",),
-    environment="base",
-    git=None,
-    parameters={},
-    libraries={},
-    python="3.11",
-    platform="none",
-    nodes_planned=0,
-)
 
 
 @pytest.mark.parametrize("protocol", ["", "memory:/"])
