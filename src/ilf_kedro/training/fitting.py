@@ -25,6 +25,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from ilf_kedro.language_models.checkpoint import ModelSource
 from ilf_kedro.schemas import UserError
+from ilf_kedro.training.causal_attention import attend_in_blocks
 from ilf_kedro.training.encoding import EncodedExample, EncodedPair
 from ilf_kedro.training.filling import with_filler
 from ilf_kedro.training.options import LoraOptions, TrainingOptions
@@ -123,6 +124,7 @@ def load_trainable(
     """
     frozen = options.method == "lora"
     model = trainer_class.load(base.directory, getattr(torch, dtype) if frozen else torch.float32)
+    attend_in_blocks(model)
     if not frozen:
         return model
     with warnings.catch_warnings():

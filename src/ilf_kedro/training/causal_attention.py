@@ -1,0 +1,119 @@
+"""Causal attention for training on a CPU: batched matrix products over blocks of queries, forwards and backwards.
+
+torch's kernel for CPUs spends most of its time outside of its matrix products, above all backwards. Here each
+block of queries meets only the keys up to its end, all heads that share keys in one product; what the backward
+pass needs of the probabilities is computed again, so memory grows with the length and not with its square.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+__all__ = ["NAME", "attend_in_blocks", "causal_attention"]
+
+NAME = "ilf_causal"
+
+_BLOCK = 64  # queries; the best of 64, 128 and 256 for texts of 100 and 450 tokens
+_NOT_PLAIN = ("position_bias", "softcap", "cache")
+
+
+def attend_in_blocks(model: PreTrainedModel) -> None:
+    """Let a model that would attend by torch's own kernels do so by `causal_attention`, where these run on a CPU."""
+    if getattr(model.config, "_attn_implementation", None) == "sdpa":
+        model.set_attn_implementation(NAME)
+
+
+def causal_attention(query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+    """Return softmax(scaling · q kᵀ) v, where no token sees a later one; shape (rows, heads, n, width of the values).
+
+    `query` is (rows, heads, n, width), `key` and `value` (rows, kv_heads, n, width); consecutive heads share
+    their keys and values. Equal to torch's scaled_dot_product_attention(is_causal=True) to rounding.
+    """
+    if torch.is_autocast_enabled("cpu"):
+        dtype = torch.get_autocast_dtype("cpu")
+        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
+    with torch.autocast("cpu", enabled=False):
+        sets = key.shape[0] * key.shape[1]
+        grouped = (query * scaling).reshape(sets, -1, *query.shape[2:])
+        attended: Tensor = _CausalAttention.apply(grouped, key.flatten(0, 1), value.flatten(0, 1))  # type: ignore[no-untyped-call]
+        return attended.view(*query.shape[:3], value.shape[-1])
+
+
+class _CausalAttention(torch.autograd.Function):
+    """Attention of grouped queries (sets, group, n, width) to keys and values (sets, n, width)."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        ctx.save_for_backward(query, key, value)
+        output = query.new_empty(*query.shape[:3], value.shape[-1])
+        for block, seen in _blocks(query.shape[2]):
+            probabilities = _probabilities(query[:, :, block], key[:, seen])
+            output[:, :, block] = (probabilities @ value[:, seen]).view(output[:, :, block].shape)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        query, key, value = ctx.saved_tensors
+        (to_output,) = gradients
+        to_query = torch.empty_like(query)
+        wide = torch.promote_types(query.dtype, torch.float32)  # blocks are summed up
+        to_key, to_value = torch.zeros_like(key, dtype=wide), torch.zeros_like(value, dtype=wide)
+        for block, seen in _blocks(query.shape[2]):
+            probabilities = _probabilities(query[:, :, block], key[:, seen])
+            to_attended = to_output[:, :, block].flatten(1, 2)
+            to_value[:, seen] += probabilities.transpose(1, 2) @ to_attended
+            to_scores = torch.ops.aten._softmax_backward_data(  # noqa: SLF001
+                to_attended @ value[:, seen].transpose(1, 2), probabilities, -1, probabilities.dtype
+            )
+            to_query[:, :, block] = (to_scores @ key[:, seen]).view(to_query[:, :, block].shape)
+            to_key[:, seen] += to_scores.transpose(1, 2) @ query[:, :, block].flatten(1, 2)
+        return to_query, to_key.to(key.dtype), to_value.to(value.dtype)
+
+
+def _blocks(n: int) -> Iterator[tuple[slice, slice]]:
+    """Yield each block of queries, and the keys up to its end."""
+    for start in range(0, n, _BLOCK):
+        end = min(start + _BLOCK, n)
+        yield slice(start, end), slice(0, end)
+
+
+def _probabilities(query: Tensor, key: Tensor) -> Tensor:
+    """Return what each query of a block gives each key, (sets, group × block, seen); the last queries see all."""
+    size = query.shape[2]
+    scores = query.flatten(1, 2) @ key.transpose(1, 2)
+    later = torch.ones(size, size, dtype=torch.bool, device=scores.device).triu(1)
+    scores.view(len(scores), -1, size, scores.shape[-1])[..., -size:].masked_fill_(later, -torch.inf)
+    return scores.softmax(-1)
+
+
+def _attention(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    is_causal: bool | None = None,
+    **others: Any,
+) -> tuple[Tensor, None]:
+    """Attend in blocks where this is plain causal attention on a CPU, else as transformers' sdpa does."""
+    causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
+    plain = causal and attention_mask is None and dropout == 0 and query.shape[2] == key.shape[2] > 1
+    if not plain or query.device.type != "cpu" or any(others.get(name) is not None for name in _NOT_PLAIN):
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout, scaling=scaling, is_causal=is_causal, **others
+        )
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    return causal_attention(query, key, value, scale).transpose(1, 2), None
+
+
+AttentionInterface.register(NAME, _attention)
+AttentionMaskInterface.register(NAME, sdpa_mask)
