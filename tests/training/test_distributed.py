@@ -36,9 +36,9 @@ from ilf_kedro.training.distributed import (
 from ilf_kedro.training.encoded_file import read_encoded, write_encoded
 from ilf_kedro.training.encoding import EncodedPair
 from ilf_kedro.training.examples import PreferencePair
-from ilf_kedro.training.filling import FillingSampler, with_filler
 from ilf_kedro.training.options import TrainingOptions
 from ilf_kedro.training.preferences import train_on_preferences
+from ilf_kedro.training.step_sampling import StepSampler, with_filler
 from ilf_kedro.training.supervised import train_language_model, training_hash
 from ilf_kedro.training.trainer import DivergedError, collate
 from ilf_kedro.training.workspace import TrainingWorkspace
@@ -73,7 +73,8 @@ def test_a_step_has_the_examples_that_it_has_in_one_process(
         alone = SeedableRandomSampler(range(n_examples), data_seed=3)
         alone.set_epoch(epoch)
         order = list(alone)
-        sampler = FillingSampler(n_examples, n_processes * micro_batch, seed=3)
+        lengths = [7 * i % 5 for i in range(n_examples)]
+        sampler = StepSampler(lengths, batch, seed=3, multiple_of=n_processes * micro_batch)
         sampler.set_epoch(epoch)
         shares = [
             list(BatchSamplerShard(BatchSampler(sampler, micro_batch, drop_last=False), n_processes, process))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ilf_kedro.language_models.checkpoint import Checkpoint, ModelSource
-from ilf_kedro.language_models.loading import load_tokenizer
+from ilf_kedro.language_models.loading import load_tokenizer, load_weights
 from ilf_kedro.language_models.resident import RESIDENT
 
 __all__ = ["base_with_checkpoint", "join_adapters"]
@@ -82,19 +81,8 @@ def _as_base(source: ModelSource, checkpoint: Checkpoint, directory: Path) -> Mo
 
 
 def _write_merged(source: ModelSource, checkpoint: Checkpoint, directory: Path) -> None:
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()  # type: ignore[no-untyped-call]
     RESIDENT.release()  # one model in memory at a time
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        str(source.directory), dtype=torch.float32, local_files_only=True, use_safetensors=True
-    )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated")  # peft still asks for it
-        merged = PeftModel.from_pretrained(model, str(checkpoint.directory)).merge_and_unload()
-    merged.save_pretrained(directory)
+    load_weights(source, checkpoint, "float32", "cpu").save_pretrained(directory)
     load_tokenizer(source, None).save_pretrained(directory)
 
 

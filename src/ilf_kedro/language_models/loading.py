@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from ilf_kedro.language_models.checkpoint import Checkpoint, Dtype, Format, ModelSource
 from ilf_kedro.language_models.engines import Engine, PlainEngine, TreeEngine
+from ilf_kedro.language_models.merging import merge_adapter
 from ilf_kedro.language_models.packed_weights import pack_linear_weights
 from ilf_kedro.language_models.tree_attention import NAME, UnsupportedAttentionError
 
@@ -155,11 +155,7 @@ def load_weights(source: ModelSource, checkpoint: Checkpoint | None, dtype: str,
         str(directory), dtype=torch.float32 if adapter else target, local_files_only=True, use_safetensors=True
     )
     if adapter is not None:
-        from peft import PeftModel
-
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated")  # peft still asks for it
-            model = PeftModel.from_pretrained(model, str(adapter.directory)).merge_and_unload()
+        model = merge_adapter(model, adapter)
     return model.to(device=device, dtype=target).eval()
 
 

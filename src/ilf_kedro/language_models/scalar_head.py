@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ilf_kedro.language_models.checkpoint import Checkpoint, ModelSource
+from ilf_kedro.language_models.merging import merge_adapter
 from ilf_kedro.schemas import UserError
 
 HEAD = "score"
@@ -36,11 +36,7 @@ def load_classifier(source: ModelSource, checkpoint: Checkpoint | None, dtype: s
     target = getattr(torch, dtype)
     model = new_classifier(directory, torch.float32 if adapter else target, has_head=adapter is None)
     if adapter is not None:
-        from peft import PeftModel
-
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated")  # peft still asks for it
-            model = PeftModel.from_pretrained(model, str(adapter.directory)).merge_and_unload()
+        model = merge_adapter(model, adapter)
     weight = getattr(model, HEAD).weight.data  # float32, which the next line would round
     model = model.to(target)
     getattr(model, HEAD).weight.data = weight

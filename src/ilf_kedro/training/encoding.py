@@ -32,6 +32,11 @@ class EncodedExample:
     truncated: bool
 
     @property
+    def n_tokens(self) -> int:
+        """The number of tokens of prompt and label."""
+        return len(self.input_ids)
+
+    @property
     def loss_weights(self) -> NDArray[np.float32]:
         """The loss weight of each token."""
         weights = np.ones(len(self.input_ids), dtype=np.float32)
@@ -87,6 +92,11 @@ class EncodedPair:
     other: NDArray[np.int32]
     truncated: bool
     weight: float = 1.0
+
+    @property
+    def n_tokens(self) -> int:
+        """The number of tokens of the longer one, to which the other one is padded."""
+        return max(len(self.preferred), len(self.other))
 
 
 def encode_pairs(

@@ -9,7 +9,6 @@ import gc
 import json
 import logging
 import shutil
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,11 +23,12 @@ from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 from transformers.utils.logging import disable_progress_bar
 
 from ilf_kedro.language_models.checkpoint import ModelSource
+from ilf_kedro.language_models.merging import quiet_peft
 from ilf_kedro.schemas import UserError
 from ilf_kedro.training.causal_attention import attend_in_blocks
 from ilf_kedro.training.encoding import EncodedExample, EncodedPair
-from ilf_kedro.training.filling import with_filler
 from ilf_kedro.training.options import LoraOptions, TrainingOptions
+from ilf_kedro.training.step_sampling import with_filler
 from ilf_kedro.training.trainer import OptimiserStepTrainer, StepReporter, WeightedLossTrainer
 
 logger = logging.getLogger(__name__)
@@ -127,8 +127,7 @@ def load_trainable(
     attend_in_blocks(model)
     if not frozen:
         return model
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated")  # peft still asks for it
+    with quiet_peft():
         return get_peft_model(model, _lora_config(options.lora, trainer_class.lora_task))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -30,7 +30,7 @@ from transformers import (
 )
 
 from ilf_kedro.training.encoding import EncodedExample
-from ilf_kedro.training.filling import FillingSampler
+from ilf_kedro.training.step_sampling import StepSampler
 
 
 class DivergedError(RuntimeError):
@@ -86,11 +86,13 @@ class OptimiserStepTrainer(Trainer, ABC):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         """Let several processes see the examples in the order of one, the last batch filled up for all."""
-        if self.args.world_size == 1:
-            return super()._get_train_sampler(train_dataset)
+        lengths = [example.n_tokens for example in cast(Any, self.train_dataset)]
         turn = self.args.per_device_train_batch_size * self.args.world_size
-        n_examples = len(cast(Sized, self.train_dataset)) - 1  # the last is the filler
-        return FillingSampler(n_examples, turn, seed=cast(int, self.args.data_seed))
+        batch_size = turn * self.args.gradient_accumulation_steps
+        seed = cast(int, self.args.data_seed)
+        if self.args.world_size == 1:
+            return StepSampler(lengths, batch_size, seed)
+        return StepSampler(lengths[:-1], batch_size, seed, multiple_of=turn)  # the last is the filler
 
     def _save_rng_state(self, output_dir: str) -> None:
         """Wait for the random states of all processes: what is written next says that the checkpoint is whole."""
