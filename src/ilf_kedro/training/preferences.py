@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["train_on_preferences"]
 
-_LOSS_VERSION = "1"
+_LOSS_VERSION = "2"
 
 
 def train_on_preferences(

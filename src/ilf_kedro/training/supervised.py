@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LOSS_VERSION", "train_language_model", "training_dtype", "training_hash"]
 
-LOSS_VERSION = "1"
+LOSS_VERSION = "2"
 
 
 def train_language_model(
