@@ -48,7 +48,7 @@ class LongerIsBetter:
 
 
 def examples(human: Sequence[str | None] = ("aaa", "bbb", "ccc")) -> pd.DataFrame:
-    columns = list(Examples.to_schema().columns)
+    columns = Examples.column_names()
     rows = [
         dict.fromkeys(columns)
         | {"example_id": f"e{i}", "split": "test", "position": i, "post": f"post {i}", "human_summary": text}
@@ -61,7 +61,7 @@ def summaries() -> pd.DataFrame:
     rows = [("e0", "m", 0, "long text"), ("e0", "m", 1, "!"), ("e1", "m", 0, "x"), ("e2", "m", 0, "{p}")]
     table = pd.DataFrame(rows, columns=["example_id", "model", "sample_index", "text"])
     filled = table.assign(raw_text="", finish_reason="stop", n_tokens=1, seed=0)
-    return Summaries.validate(filled[list(Summaries.to_schema().columns)])
+    return Summaries.validate(filled[Summaries.column_names()])
 
 
 def test_each_pair_is_asked_in_both_orders_with_the_first_sample_only() -> None:

@@ -10,7 +10,7 @@ from statsmodels.stats.proportion import proportion_confint
 from ilf_kedro.evaluation.reward_breakdown import breakdown
 from ilf_kedro.schemas import RewardPredictions
 
-COLUMNS = list(RewardPredictions.to_schema().columns)
+COLUMNS = RewardPredictions.column_names()
 
 
 def predictions(rows: list[tuple[str, float, float, int, int]], orders: list[tuple[float, float]] | None = None):

@@ -72,7 +72,7 @@ def test_nll_difference_refuses_another_tokenizer() -> None:
 
 
 def examples() -> pd.DataFrame:
-    columns = list(Examples.to_schema().columns)
+    columns = Examples.column_names()
     rows = [
         dict.fromkeys(columns)
         | {"example_id": f"e{i}", "split": "test", "position": i, "post": "p", "human_summary": s}
@@ -85,7 +85,7 @@ def summaries() -> pd.DataFrame:
     rows = [("e0", 0, "one two three"), ("e0", 1, "four"), ("e1", 0, "one"), ("e2", 0, "")]
     table = pd.DataFrame(rows, columns=["example_id", "sample_index", "text"])
     filled = table.assign(model="finetune.base", raw_text="", finish_reason="stop", n_tokens=1, seed=0)
-    return Summaries.validate(filled[list(Summaries.to_schema().columns)])
+    return Summaries.validate(filled[Summaries.column_names()])
 
 
 def test_every_metric_of_every_model_is_an_average_over_examples() -> None:
@@ -142,7 +142,7 @@ def selections() -> pd.DataFrame:
         ("e0", "with", "random", 0, 0.3, "a"),
         ("e1", "with", "random", 0, 0.9, "same"),
     ]
-    return Selections.validate(pd.DataFrame(rows, columns=list(Selections.to_schema().columns)))
+    return Selections.from_rows(rows)
 
 
 def test_refinements_are_compared_by_score_and_length_of_what_was_chosen() -> None:

@@ -48,7 +48,7 @@ def control_metrics(
             if len(sample):
                 estimate = mean_estimate(sample, bootstrap)
                 rows.append({"method": method, "baseline": baseline, "metric": metric, **asdict(estimate)})
-    return ControlMetrics.validate(pd.DataFrame(rows, columns=list(ControlMetrics.to_schema().columns)))
+    return ControlMetrics.from_rows(rows)
 
 
 def _samples(wide: pd.DataFrame) -> Iterator[tuple[str, str | None, pd.Series]]:

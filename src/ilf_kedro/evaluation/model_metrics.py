@@ -55,7 +55,7 @@ def model_metrics(
         *_means(outcomes.rename(columns={"outcome": "win_rate"}), "win_rate", bootstrap),
     ]
     rows = [{"model": model, "metric": metric, **asdict(estimate)} for model, metric, estimate in parts]
-    return ModelMetrics.validate(pd.DataFrame(rows, columns=list(ModelMetrics.to_schema().columns)))
+    return ModelMetrics.from_rows(rows)
 
 
 def _rouge(examples: DataFrame[Examples], summaries: DataFrame[Summaries]) -> pd.DataFrame:

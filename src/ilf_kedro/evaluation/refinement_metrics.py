@@ -38,7 +38,7 @@ def refinement_metrics(
         {"method": method, "chosen_by": chosen_by, "metric": metric, **asdict(estimate)}
         for method, chosen_by, metric, estimate in parts
     ]
-    return RefinementMetrics.validate(pd.DataFrame(rows, columns=list(RefinementMetrics.to_schema().columns)))
+    return RefinementMetrics.from_rows(rows)
 
 
 def scorer_agreement(selections: DataFrame[Selections]) -> DataFrame[ScorerAgreement]:
@@ -50,7 +50,7 @@ def scorer_agreement(selections: DataFrame[Selections]) -> DataFrame[ScorerAgree
             both = texts[[scorer, other]].dropna()
             share = (both[scorer] == both[other]).mean()
             rows.append({"method": method, "scorer": scorer, "other": other, "n": len(both), "share": share})
-    return ScorerAgreement.validate(pd.DataFrame(rows, columns=list(ScorerAgreement.to_schema().columns)))
+    return ScorerAgreement.from_rows(rows)
 
 
 def _chosen_means(chosen: pd.DataFrame, bootstrap: Bootstrap) -> Iterator[tuple[str, str, str, Estimate]]:

@@ -48,7 +48,7 @@ def breakdown(predictions: DataFrame[RewardPredictions], *, confidence: float) -
         }
         for measure, group, estimate in rows
     ]
-    columns = list(RewardModelBreakdown.to_schema().columns)
+    columns = RewardModelBreakdown.column_names()
     return RewardModelBreakdown.validate(pd.DataFrame(table, columns=columns))
 
 

@@ -120,7 +120,7 @@ def scorer_metrics(
         *_undefined(scores),
     ]
     rows = [{"scorer": scorer, "metric": metric, **asdict(estimate)} for scorer, metric, estimate in parts]
-    return ScorerMetrics.validate(pd.DataFrame(rows, columns=list(ScorerMetrics.to_schema().columns)))
+    return ScorerMetrics.from_rows(rows)
 
 
 def _random_row(metric: str, rankings: Sequence[Ranking]) -> list[float]:

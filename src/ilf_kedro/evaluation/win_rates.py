@@ -88,7 +88,7 @@ def win_rates(outcomes: DataFrame[Outcomes]) -> DataFrame[WinRates]:
         }
         for key, group in outcomes.groupby(keys, sort=True)
     ]
-    return WinRates.validate(pd.DataFrame(rows, columns=list(WinRates.to_schema().columns)))
+    return WinRates.from_rows(rows)
 
 
 def win_rates_from_rankings(rankings: DataFrame[Rankings]) -> DataFrame[WinRates]:
@@ -104,7 +104,7 @@ def win_rates_from_rankings(rankings: DataFrame[Rankings]) -> DataFrame[WinRates
         part["model"], part["baseline"], part["agrees"] = method, baseline, True
         part["outcome"] = outcomes_from_ranks(both[method], both[baseline])
         parts.append(part)
-    columns = list(Outcomes.to_schema().columns)
+    columns = Outcomes.column_names()
     outcomes = pd.concat(parts) if parts else pd.DataFrame(columns=columns)
     return win_rates(Outcomes.validate(outcomes))
 
@@ -130,7 +130,7 @@ def judge_agreement(outcomes: DataFrame[Outcomes], *, confidence: float) -> Data
                     "upper": estimate.upper,
                 }
             )
-    return JudgeAgreement.validate(pd.DataFrame(rows, columns=list(JudgeAgreement.to_schema().columns)))
+    return JudgeAgreement.from_rows(rows)
 
 
 def steady_verdicts(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandera.pandas as pa
 from pandera.typing import Series
 
-from ilf_kedro.schemas.base import Table
+from ilf_kedro.schemas.base import Estimates, Table
 
 
 class ArmTargets(Table):
@@ -46,7 +46,7 @@ class TargetLogLikelihoods(Table):
     n_tokens: Series[int] = pa.Field(gt=0)
 
 
-class TargetLikelihoods(Table):
+class TargetLikelihoods(Estimates):
     """One figure of one model on one arm's targets, with its error and interval over examples.
 
     `metric` is nll_per_token (nats), perplexity, or nll_minus_base (nats per token less the base model's on the
@@ -58,12 +58,6 @@ class TargetLikelihoods(Table):
     split: Series[str]
     train_size: Series[float] = pa.Field(nullable=True)
     metric: Series[str] = pa.Field(isin=["nll_per_token", "perplexity", "nll_minus_base"])
-    n: Series[int]
-    value: Series[float]
-    standard_error: Series[float] = pa.Field(nullable=True)
-    lower: Series[float] = pa.Field(nullable=True)
-    upper: Series[float] = pa.Field(nullable=True)
-    note: Series[str] = pa.Field(nullable=True)
 
 
 _CONDITIONS = ["test_posts", "unconditional"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandera.pandas as pa
 from pandera.typing import Series
 
-from ilf_kedro.schemas.base import Table
+from ilf_kedro.schemas.base import Estimates, Table
 
 
 class FeedbackPoints(Table):
@@ -33,7 +33,7 @@ class PointScores(Table):
         unique = ["example_id", "method", "sample_index", "point_index"]
 
 
-class ControlMetrics(Table):
+class ControlMetrics(Estimates):
     """One figure of a refinement method, or (where `baseline` is given) its paired difference from another one.
 
     Every example counts once: its refinements are averaged first, and a difference is of examples that both
@@ -43,12 +43,6 @@ class ControlMetrics(Table):
     method: Series[str]
     baseline: Series[str] = pa.Field(nullable=True)
     metric: Series[str]
-    n: Series[int]
-    value: Series[float]
-    standard_error: Series[float] = pa.Field(nullable=True)
-    lower: Series[float] = pa.Field(nullable=True)
-    upper: Series[float] = pa.Field(nullable=True)
-    note: Series[str] = pa.Field(nullable=True)
 
     class Config:
         unique = ["method", "baseline", "metric"]

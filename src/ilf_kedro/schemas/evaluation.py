@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandera.pandas as pa
 from pandera.typing import Series
 
-from ilf_kedro.schemas.base import Table
+from ilf_kedro.schemas.base import Estimates, Table
 
 
 class Summaries(Table):
@@ -106,7 +106,7 @@ class WinRates(Table):
     ties: Series[float]
 
 
-class ModelMetrics(Table):
+class ModelMetrics(Estimates):
     """One figure of one model on the test posts, with its error and interval over examples.
 
     `model` "human_summary" is the people's summaries; `note` says why an interval is missing or unusual.
@@ -114,18 +114,12 @@ class ModelMetrics(Table):
 
     model: Series[str]
     metric: Series[str]
-    n: Series[int]
-    value: Series[float]
-    standard_error: Series[float] = pa.Field(nullable=True)
-    lower: Series[float] = pa.Field(nullable=True)
-    upper: Series[float] = pa.Field(nullable=True)
-    note: Series[str] = pa.Field(nullable=True)
 
     class Config:
         unique = ["model", "metric"]
 
 
-class RefinementMetrics(Table):
+class RefinementMetrics(Estimates):
     """One figure of the refinements of one method, for those that a scorer chose.
 
     `chosen_by` "any" is the mean over all N refinements of an example.
@@ -134,12 +128,6 @@ class RefinementMetrics(Table):
     method: Series[str]
     chosen_by: Series[str]
     metric: Series[str]
-    n: Series[int]
-    value: Series[float]
-    standard_error: Series[float] = pa.Field(nullable=True)
-    lower: Series[float] = pa.Field(nullable=True)
-    upper: Series[float] = pa.Field(nullable=True)
-    note: Series[str] = pa.Field(nullable=True)
 
     class Config:
         unique = ["method", "chosen_by", "metric"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandera.pandas as pa
 from pandera.typing import Series
 
-from ilf_kedro.schemas.base import Table
+from ilf_kedro.schemas.base import Estimates, Table
 
 
 class JointOutputs(Table):
@@ -31,7 +31,7 @@ class JointOutputs(Table):
         unique = ["example_id", "model"]
 
 
-class RefinerMetrics(Table):
+class RefinerMetrics(Estimates):
     """One figure of the refinements that one refiner wrote of the development split's initial summaries.
 
     `refiner` is "refiner" (the catalog's) or a finetuned refinement model; a metric that ends in
@@ -40,12 +40,6 @@ class RefinerMetrics(Table):
 
     refiner: Series[str]
     metric: Series[str]
-    n: Series[int]
-    value: Series[float]
-    standard_error: Series[float] = pa.Field(nullable=True)
-    lower: Series[float] = pa.Field(nullable=True)
-    upper: Series[float] = pa.Field(nullable=True)
-    note: Series[str] = pa.Field(nullable=True)
 
     class Config:
         unique = ["refiner", "metric"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandera.pandas as pa
 from pandera.typing import Series
 
-from ilf_kedro.schemas.base import Table
+from ilf_kedro.schemas.base import Estimates, Table
 from ilf_kedro.schemas.examples import Examples
 from ilf_kedro.schemas.training import Targets
 
@@ -48,7 +48,7 @@ class RoundModels(Table):
     feedback_source: Series[str]
 
 
-class RoundMetrics(Table):
+class RoundMetrics(Estimates):
     """One figure of one model of the rounds on the test posts.
 
     A metric that ends in "_minus_one_round" is the difference from the one-round model of the same train size,
@@ -58,12 +58,6 @@ class RoundMetrics(Table):
     model: Series[str]
     feedback_source: Series[str]
     metric: Series[str]
-    n: Series[int]
-    value: Series[float]
-    standard_error: Series[float] = pa.Field(nullable=True)
-    lower: Series[float] = pa.Field(nullable=True)
-    upper: Series[float] = pa.Field(nullable=True)
-    note: Series[str] = pa.Field(nullable=True)
 
     class Config:
         unique = ["model", "metric"]

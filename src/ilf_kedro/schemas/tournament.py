@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandera.pandas as pa
 from pandera.typing import Series
 
-from ilf_kedro.schemas.base import Table
+from ilf_kedro.schemas.base import Estimates, Table
 
 
 class RankedCandidates(Table):
@@ -27,7 +27,7 @@ class RankedCandidates(Table):
         unique = ["example_id", "ranked_by", "sample_index"]
 
 
-class ScorerMetrics(Table):
+class ScorerMetrics(Estimates):
     """One figure of one scorer with its error and interval over examples.
 
     `n` counts the examples for which the figure is defined. What cannot be estimated is null, and `note` says why.
@@ -35,12 +35,7 @@ class ScorerMetrics(Table):
 
     scorer: Series[str]
     metric: Series[str]
-    n: Series[int]
     value: Series[float] = pa.Field(nullable=True)
-    standard_error: Series[float] = pa.Field(nullable=True)
-    lower: Series[float] = pa.Field(nullable=True)
-    upper: Series[float] = pa.Field(nullable=True)
-    note: Series[str] = pa.Field(nullable=True)
 
     class Config:
         unique = ["scorer", "metric"]

@@ -39,7 +39,7 @@ RANDOM = SelectionOptions(target_scorer="random")
 
 def selections(**texts: str) -> pd.DataFrame:
     rows = [(i.replace("_", "-"), "refinement_with_feedback", "random", 0, 0.5, text) for i, text in texts.items()]
-    return Selections.validate(pd.DataFrame(rows, columns=list(Selections.to_schema().columns)))
+    return Selections.from_rows(rows)
 
 
 def held_out(**columns: object) -> pd.DataFrame:

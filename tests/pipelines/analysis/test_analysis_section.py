@@ -14,7 +14,7 @@ from ilf_kedro.pipelines.analysis.section import describe_analysis
 from ilf_kedro.pipelines.reporting.sections import Paragraph, Section, Table, render_page
 from ilf_kedro.schemas import MissingTargets, PublishedResults
 
-NOTHING_MISSING = MissingTargets.validate(pd.DataFrame(columns=list(MissingTargets.to_schema().columns)))
+NOTHING_MISSING = MissingTargets.from_rows([])
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def selections(**texts: str) -> pd.DataFrame:
     rows = [(i.replace("_", "-"), "refinement_with_feedback", "random", 0, 0.5, text) for i, text in texts.items()]
     others = [("train-0", "refinement_without_feedback", "random", 0, 0.5, "X"), ("train-0", *rows[0][1:2], "longest")]
     rows += [others[0], (*others[1], 0, 0.5, "Y")]
-    return Selections.validate(pd.DataFrame(rows, columns=list(Selections.to_schema().columns)))
+    return Selections.from_rows(rows)
 
 
 def comparisons(*rows: tuple[str, str, str]) -> pd.DataFrame:

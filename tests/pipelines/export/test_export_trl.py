@@ -6,7 +6,6 @@ import json
 import warnings
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import torch
 import yaml
@@ -54,7 +53,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     chosen = [
         (i, "refinement_with_feedback", "random", 0, 0.5, f"A better summary of {i}.") for i in table["example_id"]
     ]
-    selections = Selections.validate(pd.DataFrame(chosen, columns=list(Selections.to_schema().columns)))
+    selections = Selections.from_rows(chosen)
     comparisons = table[["example_id", "split", "position", "title", "post"]].assign(
         summary_a="Good and short.", summary_b="Bad.", preferred="a"
     )

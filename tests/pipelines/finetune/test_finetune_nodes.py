@@ -20,7 +20,7 @@ from ilf_kedro.schemas import Rewards, Selections, UserError
 
 def selections(texts: dict[str, str], scorer: str = "random") -> pd.DataFrame:
     rows = [(i, "refinement_with_feedback", scorer, 0, 0.5, text) for i, text in texts.items()]
-    return Selections.validate(pd.DataFrame(rows, columns=list(Selections.to_schema().columns)))
+    return Selections.from_rows(rows)
 
 
 def test_every_arm_at_every_size_is_a_namespace_that_runs_alone() -> None:

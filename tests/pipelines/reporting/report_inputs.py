@@ -121,7 +121,7 @@ class FakeRun:
     def selections(self) -> pd.DataFrame:
         best = self.scores().sort_values("score", ascending=False).drop_duplicates(["example_id", "method", "scorer"])
         chosen = best.merge(self.all_refinements()[["example_id", "method", "sample_index", "text"]])
-        return schemas.Selections.validate(chosen[list(schemas.Selections.to_schema().columns)])
+        return schemas.Selections.validate(chosen[schemas.Selections.column_names()])
 
     def summaries(self, model: str) -> pd.DataFrame:
         rng = np.random.default_rng([self.seed, len(model)])
@@ -210,7 +210,7 @@ class FakeRun:
                             0.8,
                         )
                     )
-        return schemas.Verdicts.validate(pd.DataFrame(rows, columns=list(schemas.Verdicts.to_schema().columns)))
+        return schemas.Verdicts.from_rows(rows)
 
     def accuracy(self, n: int = 12, confidence: float = 0.9) -> pd.DataFrame:
         from statsmodels.stats.proportion import proportion_confint
@@ -248,7 +248,7 @@ class FakeRun:
             ("longer_preferred", "people", 12, 0.58, 0.15, 0.32, 0.81),
             ("longer_preferred", "reward model", 12, 0.83, 0.11, 0.55, 0.95),
         ]
-        columns = list(schemas.RewardModelBreakdown.to_schema().columns)
+        columns = schemas.RewardModelBreakdown.column_names()
         return schemas.RewardModelBreakdown.validate(pd.DataFrame(rows, columns=columns))
 
     def text_statistics(self) -> pd.DataFrame:
@@ -258,11 +258,11 @@ class FakeRun:
             for text in ("title", "post", "human_summary", "initial_summary", "feedback")
         ]
         rows.append(("development", "feedback", "seconds", 0, None, None, None, None))
-        columns = list(schemas.TextStatistics.to_schema().columns)
+        columns = schemas.TextStatistics.column_names()
         return schemas.TextStatistics.validate(pd.DataFrame(rows, columns=columns))
 
     def rejected_rows(self) -> pd.DataFrame:
-        return schemas.RejectedRows.validate(pd.DataFrame(columns=list(schemas.RejectedRows.to_schema().columns)))
+        return schemas.RejectedRows.from_rows([])
 
     def published(self) -> pd.DataFrame:
         return schemas.PublishedResults.validate(pd.read_csv(ROOT / "data/01_raw/published_results.csv"))

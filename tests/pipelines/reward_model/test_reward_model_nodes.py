@@ -76,7 +76,7 @@ def comparisons(*rows: tuple[str, str, str]) -> pd.DataFrame:
             position=numbers,
             title=[None if i % 2 else f"title {i}" for i in numbers],
             post=[f"post {i}" for i in numbers],
-        )[list(Comparisons.to_schema().columns)]
+        )[Comparisons.column_names()]
     )
 
 
@@ -204,7 +204,7 @@ class TestEvaluation:
         table["example_id"] = [f"e{i}" for i in range(len(rows))]
         table["p_a_preferred"] = table["reward_a"] / (table["reward_a"] + table["reward_b"])
         table = table.assign(p_a_shown_first=None, p_a_shown_second=None, n_tokens_a=3, n_tokens_b=3)
-        predictions = RewardPredictions.validate(table[list(RewardPredictions.to_schema().columns)])
+        predictions = RewardPredictions.validate(table[RewardPredictions.column_names()])
         accuracy, reliability, _ = evaluate_predictions(predictions, checkpoint(n_examples=6), RewardModelOptions())
         return accuracy.iloc[0], reliability
 
@@ -235,7 +235,7 @@ def candidates(*rows: tuple[str, int, str]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["example_id", "sample_index", "text"])
     table = table.assign(model="m", raw_text=table["text"], finish_reason="stop", n_tokens=1, seed=0)
     table.index = pd.Index(range(10, 10 - len(rows), -1))
-    return Summaries.validate(table[list(Summaries.to_schema().columns)])
+    return Summaries.validate(table[Summaries.column_names()])
 
 
 def test_an_empty_candidate_gets_the_lowest_reward_and_the_others_keep_theirs() -> None:

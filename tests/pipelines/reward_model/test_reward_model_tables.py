@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 from training_records import checkpoint
@@ -24,7 +23,7 @@ def test_the_accuracy_carries_the_confidence_of_its_interval(confidence: float) 
         ("e2", "b", 0.2, 0.4, 0.3, None, None, 3, 4),
         ("e3", "a", 0.6, 0.5, 0.6, None, None, 3, 4),
     ]
-    predictions = RewardPredictions.validate(pd.DataFrame(rows, columns=list(RewardPredictions.to_schema().columns)))
+    predictions = RewardPredictions.from_rows(rows)
     accuracy, _, _ = evaluate_predictions(predictions, CHECKPOINT, RewardModelOptions(confidence=confidence))
     (row,) = accuracy.to_dict("records")
     assert (row["confidence"], row["accuracy"], row["n_train"]) == (confidence, 0.75, 24)

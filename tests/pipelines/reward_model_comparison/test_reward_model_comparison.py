@@ -22,7 +22,7 @@ def predictions(n_right: int, n: int = 40, *, pairwise: bool = False) -> pd.Data
     table["p_a_shown_first"] = 0.9 if pairwise else np.nan
     table["p_a_shown_second"] = table["reward_a"] if pairwise else np.nan
     table["n_tokens_a"], table["n_tokens_b"] = np.where(np.arange(n) % 2, 30, 10), 20
-    return RewardPredictions.validate(table[list(RewardPredictions.to_schema().columns)])
+    return RewardPredictions.validate(table[RewardPredictions.column_names()])
 
 
 def described(n_right: tuple[int, int, int, int]) -> Section:
@@ -36,7 +36,7 @@ def described(n_right: tuple[int, int, int, int]) -> Section:
         ("a_b", 8),
     ]
     assert accuracies["accuracy"].tolist() == pytest.approx([right / 40 for right in n_right])
-    published = pd.DataFrame(columns=list(PublishedResults.to_schema().columns))
+    published = pd.DataFrame(columns=PublishedResults.column_names())
     return section.describe(accuracies, breakdowns, published)
 
 

@@ -41,7 +41,7 @@ PUBLISHED = Path(__file__).parents[3] / "data" / "01_raw" / "published_results.c
 
 def outputs(texts: dict[str, str], model: str = "m") -> pd.DataFrame:
     rows = [(i, model, 0, text, text, "stop", 1, 0) for i, text in texts.items()]
-    return Summaries.validate(pd.DataFrame(rows, columns=list(Summaries.to_schema().columns)))
+    return Summaries.from_rows(rows)
 
 
 def test_rounds_take_the_examples_in_order_with_the_datas_own_feedback() -> None:
@@ -100,7 +100,7 @@ def test_feedback_is_a_models_and_says_so_or_waits_for_people(tmp_path: Path) ->
     assert got[["feedback", "feedback_source"]].to_numpy().tolist() == [["Say when.", "human"]]
     assert model.n_questions == asked_before
     chosen = Selections.validate(
-        pd.DataFrame([("train-2", "m", "random", 0, 0.5, "Two.")], columns=list(Selections.to_schema().columns))
+        pd.DataFrame([("train-2", "m", "random", 0, 0.5, "Two.")], columns=Selections.column_names())
     )
     targets = round_targets(got, chosen, SelectionOptions(target_scorer="random"))
     assert targets[["target", "round", "feedback_source"]].to_numpy().tolist() == [["Two.", 1, "human"]]
@@ -177,7 +177,7 @@ def test_each_model_is_compared_with_one_round_of_its_size() -> None:
                 for model, values in nats.items()
                 for i, value in enumerate(values)
             ],
-            columns=list(LogLikelihoods.to_schema().columns),
+            columns=LogLikelihoods.column_names(),
         )
     )
     texts = {"one.2": "human x y", "one.4": "human x", "c": "human"}

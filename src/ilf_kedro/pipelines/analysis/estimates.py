@@ -27,7 +27,7 @@ def estimate_likelihoods(
         if identity["model"] != BASE:
             found["nll_minus_base"] = _minus_base(group, table, bootstrap)
         rows += [identity | {"metric": metric} | _cells(each) for metric, each in found.items()]
-    return TargetLikelihoods.validate(pd.DataFrame(rows, columns=list(TargetLikelihoods.to_schema().columns)))
+    return TargetLikelihoods.from_rows(rows)
 
 
 def estimate_divergences(
@@ -45,7 +45,7 @@ def estimate_divergences(
             | _cells(found.estimate)
             for found in estimate(group, bootstrap)
         ]
-    return Divergences.validate(pd.DataFrame(rows)[list(Divergences.to_schema().columns)])
+    return Divergences.validate(pd.DataFrame(rows)[Divergences.column_names()])
 
 
 def _minus_base(group: pd.DataFrame, table: pd.DataFrame, bootstrap: Bootstrap) -> Estimate:

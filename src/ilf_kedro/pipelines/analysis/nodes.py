@@ -61,7 +61,7 @@ def measure_divergences(
             )
             tables.append(terms.assign(model=model_name, condition=condition, direction=direction))
     table = pd.concat(tables, ignore_index=True)
-    return DivergenceSamples.validate(table[list(DivergenceSamples.to_schema().columns)])
+    return DivergenceSamples.validate(table[DivergenceSamples.column_names()])
 
 
 def measure_targets(

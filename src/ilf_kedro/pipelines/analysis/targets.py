@@ -29,7 +29,7 @@ def refine_held_out(
     """
     ready = examples[_written(examples["initial_summary"]) & _written(examples["feedback"])]
     if ready.empty:
-        columns = {name: pd.Series(dtype=object) for name in Refinements.to_schema().columns}
+        columns = {name: pd.Series(dtype=object) for name in Refinements.column_names()}
         return Refinements.validate(pd.DataFrame(columns))
     return refine_all(ready, refiner, template, options, seed, method=METHOD)
 
@@ -63,9 +63,9 @@ def collect_targets(
         found.append(targets.loc[written, ["example_id", "title", "post", "target"]].assign(arm=arm))
         if not written.all():
             missing.append((arm, split, len(targets), int((~written).sum()), reason))
-    columns = list(ArmTargets.to_schema().columns)
+    columns = ArmTargets.column_names()
     table = pd.concat(found, ignore_index=True)[columns]
-    gaps = pd.DataFrame(missing, columns=list(MissingTargets.to_schema().columns))
+    gaps = pd.DataFrame(missing, columns=MissingTargets.column_names())
     return ArmTargets.validate(table), MissingTargets.validate(gaps)
 
 

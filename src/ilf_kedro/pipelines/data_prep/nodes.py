@@ -161,7 +161,7 @@ def _stop_or_warn(
 
 
 def _examples_table(split: Split, records: Sequence[Record]) -> DataFrame[Examples]:
-    columns = list(Examples.to_schema().columns)
+    columns = Examples.column_names()
     rows = [
         {"split": split, "position": position, **record.model_dump(include=set(columns))}
         for position, record in enumerate(records)
@@ -170,7 +170,7 @@ def _examples_table(split: Split, records: Sequence[Record]) -> DataFrame[Exampl
 
 
 def _comparisons_table(split: Split, records: Sequence[Record]) -> DataFrame[Comparisons]:
-    columns = list(Comparisons.to_schema().columns)
+    columns = Comparisons.column_names()
     rows = [
         {
             "split": split,
@@ -186,7 +186,7 @@ def _comparisons_table(split: Split, records: Sequence[Record]) -> DataFrame[Com
 
 def _rejected_table(faults: Mapping[Split, Sequence[Fault]]) -> DataFrame[RejectedRows]:
     rows = [{"split": split, **asdict(fault)} for split, of_split in faults.items() for fault in of_split]
-    return RejectedRows.validate(pd.DataFrame(rows, columns=list(RejectedRows.to_schema().columns)))
+    return RejectedRows.from_rows(rows)
 
 
 def _describe(values: pd.Series[float]) -> dict[str, object]:

@@ -52,4 +52,4 @@ def choose_best(candidates: DataFrame[Summaries], rewards: DataFrame[Rewards]) -
     best = ranked.drop_duplicates("example_id").sort_index()
     chosen = best[["example_id", "sample_index"]].merge(candidates, on=["example_id", "sample_index"], how="left")
     chosen["sample_index"] = 0
-    return Summaries.validate(chosen[list(Summaries.to_schema().columns)])
+    return Summaries.validate(chosen[Summaries.column_names()])

@@ -57,7 +57,7 @@ def sample_joint_outputs(
                 "seed": completion.seed,
             }
         )
-    outputs = pd.DataFrame(rows)[list(JointOutputs.to_schema().columns)]
+    outputs = pd.DataFrame(rows)[JointOutputs.column_names()]
     counts = outputs["status"].value_counts().to_dict()
     logger.info("%s: %s", model_name, ", ".join(f"{count} {status}" for status, count in counts.items()))
     return JointOutputs.validate(outputs)
@@ -66,7 +66,7 @@ def sample_joint_outputs(
 def joint_summaries(outputs: DataFrame[JointOutputs]) -> DataFrame[Summaries]:
     """Take the refinements as the model's summaries: empty where the output could not be taken apart."""
     table = outputs.assign(text=outputs["refinement"], sample_index=0)
-    return Summaries.validate(table[list(Summaries.to_schema().columns)])
+    return Summaries.validate(table[Summaries.column_names()])
 
 
 def _with_initial_summaries(examples: DataFrame[Examples], base_summaries: DataFrame[Summaries]) -> pd.DataFrame:

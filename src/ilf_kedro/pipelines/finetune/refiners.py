@@ -52,7 +52,7 @@ def compare_refiners(
         for name in (_INSTRUCT_RM, "rouge_l", "length_tokens")
         for refiner, metric, estimate in _estimates(table, name, bootstrap)
     ]
-    return RefinerMetrics.validate(pd.DataFrame(rows, columns=list(RefinerMetrics.to_schema().columns)))
+    return RefinerMetrics.from_rows(rows)
 
 
 def _estimates(table: pd.DataFrame, metric: str, bootstrap: Bootstrap) -> Iterator[tuple[str, str, Estimate]]:

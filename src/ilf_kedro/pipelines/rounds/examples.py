@@ -62,7 +62,7 @@ def sample_outputs(
     author: str,
 ) -> DataFrame[Summaries]:
     """Let the model that the feedback of a round is about write a summary of each post of the round."""
-    posts = Examples.validate(examples.loc[examples["round"] == round, list(Examples.to_schema().columns)])
+    posts = Examples.validate(examples.loc[examples["round"] == round, Examples.column_names()])
     if checkpoint is None:
         return sample_base_summaries(base_model, posts, template, options, seed, model_name=author)
     return sample_summaries(base_model, checkpoint, posts, template, options, seed, model_name=author)

@@ -64,7 +64,7 @@ def measure_rounds(
                 *_means(texts, model, baseline, "length_tokens", bootstrap),
             )
         ]
-    return RoundMetrics.validate(pd.DataFrame(rows, columns=list(RoundMetrics.to_schema().columns)))
+    return RoundMetrics.from_rows(rows)
 
 
 def _nll(

@@ -90,7 +90,7 @@ def run_trials(
                 seed_here,
                 _outcome(row),
             )
-    return Trials.validate(pd.DataFrame(rows, columns=list(Trials.to_schema().columns)))
+    return Trials.from_rows(rows)
 
 
 def collect_trials(*tables: DataFrame[Trials]) -> DataFrame[Trials]:
@@ -123,7 +123,7 @@ def choose_winners(trials: DataFrame[Trials], options: SweepOptions) -> DataFram
                 "n_steps": of_arm["n_steps"].sum(),
             }
         )
-    return SweepWinners.validate(pd.DataFrame(rows, columns=list(SweepWinners.to_schema().columns)))
+    return SweepWinners.from_rows(rows)
 
 
 def _why_none(arm: str, trials: pd.DataFrame, options: SweepOptions) -> str:

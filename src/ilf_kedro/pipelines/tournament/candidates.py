@@ -27,7 +27,7 @@ def first_examples(development: DataFrame[Examples], ids: Collection[str], n: in
 def candidates_of(rankings: pd.DataFrame, counter: TokenCounter) -> DataFrame[RankedCandidates]:
     """Count the tokens of ranked texts, by the same counter as the scorer longest."""
     counted = rankings.assign(n_tokens=counter.count_tokens(rankings["text"].tolist()))
-    return RankedCandidates.validate(counted[list(RankedCandidates.to_schema().columns)])
+    return RankedCandidates.validate(counted[RankedCandidates.column_names()])
 
 
 def refinements_of(ranked: DataFrame[RankedCandidates]) -> DataFrame[Refinements]:
@@ -42,7 +42,7 @@ def refinements_of(ranked: DataFrame[RankedCandidates]) -> DataFrame[Refinements
         resampled=False,
         status="unique",
     )
-    return Refinements.validate(table[list(Refinements.to_schema().columns)].reset_index(drop=True))
+    return Refinements.validate(table[Refinements.column_names()].reset_index(drop=True))
 
 
 def rankable_texts(sampled: DataFrame[Refinements], development: DataFrame[Examples]) -> Texts:

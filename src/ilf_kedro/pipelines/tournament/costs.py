@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import pandas as pd
-
 from ilf_kedro.pipelines.selection.scorers import SCORERS
 from ilf_kedro.run_record import LanguageModelUsed, NodeCost, RunRecord
 from ilf_kedro.schemas import DataFrame, ScorerCosts, Scores
@@ -28,7 +26,7 @@ def scorer_costs(run: RunRecord, tables: Mapping[str, DataFrame[Scores]], namesp
     for made_by, table in tables.items():
         cost = _cost(nodes.get(f"{namespace}.score_{made_by}"), made_by)
         rows += [{"scorer": scorer, "made_by": made_by, **cost} for scorer in table["scorer"].unique()]
-    return ScorerCosts.validate(pd.DataFrame(rows, columns=list(ScorerCosts.to_schema().columns)))
+    return ScorerCosts.from_rows(rows)
 
 
 def _cost(node: NodeCost | None, made_by: str) -> Cost:

@@ -115,4 +115,4 @@ def _examples(ids: pd.Series, posts: pd.Series, outputs: pd.Series, feedback: Se
     table = pd.DataFrame(
         {"example_id": ids, "post": posts, "initial_summary": outputs, "feedback": feedback, "split": "train"}
     ).assign(position=range(len(ids)))
-    return Examples.validate(table.reindex(columns=list(Examples.to_schema().columns)))
+    return Examples.validate(table.reindex(columns=Examples.column_names()))
