@@ -48,7 +48,7 @@ __all__ = ["LocalLanguageModel", "LocalOptions", "load_model_source"]
 
 logger = logging.getLogger(__name__)
 
-ENGINE_VERSION = 3  # part of every cache key: raise it where answers change
+ENGINE_VERSION = 4  # part of every cache key: raise it where answers change
 
 
 _DEFAULT_OPTIONS = LocalOptions()

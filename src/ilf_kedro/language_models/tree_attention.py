@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from ilf_kedro.language_models.block_attention import attend
 from ilf_kedro.language_models.packing import Packing
 
 NAME = "ilf_tree"
@@ -85,20 +86,28 @@ class PackedAttention:
         if self._keep:
             self.keys[layer], self.values[layer] = key, value
         output = torch.empty_like(query)
-        group = query.shape[0] // key.shape[0]
+        query = query * scaling
         for start, end, depth, prefix in self._segments:
-            seen = [_seen(states, start, end, depth, prefix) for states in (key, value)]
-            if group > 1:
-                seen = [states.repeat_interleave(group, dim=0) for states in seen]
-            output[:, start:end] = scaled_dot_product_attention(
-                query[None, :, start:end],
-                seen[0][None],
-                seen[1][None],
-                attn_mask=self._mask(end - start, depth, query),
-                is_causal=depth == 0,
-                scale=scaling,
-            )[0]
+            seen_keys, seen_values = (_seen(states, start, end, depth, prefix) for states in (key, value))
+            if query.device.type == "cpu":
+                grouped = query[:, start:end].unflatten(0, (key.shape[0], -1))  # type: ignore[no-untyped-call]
+                output[:, start:end] = attend(grouped, seen_keys, seen_values).flatten(0, 1)
+            else:
+                output[:, start:end] = self._attend_by_torch(query[:, start:end], seen_keys, seen_values, depth)
         return output.transpose(0, 1)
+
+    def _attend_by_torch(self, query: Tensor, key: Tensor, value: Tensor, depth: int) -> Tensor:
+        """Attend with scaled queries of one segment by torch's kernel for this device."""
+        group = query.shape[0] // key.shape[0]
+        attended: Tensor = scaled_dot_product_attention(
+            query[None],
+            key.repeat_interleave(group, dim=0)[None],
+            value.repeat_interleave(group, dim=0)[None],
+            attn_mask=self._mask(query.shape[1], depth, query),
+            is_causal=depth == 0,
+            scale=1.0,
+        )
+        return attended[0]
 
     def _mask(self, n: int, depth: int, like: Tensor) -> Tensor | None:
         """Return the additive mask of n tokens after `depth` others; None where none is needed."""

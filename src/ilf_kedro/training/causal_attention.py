@@ -1,13 +1,11 @@
-"""Causal attention for training on a CPU: batched matrix products over blocks of queries, forwards and backwards.
+"""The attention of a model in training on a CPU, forwards and backwards.
 
-torch's kernel for CPUs spends most of its time outside of its matrix products, above all backwards. Here each
-block of queries meets only the keys up to its end, all heads that share keys in one product; what the backward
-pass needs of the probabilities is computed again, so memory grows with the length and not with its square.
+torch's own is slow, above all backwards. What the backward pass needs of the probabilities is computed again, so
+that memory grows with the length and not with its square.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -16,11 +14,12 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from ilf_kedro.language_models.block_attention import attend, blocks, probabilities
+
 __all__ = ["NAME", "attend_in_blocks", "causal_attention"]
 
 NAME = "ilf_causal"
 
-_BLOCK = 64  # queries; the best of 64, 128 and 256 for texts of 100 and 450 tokens
 _NOT_PLAIN = ("position_bias", "softcap", "cache")
 
 
@@ -52,11 +51,7 @@ class _CausalAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         ctx.save_for_backward(query, key, value)
-        output = query.new_empty(*query.shape[:3], value.shape[-1])
-        for block, seen in _blocks(query.shape[2]):
-            probabilities = _probabilities(query[:, :, block], key[:, seen])
-            output[:, :, block] = (probabilities @ value[:, seen]).view(output[:, :, block].shape)
-        return output
+        return attend(query, key, value)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -65,32 +60,16 @@ class _CausalAttention(torch.autograd.Function):
         to_query = torch.empty_like(query)
         wide = torch.promote_types(query.dtype, torch.float32)  # blocks are summed up
         to_key, to_value = torch.zeros_like(key, dtype=wide), torch.zeros_like(value, dtype=wide)
-        for block, seen in _blocks(query.shape[2]):
-            probabilities = _probabilities(query[:, :, block], key[:, seen])
+        for block, seen in blocks(query.shape[2], key.shape[1]):
+            weights = probabilities(query[:, :, block], key[:, seen])
             to_attended = to_output[:, :, block].flatten(1, 2)
-            to_value[:, seen] += probabilities.transpose(1, 2) @ to_attended
+            to_value[:, seen] += weights.transpose(1, 2) @ to_attended
             to_scores = torch.ops.aten._softmax_backward_data(  # noqa: SLF001
-                to_attended @ value[:, seen].transpose(1, 2), probabilities, -1, probabilities.dtype
+                to_attended @ value[:, seen].transpose(1, 2), weights, -1, weights.dtype
             )
             to_query[:, :, block] = (to_scores @ key[:, seen]).view(to_query[:, :, block].shape)
             to_key[:, seen] += to_scores.transpose(1, 2) @ query[:, :, block].flatten(1, 2)
         return to_query, to_key.to(key.dtype), to_value.to(value.dtype)
-
-
-def _blocks(n: int) -> Iterator[tuple[slice, slice]]:
-    """Yield each block of queries, and the keys up to its end."""
-    for start in range(0, n, _BLOCK):
-        end = min(start + _BLOCK, n)
-        yield slice(start, end), slice(0, end)
-
-
-def _probabilities(query: Tensor, key: Tensor) -> Tensor:
-    """Return what each query of a block gives each key, (sets, group × block, seen); the last queries see all."""
-    size = query.shape[2]
-    scores = query.flatten(1, 2) @ key.transpose(1, 2)
-    later = torch.ones(size, size, dtype=torch.bool, device=scores.device).triu(1)
-    scores.view(len(scores), -1, size, scores.shape[-1])[..., -size:].masked_fill_(later, -torch.inf)
-    return scores.softmax(-1)
 
 
 def _attention(
