@@ -35,12 +35,13 @@ from ilf_kedro.training.distributed import (
 )
 from ilf_kedro.training.encoded_file import read_encoded, write_encoded
 from ilf_kedro.training.encoding import EncodedPair
+from ilf_kedro.training.errors import DivergedError
 from ilf_kedro.training.examples import PreferencePair
 from ilf_kedro.training.options import TrainingOptions
 from ilf_kedro.training.preferences import train_on_preferences
 from ilf_kedro.training.step_sampling import StepSampler, with_filler
 from ilf_kedro.training.supervised import train_language_model, training_hash
-from ilf_kedro.training.trainer import DivergedError, collate
+from ilf_kedro.training.trainer import collate
 from ilf_kedro.training.workspace import TrainingWorkspace
 
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ilf_kedro.prompting import Prompt, PromptTemplate
-from ilf_kedro.training.encoding import EncodedExample, ExampleError, encode_examples
+from ilf_kedro.training.encoding import EncodedExample, encode_examples
+from ilf_kedro.training.errors import ExampleError
 from ilf_kedro.training.examples import TrainingExample
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 
 from ilf_kedro.language_models.checkpoint import ModelSource
 from ilf_kedro.prompting import Prompt
-from ilf_kedro.training.encoding import EncodedPair, ExampleError
+from ilf_kedro.training.encoding import EncodedPair
+from ilf_kedro.training.errors import ExampleError
 from ilf_kedro.training.examples import PreferencePair
 from ilf_kedro.training.fitting import fit_language_model, load_trainable
 from ilf_kedro.training.options import LoraOptions, TrainingOptions

@@ -18,7 +18,7 @@ from ilf_kedro.language_models.checkpoint import RECORD_FILE, Checkpoint, ModelS
 from ilf_kedro.language_models.resident import RESIDENT
 from ilf_kedro.prompting import Prompt, PromptTemplate
 from ilf_kedro.training import supervised
-from ilf_kedro.training.encoding import ExampleError
+from ilf_kedro.training.errors import ExampleError
 from ilf_kedro.training.examples import TrainingExample
 from ilf_kedro.training.options import LoraOptions, TrainingOptions
 from ilf_kedro.training.supervised import train_language_model

@@ -11,9 +11,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from ilf_kedro.language_models.checkpoint import ModelSource
 from ilf_kedro.training.encoding import EncodedExample
+from ilf_kedro.training.errors import DivergedError
 from ilf_kedro.training.fitting import fit_language_model, last_state, load_trainable
 from ilf_kedro.training.options import LoraOptions, TrainingOptions
-from ilf_kedro.training.trainer import DivergedError, collate, logits_at, rate_factor
+from ilf_kedro.training.trainer import collate, logits_at, rate_factor
 
 N_WORDS = 16  # so few that a loss is about 3, which float32 writes to 2e-7; at 49,152 it is 11 and no better than 1e-6
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, mean_estimate, ratio_estimate
-from ilf_kedro.language_models.token_scoring import Context, TokenScoring
+
+if TYPE_CHECKING:
+    from ilf_kedro.language_models.token_scoring import Context, TokenScoring
 
 __all__ = ["ESTIMATORS", "DivergenceEstimate", "Estimator", "Unit", "divergence_terms", "estimate", "sample_terms"]
 

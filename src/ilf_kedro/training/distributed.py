@@ -28,6 +28,7 @@ from ilf_kedro.language_models.checkpoint import ModelSource
 from ilf_kedro.schemas import Options, UserError
 from ilf_kedro.training.encoded_file import write_encoded
 from ilf_kedro.training.encoding import EncodedExample, EncodedPair
+from ilf_kedro.training.errors import DivergedError
 from ilf_kedro.training.options import TrainingOptions
 
 logger = logging.getLogger(__name__)
@@ -162,8 +163,6 @@ def run_processes(file: Path, specification: Specification) -> None:
                     diverged = report.diverged or diverged
                     progress.update(task, total=report.n_steps, completed=report.step)
         if diverged is not None:
-            from ilf_kedro.training.trainer import DivergedError
-
             raise DivergedError(diverged)
         if launcher.returncode:
             raise TrainingProcessError(_explain(specification, launcher.returncode, Path(logs)))

@@ -11,11 +11,8 @@ from numpy.typing import NDArray
 
 from ilf_kedro.language_models.checkpoint import Format
 from ilf_kedro.language_models.formatting import Formatter, PromptTooLongError
+from ilf_kedro.training.errors import ExampleError
 from ilf_kedro.training.examples import PreferencePair, TrainingExample
-
-
-class ExampleError(ValueError):
-    """An example cannot be trained on: its label is empty, or leaves no room for its prompt."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

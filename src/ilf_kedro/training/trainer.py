@@ -30,11 +30,8 @@ from transformers import (
 )
 
 from ilf_kedro.training.encoding import EncodedExample
+from ilf_kedro.training.errors import DivergedError
 from ilf_kedro.training.step_sampling import StepSampler
-
-
-class DivergedError(RuntimeError):
-    """The loss became infinite or not a number."""
 
 
 def collate(examples: Sequence[EncodedExample]) -> dict[str, torch.Tensor]:

@@ -19,9 +19,10 @@ from ilf_kedro.language_models.loading import load_tokenizer
 from ilf_kedro.training.distributed import Outcome, Report, Specification
 from ilf_kedro.training.encoded_file import read_encoded
 from ilf_kedro.training.encoding import EncodedPair
+from ilf_kedro.training.errors import DivergedError
 from ilf_kedro.training.fitting import fit_language_model, save_model
 from ilf_kedro.training.preference_trainer import PreferenceTrainer
-from ilf_kedro.training.trainer import DivergedError, OptimiserStepTrainer, WeightedLossTrainer
+from ilf_kedro.training.trainer import OptimiserStepTrainer, WeightedLossTrainer
 
 
 class StepPrinter(TrainerCallback):

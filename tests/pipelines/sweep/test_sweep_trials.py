@@ -18,7 +18,7 @@ from ilf_kedro.pipelines.sweep import nodes
 from ilf_kedro.pipelines.sweep.nodes import run_trials
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import Targets
-from ilf_kedro.training.trainer import DivergedError
+from ilf_kedro.training.errors import DivergedError
 from ilf_kedro.training.workspace import TrainingWorkspace
 
 SUMMARY = PromptTemplate(text="{title}: {post}\nTL;DR:", slots=("title", "post"))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from ilf_kedro.evaluation.divergence import sample_terms
 from ilf_kedro.language_models.checkpoint import Checkpoint
-from ilf_kedro.language_models.local import LocalLanguageModel
-from ilf_kedro.language_models.token_scoring import Context
 from ilf_kedro.options import AnalysisOptions
 from ilf_kedro.prompting import Prompt, PromptTemplate
 from ilf_kedro.schemas import (
@@ -24,6 +23,10 @@ from ilf_kedro.schemas import (
     text_or_empty,
 )
 from ilf_kedro.training.examples import as_completion
+
+if TYPE_CHECKING:
+    from ilf_kedro.language_models.local import LocalLanguageModel
+    from ilf_kedro.language_models.token_scoring import Context
 
 BASE = "finetune.base"
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
 from ilf_kedro.language_models.checkpoint import Checkpoint
-from ilf_kedro.language_models.local import LocalLanguageModel
 from ilf_kedro.language_models.protocol import LanguageModel
 from ilf_kedro.options import Arm, FinetuneOptions
 from ilf_kedro.pipelines.finetune.training_plan import plan_training, prompts_of
@@ -24,6 +25,9 @@ from ilf_kedro.schemas import (
 from ilf_kedro.training.examples import as_completion
 from ilf_kedro.training.supervised import train_language_model
 from ilf_kedro.training.workspace import TrainingWorkspace
+
+if TYPE_CHECKING:
+    from ilf_kedro.language_models.local import LocalLanguageModel
 
 
 def finetune(

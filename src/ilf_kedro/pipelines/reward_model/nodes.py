@@ -7,7 +7,6 @@ import pandas as pd
 from ilf_kedro.evaluation.reward_breakdown import breakdown
 from ilf_kedro.evaluation.reward_models import accuracy_row, calibration, probability_preferred
 from ilf_kedro.language_models.checkpoint import Checkpoint
-from ilf_kedro.language_models.local import LocalLanguageModel
 from ilf_kedro.language_models.protocol import LanguageModel, TokenCounter
 from ilf_kedro.language_models.reward_models import RewardModel, RewardModelKind, SummaryToScore
 from ilf_kedro.options import RewardModelOptions
@@ -72,6 +71,8 @@ def train_kind(
     Raises:
         UserError: fewer comparisons than train_size, or none; or a model that cannot be trained.
     """
+    from ilf_kedro.language_models.local import LocalLanguageModel
+
     size = len(comparisons) if train_size is None else train_size
     if not 1 <= size <= len(comparisons):
         raise UserError(

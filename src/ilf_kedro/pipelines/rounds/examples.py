@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ilf_kedro.datasets.feedback_folder import FeedbackFolder
 from ilf_kedro.language_models.checkpoint import Checkpoint
-from ilf_kedro.language_models.local import LocalLanguageModel
 from ilf_kedro.language_models.protocol import Capability, LanguageModel, require
 from ilf_kedro.options import FinetuneOptions, RoundsOptions, SelectionOptions
 from ilf_kedro.pipelines.finetune.nodes import sample_base_summaries, sample_summaries
@@ -24,6 +24,9 @@ from ilf_kedro.schemas import (
     Summaries,
     UserError,
 )
+
+if TYPE_CHECKING:
+    from ilf_kedro.language_models.local import LocalLanguageModel
 
 logger = logging.getLogger(__name__)
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from ilf_kedro.language_models.adapters import base_with_checkpoint, join_adapters
 from ilf_kedro.language_models.checkpoint import Checkpoint
-from ilf_kedro.language_models.local import LocalLanguageModel
 from ilf_kedro.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.training_plan import TrainingPlan, plan_training
 from ilf_kedro.pipelines.training_log import training_log
@@ -19,6 +17,9 @@ from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import DataFrame, RoundModels, RoundTargets, Targets, TrainingLog
 from ilf_kedro.training.supervised import train_language_model
 from ilf_kedro.training.workspace import TrainingWorkspace
+
+if TYPE_CHECKING:
+    from ilf_kedro.language_models.local import LocalLanguageModel
 
 Trained = tuple[Checkpoint, DataFrame[TrainingLog], DataFrame[RoundModels]]
 
@@ -69,6 +70,8 @@ def train_further(
 
     The checkpoint is relative to the base model again: both rounds' adapters as one, or the whole weights.
     """
+    from ilf_kedro.language_models.adapters import base_with_checkpoint
+
     plan = _plan(base_model, targets, template, options, size)
     with base_with_checkpoint(base_model.source, previous, workspace.directory) as source:
         trained = train_language_model(source, plan.examples, plan.options, seed=seed, workspace=workspace, label=model)
@@ -84,6 +87,8 @@ def _join(
     base_model: LocalLanguageModel, previous: Checkpoint, trained: Checkpoint, workspace: TrainingWorkspace
 ) -> Checkpoint:
     """Return what both trainings did as one checkpoint of the base model."""
+    from ilf_kedro.language_models.adapters import join_adapters
+
     if trained.record.kind == "full":
         return trained
     hashes = f"{previous.record.content_hash}+{trained.record.content_hash}"

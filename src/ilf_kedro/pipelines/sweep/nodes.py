@@ -5,23 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ilf_kedro.evaluation.intervals import Bootstrap, Estimate
 from ilf_kedro.evaluation.log_likelihoods import nll_per_token
 from ilf_kedro.language_models.checkpoint import Checkpoint
-from ilf_kedro.language_models.local import LocalLanguageModel
 from ilf_kedro.options import Arm, FinetuneOptions, ReportingOptions, SweepOptions
 from ilf_kedro.pipelines.finetune.training_plan import TrainingPlan, plan_training, prompts_of
 from ilf_kedro.pipelines.requirements import require_texts
 from ilf_kedro.pipelines.sweep.design import FACTORS, Trial, list_trials
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import DataFrame, Examples, SweepWinners, Targets, Trials, UserError
+from ilf_kedro.training.errors import DivergedError
 from ilf_kedro.training.examples import as_completion
 from ilf_kedro.training.supervised import train_language_model
-from ilf_kedro.training.trainer import DivergedError
 from ilf_kedro.training.workspace import TrainingWorkspace
+
+if TYPE_CHECKING:
+    from ilf_kedro.language_models.local import LocalLanguageModel
 
 logger = logging.getLogger(__name__)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
 from ilf_kedro.language_models.checkpoint import Checkpoint
-from ilf_kedro.language_models.local import LocalLanguageModel
 from ilf_kedro.options.word_removal import PolicyOptions, RefinerOptions
 from ilf_kedro.pipelines.training_log import training_log
 from ilf_kedro.prompting import PromptTemplate, clean_completion
@@ -28,6 +29,9 @@ from ilf_kedro.training.examples import TrainingExample, as_completion
 from ilf_kedro.training.options import TrainingOptions
 from ilf_kedro.training.supervised import train_language_model
 from ilf_kedro.training.workspace import TrainingWorkspace
+
+if TYPE_CHECKING:
+    from ilf_kedro.language_models.local import LocalLanguageModel
 
 __all__ = [
     "demonstrate",
