@@ -24,7 +24,7 @@ _NOT_PLAIN = ("position_bias", "softcap", "cache")
 
 
 def attend_in_blocks(model: PreTrainedModel) -> None:
-    """Let a model that would attend by torch's own kernels do so by `causal_attention`, where these run on a CPU."""
+    """Let a model on a CPU that would attend by torch's own kernels do so by `causal_attention`."""
     if getattr(model.config, "_attn_implementation", None) == "sdpa":
         model.set_attn_implementation(NAME)
 
@@ -83,10 +83,10 @@ def _attention(
     is_causal: bool | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
-    """Attend in blocks where this is plain causal attention on a CPU, else as transformers' sdpa does."""
+    """Attend in blocks where this is plain causal attention, else as transformers' sdpa does."""
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     plain = causal and attention_mask is None and dropout == 0 and query.shape[2] == key.shape[2] > 1
-    if not plain or query.device.type != "cpu" or any(others.get(name) is not None for name in _NOT_PLAIN):
+    if not plain or any(others.get(name) is not None for name in _NOT_PLAIN):
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout, scaling=scaling, is_causal=is_causal, **others
         )

@@ -23,6 +23,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 from transformers.utils.logging import disable_progress_bar
 
 from ilf_kedro.language_models.checkpoint import ModelSource
+from ilf_kedro.language_models.loading import resolve_device
 from ilf_kedro.language_models.merging import quiet_peft
 from ilf_kedro.schemas import UserError
 from ilf_kedro.training.causal_attention import attend_in_blocks
@@ -124,7 +125,8 @@ def load_trainable(
     """
     frozen = options.method == "lora"
     model = trainer_class.load(base.directory, getattr(torch, dtype) if frozen else torch.float32)
-    attend_in_blocks(model)
+    if resolve_device("auto") == "cpu":
+        attend_in_blocks(model)
     if not frozen:
         return model
     with quiet_peft():
@@ -208,7 +210,7 @@ def _arguments(
         bf16=dtype == "bfloat16",
         seed=seed,
         data_seed=seed,
-        use_cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
+        use_cpu=resolve_device("auto") == "cpu",
         save_strategy="no",  # StepReporter asks for mid-run saves
         save_total_limit=1,
         logging_steps=1,
