@@ -148,7 +148,7 @@ def run_once(variant: str, arguments: argparse.Namespace) -> dict[str, float]:
     """Measure a variant in a process of its own."""
     command = [sys.executable, __file__, "--measure", variant]
     command += ["--examples", str(arguments.examples), "--tokens", str(arguments.tokens)]
-    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
+    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)

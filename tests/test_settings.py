@@ -137,7 +137,7 @@ def test_the_origin_of_a_value_is_the_last_layer_that_sets_it(
 
 def test_the_variables_are_set_before_torch_is_imported(project_root: Path) -> None:
     """A finder on sys.meta_path sees the import of torch as it begins, and ends it there."""
-    names = ("OMP_WAIT_POLICY", "TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK")
+    names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK")
     program = f"""
 import os, sys
 class Spy:

@@ -3,9 +3,12 @@
 import os
 import warnings
 
-# Before anything imports torch. Waiting threads must not spin: on a busy machine a prefill fell from
-# 13.5 s to 0.7 s with it. And nothing phones home.
+# Before anything imports torch. Waiting threads must not spin for long: on a busy machine a prefill fell from
+# 13.5 s to 0.7 s with it. But a sleeping thread is late for the next product: some 0.1 ms of spinning made sampling
+# 1.8 times and training 1.3 times as fast on two idle cores, and sampling 1.2 times slower on two busy ones.
+# And nothing phones home.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("DO_NOT_TRACK", "1")
