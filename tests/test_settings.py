@@ -153,7 +153,7 @@ import torch
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=project_root, env=environment, capture_output=True, text=True, check=True
     )
-    assert done.stdout.splitlines()[0] == "at torch PASSIVE false 1 1"
+    assert done.stdout.splitlines()[0] == "at torch PASSIVE 10000 false 1 1"
 
 
 def test_lists_in_params_are_separated_by_blanks() -> None:
