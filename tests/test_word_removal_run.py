@@ -40,7 +40,7 @@ def test_the_whole_loop_runs_and_resumes(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(1800)
 def test_the_policy_learns_from_feedback_and_from_no_control(tmp_path: Path) -> None:
-    project = WholeProject.create(tmp_path / "project", OMP_NUM_THREADS="2")
+    project = WholeProject.create(tmp_path / "project", OMP_NUM_THREADS="2", MKL_NUM_THREADS="2")
     project.write_local("parameters.yml", SMALL)
     arms = ("refinements", *CONTROLS)
     wanted = ",".join(f"word_removal.{arm}.answers" for arm in ("initial", *arms))
