@@ -49,8 +49,7 @@ def test_other_devices_attend_alike() -> None:
     generator = torch.Generator().manual_seed(0)
     query, key, value = (torch.randn(heads, 75, 8, generator=generator) for heads in (4, 2, 2))
     found = plan.attend(0, query, key, value, 0.3).transpose(0, 1)
-    scaled = 0.3 * query
-    root = plan._attend_by_torch(scaled[:, :70], key[:, :70], value[:, :70], 0)
+    root = plan._attend_by_torch(query[:, :70], key[:, :70], value[:, :70], 0, 0.3)
     seen = [torch.cat([states[:, :40], states[:, 70:]], dim=1) for states in (key, value)]
-    branch = plan._attend_by_torch(scaled[:, 70:], *seen, 40)
+    branch = plan._attend_by_torch(query[:, 70:], *seen, 40, 0.3)
     assert torch.allclose(found, torch.cat([root, branch], dim=1), rtol=0, atol=1e-6)

@@ -48,8 +48,7 @@ def breakdown(predictions: DataFrame[RewardPredictions], *, confidence: float) -
         }
         for measure, group, estimate in rows
     ]
-    columns = RewardModelBreakdown.column_names()
-    return RewardModelBreakdown.validate(pd.DataFrame(table, columns=columns))
+    return RewardModelBreakdown.from_rows(table)
 
 
 def _by_length(predictions: DataFrame[RewardPredictions], confidence: float) -> Iterator[_Row]:

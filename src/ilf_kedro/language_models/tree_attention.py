@@ -86,26 +86,30 @@ class PackedAttention:
         if self._keep:
             self.keys[layer], self.values[layer] = key, value
         output = torch.empty_like(query)
-        query = query * scaling
         for start, end, depth, prefix in self._segments:
             seen_keys, seen_values = (_seen(states, start, end, depth, prefix) for states in (key, value))
             if query.device.type == "cpu":
-                grouped = query[:, start:end].unflatten(0, (key.shape[0], -1))  # type: ignore[no-untyped-call]
+                scaled = query[:, start:end] * scaling
+                grouped = scaled.view(key.shape[0], -1, *scaled.shape[1:])
                 output[:, start:end] = attend(grouped, seen_keys, seen_values).flatten(0, 1)
             else:
-                output[:, start:end] = self._attend_by_torch(query[:, start:end], seen_keys, seen_values, depth)
+                output[:, start:end] = self._attend_by_torch(
+                    query[:, start:end], seen_keys, seen_values, depth, scaling
+                )
         return output.transpose(0, 1)
 
-    def _attend_by_torch(self, query: Tensor, key: Tensor, value: Tensor, depth: int) -> Tensor:
-        """Attend with scaled queries of one segment by torch's kernel for this device."""
+    def _attend_by_torch(self, query: Tensor, key: Tensor, value: Tensor, depth: int, scaling: float) -> Tensor:
+        """Attend with the queries of one segment by torch's kernel for this device."""
         group = query.shape[0] // key.shape[0]
+        if group > 1:
+            key, value = (states.repeat_interleave(group, dim=0) for states in (key, value))
         attended: Tensor = scaled_dot_product_attention(
             query[None],
-            key.repeat_interleave(group, dim=0)[None],
-            value.repeat_interleave(group, dim=0)[None],
+            key[None],
+            value[None],
             attn_mask=self._mask(query.shape[1], depth, query),
             is_causal=depth == 0,
-            scale=1.0,
+            scale=scaling,
         )
         return attended[0]
 

@@ -23,7 +23,7 @@ def with_filler(
     """Return the examples, and last a filler: a copy of the first one that counts for nothing."""
     first = examples[0]
     if isinstance(first, EncodedExample):
-        filler = replace(first, label_start=len(first.input_ids), prompt_loss_weight=0.0)
+        filler = replace(first, label_start=first.n_tokens, prompt_loss_weight=0.0)
         return [*examples, filler]
     return [*examples, replace(first, weight=0.0)]
 

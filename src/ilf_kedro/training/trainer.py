@@ -40,13 +40,12 @@ def collate(examples: Sequence[EncodedExample]) -> dict[str, torch.Tensor]:
     A causal model's tokens see nothing that stands to their right, so padding needs no mask, and its
     token id does not matter.
     """
-    longest = max(len(example.input_ids) for example in examples)
+    longest = max(example.n_tokens for example in examples)
     input_ids = torch.zeros(len(examples), longest, dtype=torch.long)
     loss_weights = torch.zeros(len(examples), longest)
     for row, example in enumerate(examples):
-        length = len(example.input_ids)
-        input_ids[row, :length] = torch.from_numpy(example.input_ids)
-        loss_weights[row, :length] = torch.from_numpy(example.loss_weights)
+        input_ids[row, : example.n_tokens] = torch.from_numpy(example.input_ids)
+        loss_weights[row, : example.n_tokens] = torch.from_numpy(example.loss_weights)
     return {"input_ids": input_ids, "loss_weights": loss_weights}
 
 

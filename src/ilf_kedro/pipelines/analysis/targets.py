@@ -63,10 +63,8 @@ def collect_targets(
         found.append(targets.loc[written, ["example_id", "title", "post", "target"]].assign(arm=arm))
         if not written.all():
             missing.append((arm, split, len(targets), int((~written).sum()), reason))
-    columns = ArmTargets.column_names()
-    table = pd.concat(found, ignore_index=True)[columns]
-    gaps = pd.DataFrame(missing, columns=MissingTargets.column_names())
-    return ArmTargets.validate(table), MissingTargets.validate(gaps)
+    table = pd.concat(found, ignore_index=True)[ArmTargets.column_names()]
+    return ArmTargets.validate(table), MissingTargets.from_rows(missing)
 
 
 def _written(texts: pd.Series) -> pd.Series:

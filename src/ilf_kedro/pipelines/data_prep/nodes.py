@@ -161,27 +161,27 @@ def _stop_or_warn(
 
 
 def _examples_table(split: Split, records: Sequence[Record]) -> DataFrame[Examples]:
-    columns = Examples.column_names()
+    columns = set(Examples.column_names())
     rows = [
-        {"split": split, "position": position, **record.model_dump(include=set(columns))}
+        {"split": split, "position": position, **record.model_dump(include=columns)}
         for position, record in enumerate(records)
     ]
-    return Examples.validate(pd.DataFrame(rows, columns=columns))
+    return Examples.from_rows(rows)
 
 
 def _comparisons_table(split: Split, records: Sequence[Record]) -> DataFrame[Comparisons]:
-    columns = Comparisons.column_names()
+    columns = set(Comparisons.column_names())
     rows = [
         {
             "split": split,
             "position": position,
             "preferred": record.preferred,
-            **record.model_dump(include=set(columns)),
+            **record.model_dump(include=columns),
         }
         for position, record in enumerate(records)
         if record.preferred
     ]
-    return Comparisons.validate(pd.DataFrame(rows, columns=columns))
+    return Comparisons.from_rows(rows)
 
 
 def _rejected_table(faults: Mapping[Split, Sequence[Fault]]) -> DataFrame[RejectedRows]:
