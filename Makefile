@@ -100,7 +100,7 @@ check-notebooks: .venv/.installed
 	@touch $@
 
 $(MODELS): | .venv/.installed
-	$(PY) -m ilf_kedro.language_models.embedded data/06_models
+	$(PY) -m ilf_kedro.language_models.checkpoints.embedded data/06_models
 
 create_venv = $(if $(UV),uv venv --clear --python "$$found",echo "Creating .venv with $$found"; "$$found" -m venv --clear) .venv
 

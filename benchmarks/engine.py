@@ -4,7 +4,7 @@
     python benchmarks/engine.py --quick        # one run of smaller cases, some minutes
 
 Ratios are of CPU-seconds per answer token (generation) or per answer, medians over interleaved runs. The
-oracle is the one that the tests compare with (tests/language_models/naive.py). Memory is what the process
+oracle is the one that the tests compare with (tests/support/naive.py). Memory is what the process
 held at most during the case beyond what it held before, the models themselves not counted.
 """
 

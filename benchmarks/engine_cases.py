@@ -13,18 +13,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "language_models"))
+sys.path.insert(0, str(ROOT))
 
-import naive  # noqa: E402
 import torch  # noqa: E402
 import yaml  # noqa: E402
-from llama_server import llama_server  # noqa: E402
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 
-from ilf_kedro.language_models.local import LocalLanguageModel, LocalOptions, load_model_source  # noqa: E402
-from ilf_kedro.language_models.packing import pack  # noqa: E402
+from ilf_kedro.language_models.local.kernels.packing import pack  # noqa: E402
+from ilf_kedro.language_models.local.model import LocalLanguageModel, LocalOptions, load_model_source  # noqa: E402
 from ilf_kedro.language_models.protocol import Choice, SamplingOptions  # noqa: E402
 from ilf_kedro.prompting import Prompt, PromptTemplate  # noqa: E402
+from tests.support import naive  # noqa: E402
+from tests.support.llama_server import llama_server  # noqa: E402
 
 TEXT = (
     "my friend and I moved to the city last year because she found work there and now her family wants us back "

@@ -25,9 +25,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "language_models")]
+sys.path.insert(0, str(ROOT))
 
-import naive  # noqa: E402
 import torch  # noqa: E402
 from kedro.framework.project import configure_project  # noqa: E402
 from kedro.framework.session import KedroSession  # noqa: E402
@@ -35,10 +34,11 @@ from kedro.pipeline.node import Node  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from ilf_kedro.language_models.loading import load_weights  # noqa: E402
-from ilf_kedro.language_models.local import LocalLanguageModel  # noqa: E402
-from ilf_kedro.language_models.resident import RESIDENT  # noqa: E402
-from tests.whole_project import WholeProject  # noqa: E402
+from ilf_kedro.language_models.local.loading import load_weights  # noqa: E402
+from ilf_kedro.language_models.local.model import LocalLanguageModel  # noqa: E402
+from ilf_kedro.language_models.local.resident import RESIDENT  # noqa: E402
+from tests.support import naive  # noqa: E402
+from tests.support.whole_project import WholeProject  # noqa: E402
 
 
 @dataclass

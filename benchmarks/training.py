@@ -54,7 +54,7 @@ def prepare(variant: str, n_examples: int, n_tokens: int, directory: str) -> tup
     """Return the training, and how many CPU-seconds of it are loading."""
     from training_trl import reward, supervised
 
-    from ilf_kedro.language_models.checkpoint import ModelSource
+    from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
     from ilf_kedro.training.fitting import fit_language_model, load_trainable
     from ilf_kedro.training.options import TrainingOptions
     from ilf_kedro.training.preference_trainer import PreferenceTrainer

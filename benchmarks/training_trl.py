@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ilf_kedro.language_models.checkpoint import ModelSource
+from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
 from ilf_kedro.training.encoding import EncodedExample, EncodedPair
 from ilf_kedro.training.options import TrainingOptions
 

@@ -13,8 +13,8 @@ from kedro.framework.cli.utils import find_run_command
 from kedro.framework.startup import bootstrap_project
 
 from ilf_kedro.cli import cli
-from ilf_kedro.language_models import cache_file
-from ilf_kedro.language_models.cache import CompletionCache
+from ilf_kedro.language_models.cache import database
+from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_size_and_hit_rate(project_root: Path, cache: CompletionCache) -> None:
 
 def test_prune(project_root: Path, cache: CompletionCache, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
-    monkeypatch.setattr(cache_file.time, "time", lambda: now + 40 * 86_400)
+    monkeypatch.setattr(database.time, "time", lambda: now + 40 * 86_400)
     cache.get_many(["key 1", "key 2"])
     result = invoke(project_root, "prune", "--older-than-days", "30", "--file", str(cache.path))
     assert result.exit_code == 0, result.output

@@ -11,7 +11,8 @@ from typing import Any
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
-from whole_project import WholeProject, assert_same_tables
+
+from tests.support.whole_project import WholeProject, assert_same_tables
 
 BUCKET, PREFIX = "ilf", "run/"
 

@@ -16,12 +16,12 @@ from kedro.framework.session import KedroSession
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.validation.core import resolve_validator
-from kedro_setup import set_up
 
-from ilf_kedro.config_loader import LayeredConfigLoader
-from ilf_kedro.parameters import ParameterError, check_parameters
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.settings import CONFIG_LOADER_ARGS
+from ilf_kedro.wiring.config_loader import LayeredConfigLoader
+from ilf_kedro.wiring.parameter_check import ParameterError, check_parameters
+from tests.support.kedro_setup import set_up
 
 CONF = Path(__file__).parents[1] / "conf"
 ENVIRONMENTS = sorted(

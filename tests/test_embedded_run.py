@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from whole_project import WholeProject
+
+from tests.support.whole_project import WholeProject
 
 SAMPLING = {"max_new_tokens": 16}
 SMALL = {

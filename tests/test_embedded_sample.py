@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer
 
-from ilf_kedro.options import DataPrepOptions
 from ilf_kedro.pipelines.data_prep.nodes import validate_splits
+from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
 from ilf_kedro.schemas import RawLines
 
 FOLDER = Path(__file__).parents[1] / "data" / "01_raw" / "slf5k_sample"

@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from language_models.llama_server import llama_server
-from language_models.misbehaving_server import KEY, MisbehavingServer
-from whole_project import WholeProject
 
-from ilf_kedro.run_record import RunRecord
+from ilf_kedro.schemas.run_record import RunRecord
+from tests.support.llama_server import llama_server
+from tests.support.misbehaving_server import KEY, MisbehavingServer
+from tests.support.whole_project import WholeProject
 
 ROOT = "data/openai"
 TINY = {

@@ -10,12 +10,12 @@ import pytest
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.pipeline import Pipeline
-from kedro_setup import set_up
 
 import ilf_kedro.settings
-from ilf_kedro.config_loader import LayeredConfigLoader
-from ilf_kedro.parameters import ParameterError
 from ilf_kedro.pipeline_registry import declared_parameters, register_pipelines
+from ilf_kedro.wiring.config_loader import LayeredConfigLoader
+from ilf_kedro.wiring.parameter_check import ParameterError
+from tests.support.kedro_setup import set_up
 
 MAIN = ["data_prep", "refinement", "selection", "reward_model", "finetune", "reporting"]
 ANALYSES = ["tournament", "controls", "reward_model_comparison", "sweep", "rounds", "analysis", "word_removal_probe"]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from whole_project import WholeProject
 
-from ilf_kedro.options import RewardModelOptions
 from ilf_kedro.pipelines.reward_model.nodes import train_reward_model
+from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.schemas import UserError
+from tests.support.whole_project import WholeProject
 
 NODES = ("--nodes", "data_prep.validate_splits,data_prep.nest_subsets")  # no model is needed
 

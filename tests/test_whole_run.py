@@ -11,7 +11,8 @@ import nbformat
 import pytest
 import yaml
 from nbclient import NotebookClient
-from whole_project import WholeProject, assert_same_tables
+
+from tests.support.whole_project import WholeProject, assert_same_tables
 
 KILL_AT = {
     "data_prep": "Running node: nest_subsets",

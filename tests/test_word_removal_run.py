@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from whole_project import WholeProject
+
+from tests.support.whole_project import WholeProject
 
 pytestmark = pytest.mark.slow
 

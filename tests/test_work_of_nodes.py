@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ilf_kedro.hooks.language_models_used import LanguageModelsUsed
-from ilf_kedro.language_models.run_statistics import RunStatistics
+from ilf_kedro.language_models.local.run_statistics import RunStatistics
+from ilf_kedro.wiring.hooks.language_models_used import LanguageModelsUsed
 
 
 class Counting:

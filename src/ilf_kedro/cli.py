@@ -9,7 +9,7 @@ from kedro.framework.cli.project import run
 from kedro.framework.project import settings
 from kedro.framework.startup import ProjectMetadata
 
-from ilf_kedro.language_models.cache import CacheUnavailableError, CompletionCache
+from ilf_kedro.language_models.cache.completion_cache import CacheUnavailableError, CompletionCache
 
 # Kedro's entry point for packaged projects takes `run` from here where there is a cli module.
 __all__ = ["cli", "run"]

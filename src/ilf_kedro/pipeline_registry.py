@@ -9,9 +9,6 @@ from kedro.framework.project import settings
 from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
 
-from ilf_kedro.config_loader import LayeredConfigLoader
-from ilf_kedro.options import Parameters
-from ilf_kedro.parameters import check_parameters
 from ilf_kedro.pipelines import (
     analysis,
     controls,
@@ -32,6 +29,9 @@ from ilf_kedro.pipelines import (
 from ilf_kedro.pipelines.finetune.arms import RefinementSource
 from ilf_kedro.pipelines.refine_and_select import needed_scorers
 from ilf_kedro.pipelines.summary_arms import summary_arms
+from ilf_kedro.wiring.config_loader import LayeredConfigLoader
+from ilf_kedro.wiring.parameter_check import check_parameters
+from ilf_kedro.wiring.parameters import Parameters
 
 __all__ = ["declared_parameters", "register_pipelines"]
 

@@ -15,8 +15,8 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 
 from omegaconf.resolvers import oc
 
-from ilf_kedro.config_loader import LayeredConfigLoader
-from ilf_kedro.hooks import (
+from ilf_kedro.wiring.config_loader import LayeredConfigLoader
+from ilf_kedro.wiring.hooks import (
     CapabilityHook,
     MissingInputsHook,
     OutcomeHook,

@@ -8,7 +8,6 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from example_tables import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from ilf_kedro.evaluation.best_of_n import best_of_n, expected_best, kl_bound, r
 from ilf_kedro.evaluation.intervals import Bootstrap
 from ilf_kedro.evaluation.text_metrics import rouge_l
 from ilf_kedro.schemas import Rewards, Summaries
+from tests.support.example_tables import examples
 
 
 def over_subsets(values: list[float], rewards: list[float], n: int) -> float:

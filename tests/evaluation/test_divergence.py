@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from language_models import naive
-from language_models.architectures import build
 
 from ilf_kedro.evaluation.divergence import divergence_terms, estimate, sample_terms
 from ilf_kedro.evaluation.intervals import Bootstrap
-from ilf_kedro.language_models.batching import BatchRunner, RunStatistics
-from ilf_kedro.language_models.loading import LoadedModel, choose_engine
-from ilf_kedro.language_models.local_options import LocalOptions
-from ilf_kedro.language_models.token_scoring import Context, TokenScoring
+from ilf_kedro.language_models.local.batching import BatchRunner, RunStatistics
+from ilf_kedro.language_models.local.loading import LoadedModel, choose_engine
+from ilf_kedro.language_models.local.options import LocalOptions
+from ilf_kedro.language_models.local.token_scoring import Context, TokenScoring
+from tests.support import naive
+from tests.support.architectures import build
 
 VOCABULARY, LENGTH, END = 6, 3, 0
 CONTEXTS = [Context("a", (1, 2)), Context("b", (5, 4, 3))]

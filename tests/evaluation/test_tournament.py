@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from ranked_tables import ranked, scores, simulated
 
 from ilf_kedro.evaluation.intervals import Bootstrap, mean_estimate
 from ilf_kedro.evaluation.tournament import WIN_RATE, example_values, rankings_of, scorer_metrics
+from tests.support.ranked_tables import ranked, scores, simulated
 
 PUBLISHED = pd.read_csv(Path(__file__).parents[2] / "data" / "01_raw" / "published_results.csv")
 BOOTSTRAP = Bootstrap(confidence=0.95, resamples=200, seed=1)

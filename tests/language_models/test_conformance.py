@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from misbehaving_server import MisbehavingServer
 
-from ilf_kedro.language_models.api_options import ApiOptions
-from ilf_kedro.language_models.cache import CompletionCache
-from ilf_kedro.language_models.local import LocalLanguageModel, LocalOptions, load_model_source
-from ilf_kedro.language_models.openai_compatible import OpenAICompatibleLanguageModel
+from ilf_kedro.language_models.cache.completion_cache import CompletionCache
+from ilf_kedro.language_models.local.model import LocalLanguageModel, LocalOptions, load_model_source
+from ilf_kedro.language_models.local.sentence_embedder import SentenceEmbedder, packaged_encoder
+from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
+from ilf_kedro.language_models.openai.options import ApiOptions
 from ilf_kedro.language_models.protocol import (
     Capability,
     Choice,
@@ -23,8 +23,8 @@ from ilf_kedro.language_models.protocol import (
     require,
 )
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
-from ilf_kedro.language_models.sentence_embedder import SentenceEmbedder, packaged_encoder
 from ilf_kedro.prompting import Prompt
+from tests.support.misbehaving_server import MisbehavingServer
 
 
 def _local(request, format, **options):  # noqa: A002

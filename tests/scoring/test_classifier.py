@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from example_tables import TRUE_FALSE, YES_NO, examples, refinements
-from language_models import naive
-from language_models.misbehaving_server import MisbehavingServer, prompt_of
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ilf_kedro.language_models.api_options import ApiOptions
-from ilf_kedro.language_models.cache import CompletionCache
-from ilf_kedro.language_models.local import LocalLanguageModel, load_model_source
-from ilf_kedro.language_models.openai_compatible import OpenAICompatibleLanguageModel
+from ilf_kedro.language_models.cache.completion_cache import CompletionCache
+from ilf_kedro.language_models.local.model import LocalLanguageModel, load_model_source
+from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
+from ilf_kedro.language_models.openai.options import ApiOptions
 from ilf_kedro.language_models.protocol import Capability, MissingCapabilityError
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.prompting import PromptTemplate, TemplateError
 from ilf_kedro.scoring import count_undefined, instruct_rm_scores, select_best
 from ilf_kedro.scoring.classifier import classifier_scores
+from tests.support import naive
+from tests.support.example_tables import TRUE_FALSE, YES_NO, examples, refinements
+from tests.support.misbehaving_server import MisbehavingServer, prompt_of
 
 FILE = Path(__file__).parents[2] / "conf" / "base" / "prompts" / "classifier.yml"
 TEMPLATE = PromptTemplate.model_validate(yaml.safe_load(FILE.read_text()))

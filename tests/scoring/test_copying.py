@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from example_tables import examples, refinements
-
 from ilf_kedro.scoring.copying import copying_scores
+from tests.support.example_tables import examples, refinements
 
 
 def test_words_of_title_and_post_count_in_any_case_and_repetitions_each() -> None:

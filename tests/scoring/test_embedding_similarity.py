@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from example_tables import examples, refinements
-from language_models.misbehaving_server import MisbehavingServer
 
-from ilf_kedro.language_models.api_options import ApiOptions
-from ilf_kedro.language_models.local import LocalLanguageModel, LocalOptions, load_model_source
-from ilf_kedro.language_models.openai_compatible import OpenAICompatibleLanguageModel
+from ilf_kedro.language_models.local.model import LocalLanguageModel, LocalOptions, load_model_source
+from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
+from ilf_kedro.language_models.openai.options import ApiOptions
 from ilf_kedro.language_models.protocol import Capability, MissingCapabilityError
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.scoring import select_best
 from ilf_kedro.scoring.embedding_similarity import embedding_similarity_scores
+from tests.support.example_tables import examples, refinements
+from tests.support.misbehaving_server import MisbehavingServer
 
 ROWS = examples(3, feedback=["say when she left", "name the dog", None])
 TABLE = refinements(

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from example_tables import refinements
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -16,6 +15,7 @@ from scipy import stats
 from ilf_kedro.schemas import Refinements, Scores, UserError
 from ilf_kedro.scoring import EnsembleOptions, ensemble_scores
 from ilf_kedro.scoring.tables import score_table
+from tests.support.example_tables import refinements
 
 NAN = math.nan
 TABLE = refinements({"a": ["one", "two", "three", "four"], "b": ["one", "two", "three"]})

@@ -6,7 +6,6 @@ import logging
 import re
 
 import pytest
-from example_tables import examples, refinements
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from ilf_kedro.language_models.protocol import Capability, ChoiceProbabilities, 
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.scoring.feedback_points import list_points, point_scores, split_feedback, split_points
+from tests.support.example_tables import examples, refinements
 
 ASK = PromptTemplate(
     text="{post}|{refinement}|{point}", slots=("post", "refinement", "point"), positive=("Yes",), negative=("No",)

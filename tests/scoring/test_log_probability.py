@@ -14,17 +14,14 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from example_tables import examples, refinements
 from hypothesis import given
 from hypothesis import strategies as st
-from language_models.misbehaving_server import MisbehavingServer, log_probability
 from safetensors.torch import load_file, save_file
-from whole_texts import Oracle
 
-from ilf_kedro.language_models import local as local_backend
-from ilf_kedro.language_models.api_options import ApiOptions
-from ilf_kedro.language_models.local import LocalLanguageModel, LocalOptions, load_model_source
-from ilf_kedro.language_models.openai_compatible import OpenAICompatibleLanguageModel
+from ilf_kedro.language_models.local import model as local_backend
+from ilf_kedro.language_models.local.model import LocalLanguageModel, LocalOptions, load_model_source
+from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
+from ilf_kedro.language_models.openai.options import ApiOptions
 from ilf_kedro.language_models.protocol import Capability, MissingCapabilityError
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.prompting import PromptTemplate
@@ -37,6 +34,9 @@ from ilf_kedro.scoring.log_probability import (
     scores_from_terms,
 )
 from ilf_kedro.scoring.log_probability_texts import mark
+from tests.support.example_tables import examples, refinements
+from tests.support.misbehaving_server import MisbehavingServer, log_probability
+from tests.support.whole_texts import Oracle
 
 torch.set_num_threads(1)
 

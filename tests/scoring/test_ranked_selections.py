@@ -7,13 +7,13 @@ import math
 
 import pandas as pd
 import pytest
-from example_tables import refinements
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ilf_kedro.schemas import Refinements, Scores
 from ilf_kedro.scoring import count_undefined, select_best, select_top, template_disagreement
 from ilf_kedro.scoring.tables import score_table
+from tests.support.example_tables import refinements
 
 VALUES = st.lists(st.one_of(st.none(), st.sampled_from([0.0, 0.5, 1.0])), min_size=1, max_size=6)
 

@@ -6,7 +6,6 @@ import math
 
 import pandas as pd
 import pytest
-from example_tables import TRUE_FALSE, YES_NO, examples, refinements
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from ilf_kedro.language_models.protocol import Capability, ChoiceProbabilities, 
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.schemas import Scores
 from ilf_kedro.scoring import instruct_rm_scores, longest_scores, random_scores, select_best
+from tests.support.example_tables import TRUE_FALSE, YES_NO, examples, refinements
 
 
 def test_random_scores_depend_on_seed_and_keys_alone() -> None:

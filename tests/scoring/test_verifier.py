@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from example_tables import examples, refinements
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -19,9 +18,10 @@ from ilf_kedro.schemas import UserError
 from ilf_kedro.scoring.verifier import VerifierOptions, check_verifier, verifier_scores
 from ilf_kedro.scoring.verifier_process import VerifierProcess
 from ilf_kedro.verifiers import Row, lacks, matches, numbers_from_post, words_within
+from tests.support.example_tables import examples, refinements
 
-FILE = Path(__file__).with_name("misbehaving_verifiers.py")
-ROWS = Path(__file__).with_name("verifiers_of_rows.py")
+FILE = Path(__file__).parents[1] / "support" / "misbehaving_verifiers.py"
+ROWS = Path(__file__).parents[1] / "support" / "verifiers_of_rows.py"
 OBEY = VerifierOptions(callable=f"{FILE}:obey", seconds=10)
 
 

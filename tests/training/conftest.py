@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ilf_kedro.language_models.checkpoint import ModelSource
+from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
 from ilf_kedro.training.workspace import TrainingWorkspace
 
 

@@ -20,11 +20,9 @@ import torch
 from accelerate.data_loader import BatchSamplerShard, SeedableRandomSampler
 from pydantic import ValidationError
 from safetensors.torch import load_file
-from test_supervised import options, training_examples
-from test_trainer import encoded_examples
 from torch.utils.data import BatchSampler
 
-from ilf_kedro.language_models.checkpoint import Checkpoint, ModelSource
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, ModelSource
 from ilf_kedro.prompting import Prompt
 from ilf_kedro.schemas import UserError
 from ilf_kedro.training import fitting
@@ -43,6 +41,8 @@ from ilf_kedro.training.step_sampling import StepSampler, with_filler
 from ilf_kedro.training.supervised import train_language_model, training_hash
 from ilf_kedro.training.trainer import collate
 from ilf_kedro.training.workspace import TrainingWorkspace
+from tests.training.test_supervised import options, training_examples
+from tests.training.test_trainer import encoded_examples
 
 
 def encoded_pairs() -> list[EncodedPair]:
@@ -217,10 +217,10 @@ def test_two_processes_train_a_scalar_head_as_one(base: ModelSource, tmp_path: P
 
 _SCRIPT = """
 import sys
-sys.path[:0] = [{tests!r}, {tests!r} + "/.."]
+sys.path.insert(0, {root!r})
 from pathlib import Path
-from test_distributed import train
-from ilf_kedro.language_models.checkpoint import ModelSource
+from tests.training.test_distributed import train
+from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
 from ilf_kedro.training.workspace import TrainingWorkspace
 base = ModelSource("tiny-random-llama", Path({base!r}), revision="tiny-revision")
 train(base, TrainingWorkspace(Path({directory!r})), **{changes!r})
@@ -235,7 +235,10 @@ def test_killed_processes_end_together_and_the_training_resumes(
     caplog.set_level(logging.INFO, "ilf_kedro")
     changes = {"method": method, "processes": 2, "parallelism": parallelism, "epochs": 15}
     script = _SCRIPT.format(
-        tests=str(Path(__file__).parent), base=str(base.directory), directory=str(tmp_path / "killed"), changes=changes
+        root=str(Path(__file__).parents[2]),
+        base=str(base.directory),
+        directory=str(tmp_path / "killed"),
+        changes=changes,
     )
     parent = subprocess.Popen([sys.executable, "-c", script])
     wait_until(lambda: any((tmp_path / "killed").rglob("checkpoint-[1-9][0-9]/trainer_state.json")), parent)

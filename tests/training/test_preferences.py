@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ilf_kedro.language_models.checkpoint import ModelSource
+from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
 from ilf_kedro.prompting import Prompt
 from ilf_kedro.training.encoding import EncodedPair
 from ilf_kedro.training.errors import ExampleError

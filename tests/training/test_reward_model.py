@@ -7,10 +7,10 @@ from collections import Counter
 import pandas as pd
 import pytest
 
-from ilf_kedro.language_models.checkpoint import ModelSource
-from ilf_kedro.language_models.local import LocalLanguageModel
-from ilf_kedro.language_models.reward_models import RewardModelKind, SummaryToScore, open_reward_model
+from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
+from ilf_kedro.language_models.local.model import LocalLanguageModel
 from ilf_kedro.prompting import PromptTemplate, TemplateError
+from ilf_kedro.reward_models.asking import RewardModelKind, SummaryToScore, open_reward_model
 from ilf_kedro.schemas import Comparisons
 from ilf_kedro.training.options import TrainingOptions
 from ilf_kedro.training.reward_model import fit_reward_model, pair_examples, preference_pairs, reward_examples

@@ -6,11 +6,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from test_distributed import fit
 from torch.distributed.checkpoint import FileSystemReader
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
-from ilf_kedro.language_models.checkpoint import ModelSource
+from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
+from tests.training.test_distributed import fit
 
 
 def held_by_each(folder: Path) -> tuple[Counter[str], int]:

@@ -11,7 +11,7 @@ from accelerate.data_loader import SeedableRandomSampler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ilf_kedro.language_models.checkpoint import ModelSource
+from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
 from ilf_kedro.training.encoding import EncodedExample
 from ilf_kedro.training.fitting import fit_language_model
 from ilf_kedro.training.options import TrainingOptions

@@ -14,8 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ilf_kedro.language_models.checkpoint import RECORD_FILE, Checkpoint, ModelSource
-from ilf_kedro.language_models.resident import RESIDENT
+from ilf_kedro.language_models.checkpoints.checkpoint import RECORD_FILE, Checkpoint, ModelSource
+from ilf_kedro.language_models.local.resident import RESIDENT
 from ilf_kedro.prompting import Prompt, PromptTemplate
 from ilf_kedro.training import supervised
 from ilf_kedro.training.errors import ExampleError
@@ -85,7 +85,7 @@ def test_a_lora_checkpoint_is_an_adapter_with_its_record(base: ModelSource, work
 
 def test_the_trained_weights_are_what_the_checkpoint_holds(base: ModelSource, workspace: TrainingWorkspace) -> None:
     """The log-likelihood of the labels rises, read back through the local language model, for both kinds."""
-    from ilf_kedro.language_models.local import LocalLanguageModel
+    from ilf_kedro.language_models.local.model import LocalLanguageModel
 
     examples = training_examples(4)
     model = LocalLanguageModel(ModelSource(base.name, base.directory, base.revision, dtype="float32"))
@@ -247,9 +247,9 @@ _SCRIPT = """
 import os, signal, sys, torch
 from pathlib import Path
 torch.set_num_threads(1)
-sys.path.insert(0, {tests!r})
-from test_supervised import kill_settings, train
-from ilf_kedro.language_models.checkpoint import ModelSource
+sys.path.insert(0, {root!r})
+from tests.training.test_supervised import kill_settings, train
+from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
 from ilf_kedro.training.trainer import WeightedLossTrainer
 from ilf_kedro.training.workspace import TrainingWorkspace
 
@@ -302,7 +302,7 @@ def test_a_killed_training_resumes_and_ends_as_an_undisturbed_one(
     undisturbed = train(base, TrainingWorkspace(tmp_path / "undisturbed"), **kill_settings(method))
     assert steps_run(caplog) == 12
     script = _SCRIPT.format(
-        tests=str(Path(__file__).parent),
+        root=str(Path(__file__).parents[2]),
         base=str(base.directory),
         directory=str(tmp_path / "killed"),
         killed_in=killed_in,

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from ilf_kedro.language_models.checkpoint import ModelSource
+from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
 from ilf_kedro.training.encoding import EncodedExample
 from ilf_kedro.training.errors import DivergedError
 from ilf_kedro.training.fitting import fit_language_model, last_state, load_trainable

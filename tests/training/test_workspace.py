@@ -4,10 +4,10 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
-from training_records import training_record
 
-from ilf_kedro.language_models.checkpoint import RECORD_FILE
+from ilf_kedro.language_models.checkpoints.checkpoint import RECORD_FILE
 from ilf_kedro.training.workspace import COMPLETE_MARKER, TrainingWorkspace
+from tests.support.training_records import training_record
 
 RECORD = training_record(content_hash="abc")
 

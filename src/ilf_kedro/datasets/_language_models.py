@@ -14,13 +14,13 @@ from pydantic import Field, JsonValue
 
 from ilf_kedro.datasets._config import parse_options
 from ilf_kedro.datasets._paths import project_path
-from ilf_kedro.language_models.cache import CompletionCache
-from ilf_kedro.language_models.checkpoint import Dtype, Format
+from ilf_kedro.language_models.cache.completion_cache import CompletionCache
+from ilf_kedro.language_models.checkpoints.checkpoint import Dtype, Format
 from ilf_kedro.language_models.protocol import LanguageModel
 from ilf_kedro.schemas import Options, UserError
 
 if TYPE_CHECKING:
-    from ilf_kedro.language_models.spending import Spending
+    from ilf_kedro.language_models.openai.cost_tracker import Spending
 
 _ledgers: dict[tuple[str, float | None], Spending] = {}
 
@@ -103,7 +103,7 @@ class LocalEntry(DirectoryEntry):
     @classmethod
     def options_class(cls) -> type[Options]:
         """Return LocalOptions."""
-        from ilf_kedro.language_models.local import LocalOptions
+        from ilf_kedro.language_models.local.model import LocalOptions
 
         return LocalOptions
 
@@ -113,7 +113,7 @@ class LocalEntry(DirectoryEntry):
         Raises:
             ModelDirectoryError: the directory is missing, or holds no complete model.
         """
-        from ilf_kedro.language_models.local import LocalLanguageModel, LocalOptions, load_model_source
+        from ilf_kedro.language_models.local.model import LocalLanguageModel, LocalOptions, load_model_source
 
         directory = project_path(self.model)
         source = load_model_source(self.name or directory.name, directory, format=self.format, dtype=self.dtype)
@@ -132,7 +132,7 @@ class SentenceEmbedderEntry(DirectoryEntry):
     @classmethod
     def options_class(cls) -> type[Options]:
         """Return SentenceEmbedderOptions."""
-        from ilf_kedro.language_models.sentence_embedder import SentenceEmbedderOptions
+        from ilf_kedro.language_models.local.sentence_embedder import SentenceEmbedderOptions
 
         return SentenceEmbedderOptions
 
@@ -143,8 +143,8 @@ class SentenceEmbedderEntry(DirectoryEntry):
             UserError: the entry names no directory, and the package is not installed.
             ModelDirectoryError: the directory is missing, or holds no complete model.
         """
-        from ilf_kedro.language_models.local import load_model_source
-        from ilf_kedro.language_models.sentence_embedder import (
+        from ilf_kedro.language_models.local.model import load_model_source
+        from ilf_kedro.language_models.local.sentence_embedder import (
             PACKAGED_NAME,
             SentenceEmbedder,
             SentenceEmbedderOptions,
@@ -158,7 +158,7 @@ class SentenceEmbedderEntry(DirectoryEntry):
 
     def exists(self) -> bool:
         """Whether the package is installed, or the directory holds a model's configuration."""
-        from ilf_kedro.language_models.sentence_embedder import packaged_encoder
+        from ilf_kedro.language_models.local.sentence_embedder import packaged_encoder
 
         try:
             directory = project_path(self.model) if self.model else packaged_encoder()
@@ -169,7 +169,7 @@ class SentenceEmbedderEntry(DirectoryEntry):
     @property
     def remedy(self) -> str:
         """What to install, or where to put the encoder."""
-        from ilf_kedro.language_models.sentence_embedder import HOW_TO_INSTALL
+        from ilf_kedro.language_models.local.sentence_embedder import HOW_TO_INSTALL
 
         return super().remedy if self.model else HOW_TO_INSTALL
 
@@ -183,7 +183,7 @@ class ApiEntry(ModelEntry):
     @classmethod
     def parse(cls, settings: Mapping[str, Any], credentials: Mapping[str, Any] | None, where: str) -> Self:
         """Check every key, those of the credentials too, whose values are never shown."""
-        from ilf_kedro.language_models.api_options import ApiCredentials, ApiOptions
+        from ilf_kedro.language_models.openai.options import ApiCredentials, ApiOptions
 
         own = {key: settings[key] for key in SharedKeys.model_fields if key in settings}
         parse_options(SharedKeys, own, where=where)
@@ -199,7 +199,7 @@ class ApiEntry(ModelEntry):
 
         Entries with the same server and `budget` share one ledger: the budget is of all of them together.
         """
-        from ilf_kedro.language_models.openai_compatible import OpenAICompatibleLanguageModel
+        from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
 
         return OpenAICompatibleLanguageModel(
             self.api,
@@ -226,7 +226,7 @@ def open_new_ledgers() -> None:
 
 
 def _shared_ledger(base_url: str, budget: float | None) -> Spending:
-    from ilf_kedro.language_models.spending import Spending
+    from ilf_kedro.language_models.openai.cost_tracker import Spending
 
     return _ledgers.setdefault((base_url, budget), Spending(budget))
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from ilf_kedro.datasets._manifest import MARKER, Manifest
 from ilf_kedro.datasets._paths import project_path, whole_or_absent
-from ilf_kedro.language_models.checkpoint import RECORD_FILE, Checkpoint, TrainingRecord
+from ilf_kedro.language_models.checkpoints.checkpoint import RECORD_FILE, Checkpoint, TrainingRecord
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from kedro.io.core import get_filepath_str
 from kedro_datasets._typing import JSONPreview
 from kedro_datasets.json import JSONDataset
 
-from ilf_kedro.run_record import RunRecord
+from ilf_kedro.schemas.run_record import RunRecord
 
 __all__ = ["CurrentRunRecordDataset", "RunRecordDataset"]
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, mean_estimate, ratio_estimate
 
 if TYPE_CHECKING:
-    from ilf_kedro.language_models.token_scoring import Context, TokenScoring
+    from ilf_kedro.language_models.local.token_scoring import Context, TokenScoring
 
 __all__ = ["ESTIMATORS", "DivergenceEstimate", "Estimator", "Unit", "divergence_terms", "estimate", "sample_terms"]
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from kedro.pipeline import Node
 
-from ilf_kedro.language_models.checkpoint import Checkpoint
-from ilf_kedro.options import RefinementOptions
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.pipelines.namespaces import bind
 from ilf_kedro.pipelines.refinement.nodes import refine_all
+from ilf_kedro.pipelines.refinement.options import RefinementOptions
 from ilf_kedro.pipelines.selection.nodes import collect_scores, select_refinements
 from ilf_kedro.pipelines.selection.scorers import scorer_nodes
 from ilf_kedro.prompting import PromptTemplate
@@ -18,7 +18,7 @@ from ilf_kedro.schemas import DataFrame, Examples, Refinements
 from ilf_kedro.scoring.names import SCORES
 
 if TYPE_CHECKING:
-    from ilf_kedro.language_models.local import LocalLanguageModel
+    from ilf_kedro.language_models.local.model import LocalLanguageModel
 
 __all__ = [
     "needed_scorers",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ilf_kedro.options import Arm
 from ilf_kedro.pipelines.finetune.arms import ARMS
+from ilf_kedro.pipelines.names import Arm
 
 
 def summary_arms(arms: Sequence[Arm]) -> tuple[Arm, ...]:

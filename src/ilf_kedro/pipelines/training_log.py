@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ilf_kedro.language_models.checkpoint import Checkpoint
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.schemas import DataFrame, TrainingLog
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ilf_kedro.language_models.reward_models import RewardModel, SummaryToScore
+from ilf_kedro.reward_models.asking import RewardModel, SummaryToScore
 from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores, text_or_empty
 from ilf_kedro.scoring.tables import score_table
 

@@ -24,7 +24,7 @@ import torch
 from pydantic import ValidationError
 from rich.progress import Progress
 
-from ilf_kedro.language_models.checkpoint import ModelSource
+from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
 from ilf_kedro.schemas import Options, UserError
 from ilf_kedro.training.encoded_file import write_encoded
 from ilf_kedro.training.encoding import EncodedExample, EncodedPair

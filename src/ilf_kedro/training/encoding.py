@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ilf_kedro.language_models.checkpoint import Format
-from ilf_kedro.language_models.formatting import Formatter, PromptTooLongError
+from ilf_kedro.language_models.checkpoints.checkpoint import Format
+from ilf_kedro.language_models.local.formatting import Formatter, PromptTooLongError
 from ilf_kedro.training.errors import ExampleError
 from ilf_kedro.training.examples import PreferencePair, TrainingExample
 

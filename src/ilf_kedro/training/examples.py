@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ilf_kedro.language_models.checkpoint import Format
+from ilf_kedro.language_models.checkpoints.checkpoint import Format
 from ilf_kedro.prompting import Prompt
 
 

@@ -22,11 +22,11 @@ from torch.distributed.tensor import DTensor
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 from transformers.utils.logging import disable_progress_bar
 
-from ilf_kedro.language_models.checkpoint import ModelSource
-from ilf_kedro.language_models.loading import resolve_device
-from ilf_kedro.language_models.merging import quiet_peft
+from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
+from ilf_kedro.language_models.checkpoints.merging import quiet_peft
+from ilf_kedro.language_models.local.kernels.causal_attention import attend_in_blocks
+from ilf_kedro.language_models.local.loading import resolve_device
 from ilf_kedro.schemas import UserError
-from ilf_kedro.training.causal_attention import attend_in_blocks
 from ilf_kedro.training.encoding import EncodedExample, EncodedPair
 from ilf_kedro.training.options import LoraOptions, TrainingOptions
 from ilf_kedro.training.step_sampling import with_filler

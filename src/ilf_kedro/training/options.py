@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from ilf_kedro.language_models.checkpoint import Dtype
+from ilf_kedro.language_models.checkpoints.checkpoint import Dtype
 from ilf_kedro.schemas import Options
 
 

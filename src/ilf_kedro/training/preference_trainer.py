@@ -14,7 +14,7 @@ from peft import PeftModel
 from torch import nn
 from transformers import PreTrainedModel
 
-from ilf_kedro.language_models.scalar_head import HEAD, new_classifier, score_states
+from ilf_kedro.language_models.checkpoints.scalar_head import HEAD, new_classifier, score_states
 from ilf_kedro.training.encoding import EncodedPair
 from ilf_kedro.training.trainer import OptimiserStepTrainer
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from ilf_kedro.language_models.checkpoint import Checkpoint, ModelSource
-from ilf_kedro.language_models.reward_models import (
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, ModelSource
+from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.reward_models.asking import (
     Pair,
     RewardModelKind,
     SummaryToScore,
@@ -18,7 +19,6 @@ from ilf_kedro.language_models.reward_models import (
     pair_question,
     question,
 )
-from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import Comparisons, DataFrame, text_or_empty
 from ilf_kedro.training.examples import PreferencePair, TrainingExample
 from ilf_kedro.training.options import TrainingOptions

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import JsonValue
 
-from ilf_kedro.language_models.checkpoint import Checkpoint, Format, ModelSource, TrainingRecord
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, Format, ModelSource, TrainingRecord
 from ilf_kedro.training.encoding import EncodedExample, EncodedPair
 from ilf_kedro.training.errors import ExampleError
 from ilf_kedro.training.options import TrainingOptions
@@ -90,7 +90,7 @@ def find_or_train(
 
 def training_dtype(base: ModelSource, options: TrainingOptions) -> str:
     """Return what a training computes in: the options' dtype, else the base model's, else the hardware's best."""
-    from ilf_kedro.language_models.loading import resolve_device, resolve_dtype
+    from ilf_kedro.language_models.local.loading import resolve_device, resolve_dtype
 
     return resolve_dtype(base.dtype if options.dtype == "auto" else options.dtype, resolve_device("auto"))
 
@@ -125,8 +125,8 @@ def _train(
     label: str,
 ) -> Checkpoint:
     """Encode, fit and publish."""
-    from ilf_kedro.language_models.loading import context_length, load_tokenizer
-    from ilf_kedro.language_models.resident import RESIDENT
+    from ilf_kedro.language_models.local.loading import context_length, load_tokenizer
+    from ilf_kedro.language_models.local.resident import RESIDENT
     from ilf_kedro.training.distributed import ProcessesFit, fit_in_processes
     from ilf_kedro.training.fitting import Fit, fit_language_model, free_memory, save_model
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import JsonValue
 
-from ilf_kedro.language_models.checkpoint import Checkpoint, Format, ModelSource
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, Format, ModelSource
 from ilf_kedro.training.encoding import EncodedExample, encode_examples
 from ilf_kedro.training.examples import TrainingExample
 from ilf_kedro.training.options import TrainingOptions

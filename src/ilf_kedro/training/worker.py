@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from ilf_kedro.language_models.loading import load_tokenizer
+from ilf_kedro.language_models.local.loading import load_tokenizer
 from ilf_kedro.training.distributed import Outcome, Report, Specification
 from ilf_kedro.training.encoded_file import read_encoded
 from ilf_kedro.training.encoding import EncodedPair

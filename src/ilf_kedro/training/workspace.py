@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from ilf_kedro.language_models.checkpoint import RECORD_FILE, Checkpoint, TrainingRecord
+from ilf_kedro.language_models.checkpoints.checkpoint import RECORD_FILE, Checkpoint, TrainingRecord
 
 logger = logging.getLogger(__name__)
 

@@ -8,15 +8,15 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from example_tables import SLOTS, WITH_FEEDBACK, YES_NO, examples, refinements
-from pipelines.analysis.analysis_tables import MODELS, REPORTING, divergences, likelihoods, log_likelihoods
 
-from ilf_kedro.language_models.local import LocalLanguageModel, load_model_source
+from ilf_kedro.language_models.local.model import LocalLanguageModel, load_model_source
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
-from ilf_kedro.options import AnalysisOptions, RefinementOptions, SelectionOptions
 from ilf_kedro.pipelines.analysis import create_pipeline, nodes
 from ilf_kedro.pipelines.analysis.estimates import estimate_likelihoods
+from ilf_kedro.pipelines.analysis.options import AnalysisOptions
 from ilf_kedro.pipelines.analysis.targets import collect_targets, refine_held_out
+from ilf_kedro.pipelines.refinement.options import RefinementOptions
+from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import Scores, Selections, Targets, UserError
 from ilf_kedro.scoring import (
@@ -29,6 +29,8 @@ from ilf_kedro.scoring import (
     verifier_scores,
 )
 from ilf_kedro.scoring.copying import copying_scores
+from tests.support.analysis_tables import MODELS, REPORTING, divergences, likelihoods, log_likelihoods
+from tests.support.example_tables import SLOTS, WITH_FEEDBACK, YES_NO, examples, refinements
 
 SUMMARY = PromptTemplate(text="{title} {post} TL;DR:", slots=("title", "post"))
 ARMS = ("refinements", "human_summaries", "initial_summaries")

@@ -7,12 +7,12 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from pipelines.analysis.analysis_tables import REPORTING, divergences, likelihoods
 
-from ilf_kedro.options import AnalysisOptions
+from ilf_kedro.pipelines.analysis.options import AnalysisOptions
 from ilf_kedro.pipelines.analysis.section import describe_analysis
 from ilf_kedro.pipelines.reporting.sections import Paragraph, Section, Table, render_page
 from ilf_kedro.schemas import MissingTargets, PublishedResults
+from tests.support.analysis_tables import REPORTING, divergences, likelihoods
 
 NOTHING_MISSING = MissingTargets.from_rows([])
 

@@ -6,16 +6,18 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from example_tables import WITH_FEEDBACK, WITHOUT_FEEDBACK, YES_NO, examples
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
-from ilf_kedro.options import ControlsOptions, RefinementOptions, ReportingOptions
 from ilf_kedro.pipelines.controls import create_pipeline
+from ilf_kedro.pipelines.controls.options import ControlsOptions
 from ilf_kedro.pipelines.controls.section import describe_controls
+from ilf_kedro.pipelines.refinement.options import RefinementOptions
+from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.reporting.sections import Section, render_page
 from ilf_kedro.prompting import PromptTemplate
+from tests.support.example_tables import WITH_FEEDBACK, WITHOUT_FEEDBACK, YES_NO, examples
 
 N = 6
 FEEDBACK = [f"Say number{i}. Tell us why{i} and ask how{i} it went." for i in range(N + 2)]

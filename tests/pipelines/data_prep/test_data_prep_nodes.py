@@ -8,12 +8,12 @@ import statistics
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
-from raw_rows import SPLITS, raw, raw_splits, row
 
-from ilf_kedro.options import DataPrepOptions
 from ilf_kedro.pipelines.data_prep import create_pipeline
 from ilf_kedro.pipelines.data_prep.nodes import describe_texts, nest_subsets, validate_splits
+from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
 from ilf_kedro.schemas import Comparisons, Examples, RejectedRows, Subsets, TextStatistics, UserError
+from tests.support.raw_rows import SPLITS, raw, raw_splits, row
 
 STOP = DataPrepOptions()
 QUARANTINE = DataPrepOptions(on_invalid="quarantine")

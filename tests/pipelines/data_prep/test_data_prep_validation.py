@@ -7,13 +7,13 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raw_rows import raw, raw_splits, row
 
-from ilf_kedro.options import DataPrepOptions
 from ilf_kedro.pipelines.data_prep.nodes import validate_splits
+from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
 from ilf_kedro.pipelines.data_prep.records import Record
 from ilf_kedro.pipelines.data_prep.validation import InvalidDataError, read_rows
 from ilf_kedro.schemas import RawLines
+from tests.support.raw_rows import raw, raw_splits, row
 
 STOP = DataPrepOptions(on_invalid="stop")
 QUARANTINE = DataPrepOptions(on_invalid="quarantine")

@@ -9,13 +9,11 @@ import pandas as pd
 import pandera.errors
 import pytest
 import yaml
-from example_tables import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kedro_datasets.pandas import JSONDataset
 from kedro_datasets.text import TextDataset
 
-from ilf_kedro.options import ExportOptions, SelectionOptions
 from ilf_kedro.pipelines.export import create_pipeline
 from ilf_kedro.pipelines.export.nodes import (
     export_chat,
@@ -25,8 +23,11 @@ from ilf_kedro.pipelines.export.nodes import (
     export_reward_pairs,
     export_supervised,
 )
+from ilf_kedro.pipelines.export.options import ExportOptions
+from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import ChatRecords, Comparisons, Selections, Targets, UserError
+from tests.support.example_tables import examples
 
 ROOT = Path(__file__).parents[3]
 SUMMARY = PromptTemplate(text="{title}/{post} TL;DR:", slots=("title", "post"))

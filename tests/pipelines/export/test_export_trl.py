@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from example_tables import examples
 from kedro_datasets.pandas import JSONDataset
 
-from ilf_kedro.options import SelectionOptions
 from ilf_kedro.pipelines.export.nodes import (
     export_chat,
     export_preferences,
@@ -20,8 +18,10 @@ from ilf_kedro.pipelines.export.nodes import (
     export_reward_pairs,
     export_supervised,
 )
+from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import Comparisons, Selections, Targets
+from tests.support.example_tables import examples
 
 pytestmark = pytest.mark.slow
 

@@ -7,18 +7,17 @@ from typing import get_args
 
 import pandas as pd
 import pytest
-from example_tables import WITH_FEEDBACK, examples, subsets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ilf_kedro.language_models.checkpoint import ModelSource
-from ilf_kedro.language_models.local import LocalLanguageModel
+from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
+from ilf_kedro.language_models.local.model import LocalLanguageModel
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
-from ilf_kedro.options import Arm, FinetuneOptions, SelectionOptions, TrainingOverride
 from ilf_kedro.pipelines.finetune import create_pipeline
 from ilf_kedro.pipelines.finetune.arms import ARMS, RefinementSource
 from ilf_kedro.pipelines.finetune.joint import joint_summaries, sample_joint_outputs
 from ilf_kedro.pipelines.finetune.nodes import finetune, sample_base_candidates, sample_base_summaries
+from ilf_kedro.pipelines.finetune.options import FinetuneOptions, TrainingOverride
 from ilf_kedro.pipelines.finetune.pipeline import model_names, sections
 from ilf_kedro.pipelines.finetune.targets import (
     target_best_of_n,
@@ -28,11 +27,14 @@ from ilf_kedro.pipelines.finetune.targets import (
     unseen_examples,
 )
 from ilf_kedro.pipelines.finetune.training_plan import plan_training, prompts_of
+from ilf_kedro.pipelines.names import Arm
+from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.prompting.joint_outputs import END, MARKER, parse_joint_output
 from ilf_kedro.schemas import Selections, Summaries, Targets, UserError
 from ilf_kedro.training.options import TrainingOptions
 from ilf_kedro.training.workspace import TrainingWorkspace
+from tests.support.example_tables import WITH_FEEDBACK, examples, subsets
 
 SUMMARY = PromptTemplate(text="{title}: {post}\nTL;DR:", slots=("title", "post"))
 JOINT = PromptTemplate(text="{title}|{post}|{initial_summary}|", slots=("title", "post", "initial_summary"))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from example_tables import examples, subsets
 
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
-from ilf_kedro.options import FinetuneOptions, SelectionOptions
 from ilf_kedro.pipelines.finetune import create_pipeline
 from ilf_kedro.pipelines.finetune.best_of_n import choose_best
 from ilf_kedro.pipelines.finetune.nodes import sample_base_summaries
+from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.pipeline import model_names
 from ilf_kedro.pipelines.finetune.targets import target_refinements, target_texts
 from ilf_kedro.pipelines.requirements import MissingColumnError
+from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import Rewards, Selections, UserError
+from tests.support.example_tables import examples, subsets
 
 
 def selections(texts: dict[str, str], scorer: str = "random") -> pd.DataFrame:

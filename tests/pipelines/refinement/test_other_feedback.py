@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 
 import pytest
-from example_tables import WITH_FEEDBACK, WITHOUT_FEEDBACK, examples, subsets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
-from ilf_kedro.options import RefinementOptions
 from ilf_kedro.pipelines.refinement.nodes import refine_by_other_feedback
+from ilf_kedro.pipelines.refinement.options import RefinementOptions
 from ilf_kedro.pipelines.refinement.other_feedback import shuffle_feedback, write_feedback
 from ilf_kedro.pipelines.requirements import MissingColumnError
 from ilf_kedro.schemas import UserError
+from tests.support.example_tables import WITH_FEEDBACK, WITHOUT_FEEDBACK, examples, subsets
 
 OPTIONS = RefinementOptions(n_refinements=2)
 

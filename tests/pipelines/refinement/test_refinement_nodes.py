@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from example_tables import WITH_FEEDBACK, WITHOUT_FEEDBACK, examples, subsets
 
 from ilf_kedro.language_models.protocol import Capability, MissingCapabilityError
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
-from ilf_kedro.options import RefinementOptions
 from ilf_kedro.pipelines.refinement.nodes import refine
+from ilf_kedro.pipelines.refinement.options import RefinementOptions
 from ilf_kedro.pipelines.requirements import MissingColumnError
+from tests.support.example_tables import WITH_FEEDBACK, WITHOUT_FEEDBACK, examples, subsets
 
 OPTIONS = RefinementOptions(n_refinements=2, max_tries=4, forbidden=("spam",))
 

@@ -6,12 +6,12 @@ import re
 
 import pandas as pd
 import pytest
-from report_inputs import FakeRun
-from written_reports import Page, small_report
 
 from ilf_kedro import schemas
 from ilf_kedro.pipelines.reporting import findings, nodes
-from ilf_kedro.run_record import RunRecord
+from ilf_kedro.schemas.run_record import RunRecord
+from tests.support.report_inputs import FakeRun
+from tests.support.written_reports import Page, small_report
 
 
 def test_texts_of_posts_and_parameters_are_escaped() -> None:

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from kedro.io import MemoryDataset
 from kedro.runner import SequentialRunner
-from report_inputs import FakeRun
-from written_reports import NO_VERDICTS, Judge, Page, catalog_of
 
 from ilf_kedro.evaluation.win_rates import SteadyVerdicts
-from ilf_kedro.options import RewardModelOptions
 from ilf_kedro.pipelines.reporting import create_pipeline, findings, nodes
 from ilf_kedro.pipelines.reporting.labels import METRICS, in_order, model_label, number, signed
+from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.prompting import PromptTemplate
+from tests.support.report_inputs import FakeRun
+from tests.support.written_reports import NO_VERDICTS, Judge, Page, catalog_of
 
 
 class Kept(MemoryDataset):

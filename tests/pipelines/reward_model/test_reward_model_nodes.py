@@ -8,22 +8,22 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from example_tables import examples
-from training_records import checkpoint
 
-from ilf_kedro.language_models.checkpoint import Checkpoint, ModelSource
-from ilf_kedro.language_models.local import LocalLanguageModel
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, ModelSource
+from ilf_kedro.language_models.local.model import LocalLanguageModel
 from ilf_kedro.language_models.protocol import Choice
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
-from ilf_kedro.options import RewardModelOptions
 from ilf_kedro.pipelines.finetune.best_of_n import reward_candidates
 from ilf_kedro.pipelines.reward_model.nodes import evaluate_predictions, predict_preferences, train_reward_model
+from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.prompting import Prompt, PromptTemplate
 from ilf_kedro.schemas import Comparisons, RewardPredictions, Summaries
 from ilf_kedro.training.options import LoraOptions, TrainingOptions
 from ilf_kedro.training.reward_model import reward_examples
 from ilf_kedro.training.supervised import training_dtype, training_hash
 from ilf_kedro.training.workspace import TrainingWorkspace
+from tests.support.example_tables import examples
+from tests.support.training_records import checkpoint
 
 TEMPLATE = PromptTemplate(
     text="{title}|{post}|{summary}|", slots=("title", "post", "summary"), positive=("Yes",), negative=("No",)

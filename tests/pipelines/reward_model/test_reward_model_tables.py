@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 from statsmodels.stats.proportion import proportion_confint
-from training_records import checkpoint
 
-from ilf_kedro.options import RewardModelOptions
 from ilf_kedro.pipelines.reward_model.nodes import evaluate_predictions
+from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.pipelines.training_log import training_log
 from ilf_kedro.schemas import RewardPredictions
+from tests.support.training_records import checkpoint
 
 STEP = {"step": 1.0, "epoch": 0.5, "loss": 0.7, "learning_rate": 1e-4, "gradient_norm": 1.0}
 CHECKPOINT = checkpoint(n_examples=48, n_truncated=3, log=(STEP, STEP | {"step": 2.0, "epoch": 1.0, "loss": 0.6}))

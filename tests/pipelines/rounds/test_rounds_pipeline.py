@@ -8,20 +8,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from example_tables import examples
 
 from ilf_kedro.datasets.feedback_folder import FeedbackFolder, FeedbackNeededError
-from ilf_kedro.language_models.checkpoint import ModelSource
-from ilf_kedro.language_models.local import LocalLanguageModel
+from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
+from ilf_kedro.language_models.local.model import LocalLanguageModel
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
-from ilf_kedro.options import FinetuneOptions, ReportingOptions, RoundsOptions, SelectionOptions
+from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.refine_and_select import needed_scorers
+from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.reporting.sections import render_page
 from ilf_kedro.pipelines.rounds import create_pipeline
 from ilf_kedro.pipelines.rounds.examples import collect_feedback, first_examples, round_targets
 from ilf_kedro.pipelines.rounds.measures import measure_rounds
+from ilf_kedro.pipelines.rounds.options import RoundsOptions
 from ilf_kedro.pipelines.rounds.section import describe_rounds
 from ilf_kedro.pipelines.rounds.training import train_from_base, train_further
+from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import (
     LogLikelihoods,
@@ -33,6 +35,7 @@ from ilf_kedro.schemas import (
     UserError,
 )
 from ilf_kedro.training.workspace import TrainingWorkspace
+from tests.support.example_tables import examples
 
 SUMMARY = PromptTemplate(text="{title}: {post}\nTL;DR:", slots=("title", "post"))
 FEEDBACK = PromptTemplate(text="{title}{post}{initial_summary}?", slots=("title", "post", "initial_summary"))

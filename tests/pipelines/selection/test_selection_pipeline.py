@@ -6,17 +6,17 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from example_tables import YES_NO, examples, refinements
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
-from ilf_kedro.options import SelectionOptions
 from ilf_kedro.pipelines.requirements import MissingColumnError, questions
 from ilf_kedro.pipelines.selection import create_pipeline
+from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.pipelines.selection.scorers import SCORERS, scorer_nodes
 from ilf_kedro.scoring import SCORES, scores_of
+from tests.support.example_tables import YES_NO, examples, refinements
 
 METHODS = ("refinement_with_feedback", "refinement_without_feedback")
 DEFAULT = SelectionOptions()

@@ -9,17 +9,19 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from example_tables import examples
 
-from ilf_kedro.language_models.checkpoint import ModelSource
-from ilf_kedro.language_models.local import LocalLanguageModel
-from ilf_kedro.options import FinetuneOptions, ReportingOptions, SweepOptions
+from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
+from ilf_kedro.language_models.local.model import LocalLanguageModel
+from ilf_kedro.pipelines.finetune.options import FinetuneOptions
+from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.sweep import nodes
 from ilf_kedro.pipelines.sweep.nodes import run_trials
+from ilf_kedro.pipelines.sweep.options import SweepOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import Targets
 from ilf_kedro.training.errors import DivergedError
 from ilf_kedro.training.workspace import TrainingWorkspace
+from tests.support.example_tables import examples
 
 SUMMARY = PromptTemplate(text="{title}: {post}\nTL;DR:", slots=("title", "post"))
 OPTIONS = SweepOptions(epochs=(1, 2), prompt_loss_weight=(0.0, 0.1), learning_rate_multiplier=(0.1,))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import example_tables
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from ilf_kedro.pipelines.data_prep.validation import InvalidDataError
 from ilf_kedro.pipelines.tournament.ranked_lines import read_rankings
 from ilf_kedro.schemas import RawLines
+from tests.support import example_tables
 
 DEVELOPMENT = example_tables.examples(3, "development")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pandas as pd
-from ranked_tables import scores
 
 from ilf_kedro.pipelines.tournament.costs import scorer_costs
-from ilf_kedro.run_record import ApiSpending, LanguageModelUsed, LocalWork, NodeCost, RunRecord
+from ilf_kedro.schemas.run_record import ApiSpending, LanguageModelUsed, LocalWork, NodeCost, RunRecord
+from tests.support.ranked_tables import scores
 
 
 def work(computed: int, cached: int = 0, tokens: int = 900) -> LanguageModelUsed:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import example_tables
 import numpy as np
 import pandas as pd
 import pytest
-from ranked_tables import ranked, simulated
 
 from ilf_kedro.language_models.protocol import Capability, ChoiceProbabilities
-from ilf_kedro.options import DataPrepOptions, ReportingOptions, TournamentOptions
 from ilf_kedro.pipelines.data_prep.nodes import validate_splits
+from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
+from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.reporting.sections import Figure, Paragraph, Section, Table, render_page
 from ilf_kedro.pipelines.tournament import create_pipeline, nodes
+from ilf_kedro.pipelines.tournament.options import TournamentOptions
 from ilf_kedro.pipelines.tournament.section import _whose
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import RawLines, ScorerCosts, UserError
 from ilf_kedro.scoring import longest_scores
 from ilf_kedro.scoring.ensemble import EnsembleOptions
+from tests.support import example_tables
+from tests.support.ranked_tables import ranked, simulated
 
 FOLDER = Path(__file__).parents[3] / "data" / "01_raw"
 PUBLISHED = pd.read_csv(FOLDER / "published_results.csv")

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from kedro.pipeline import Pipeline
 
-from ilf_kedro.options.word_removal import AnnotatorOptions, NotesOptions, RefinerOptions
 from ilf_kedro.pipelines.word_removal import create_pipeline, nodes, world
+from ilf_kedro.pipelines.word_removal.options import AnnotatorOptions, NotesOptions, RefinerOptions
 from ilf_kedro.schemas import Answers
-from ilf_kedro.word_removal.sentences import find_words
+from ilf_kedro.tasks.word_removal.sentences import find_words
 
 HIDDEN = {"word_removal.objections", "word_removal.note_answers", "params:word_removal.annotator"}
 # Whoever comments on outputs, judges answers, or draws notes and upper bound. None of them makes what a model reads

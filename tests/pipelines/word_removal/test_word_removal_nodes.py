@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 
-import example_tables as tables
 import pandas as pd
 import pytest
 
-from ilf_kedro.options.word_removal import WordRemovalOptions
 from ilf_kedro.pipelines.reporting.sections import render_page
 from ilf_kedro.pipelines.word_removal import measures, nodes, section
+from ilf_kedro.pipelines.word_removal.options import WordRemovalOptions
 from ilf_kedro.pipelines.word_removal.pipeline import ARMS, MODELS
 from ilf_kedro.schemas import Answers, NoteAnswers, Notes
 from ilf_kedro.scoring import select_best
+from tests.support import example_tables as tables
 
 ODD = "Eva is an odd, silly cook who sings."
 SILLY_LEFT = "Eva is a silly cook who sings."

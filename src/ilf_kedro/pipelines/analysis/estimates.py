@@ -7,8 +7,8 @@ import pandas as pd
 from ilf_kedro.evaluation.divergence import estimate
 from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, ratio_estimate
 from ilf_kedro.evaluation.perplexity import perplexity
-from ilf_kedro.options import ReportingOptions
 from ilf_kedro.pipelines.analysis.nodes import BASE
+from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.schemas import DataFrame, Divergences, DivergenceSamples, TargetLikelihoods, TargetLogLikelihoods
 
 

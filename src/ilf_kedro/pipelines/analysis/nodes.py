@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ilf_kedro.evaluation.divergence import sample_terms
-from ilf_kedro.language_models.checkpoint import Checkpoint
-from ilf_kedro.options import AnalysisOptions
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
+from ilf_kedro.pipelines.analysis.options import AnalysisOptions
 from ilf_kedro.prompting import Prompt, PromptTemplate
 from ilf_kedro.schemas import (
     ArmTargets,
@@ -25,8 +25,8 @@ from ilf_kedro.schemas import (
 from ilf_kedro.training.examples import as_completion
 
 if TYPE_CHECKING:
-    from ilf_kedro.language_models.local import LocalLanguageModel
-    from ilf_kedro.language_models.token_scoring import Context
+    from ilf_kedro.language_models.local.model import LocalLanguageModel
+    from ilf_kedro.language_models.local.token_scoring import Context
 
 BASE = "finetune.base"
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from kedro.pipeline import Node, Pipeline
 
-from ilf_kedro.options import Arm
 from ilf_kedro.pipelines.analysis import nodes, targets
 from ilf_kedro.pipelines.analysis.estimates import estimate_divergences, estimate_likelihoods
 from ilf_kedro.pipelines.analysis.section import describe_analysis
+from ilf_kedro.pipelines.names import Arm
 from ilf_kedro.pipelines.namespaces import bind
 from ilf_kedro.pipelines.refine_and_select import selection_nodes
 from ilf_kedro.pipelines.reporting.pages import page_node

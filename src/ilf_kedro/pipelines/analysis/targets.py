@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ilf_kedro.language_models.protocol import LanguageModel
-from ilf_kedro.options import RefinementOptions, SelectionOptions
 from ilf_kedro.pipelines.refinement.nodes import refine_all
+from ilf_kedro.pipelines.refinement.options import RefinementOptions
+from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import ArmTargets, DataFrame, Examples, MissingTargets, Refinements, Selections
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ilf_kedro.evaluation.control_metrics import control_metrics
 from ilf_kedro.evaluation.intervals import Bootstrap
 from ilf_kedro.language_models.protocol import Capability, LanguageModel
-from ilf_kedro.options import ControlsOptions, ReportingOptions
+from ilf_kedro.pipelines.controls.options import ControlsOptions
+from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.requirements import asks, require_texts
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import (

@@ -6,9 +6,9 @@ from typing import get_args
 
 from kedro.pipeline import Node, Pipeline
 
-from ilf_kedro.options.names import RefinementMethod
 from ilf_kedro.pipelines.controls import nodes
 from ilf_kedro.pipelines.controls.section import describe_controls
+from ilf_kedro.pipelines.names import RefinementMethod
 from ilf_kedro.pipelines.refinement.pipeline import OTHER_FEEDBACK, refinement_nodes
 from ilf_kedro.pipelines.reporting.pages import page_node
 from ilf_kedro.pipelines.selection.nodes import (

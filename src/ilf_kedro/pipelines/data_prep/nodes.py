@@ -9,7 +9,7 @@ from dataclasses import asdict
 import pandas as pd
 
 from ilf_kedro.language_models.protocol import TokenCounter
-from ilf_kedro.options import DataPrepOptions
+from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
 from ilf_kedro.pipelines.data_prep.records import Record
 from ilf_kedro.pipelines.data_prep.validation import Fault, InvalidDataError, find_shared, read_rows
 from ilf_kedro.schemas import (

@@ -6,7 +6,7 @@ import logging
 
 import pandas as pd
 
-from ilf_kedro.options import SelectionOptions
+from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import (
     ChatRecords,

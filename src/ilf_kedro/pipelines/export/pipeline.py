@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from kedro.pipeline import Node, Pipeline
 
-from ilf_kedro.options import ExportOptions
 from ilf_kedro.pipelines.export import nodes
+from ilf_kedro.pipelines.export.options import ExportOptions
 
 
 def create_pipeline(arms: Sequence[str], train_size: int, options: ExportOptions) -> Pipeline:

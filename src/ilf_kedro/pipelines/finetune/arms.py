@@ -9,8 +9,8 @@ from typing import Any
 
 from kedro.pipeline import Node
 
-from ilf_kedro.options import Arm
 from ilf_kedro.pipelines.finetune import targets
+from ilf_kedro.pipelines.names import Arm
 from ilf_kedro.pipelines.namespaces import bind
 from ilf_kedro.pipelines.refine_and_select import refinement_node, selection_nodes
 

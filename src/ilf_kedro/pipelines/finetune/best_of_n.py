@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ilf_kedro.language_models.checkpoint import Checkpoint
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import LanguageModel
-from ilf_kedro.language_models.reward_models import SummaryToScore
-from ilf_kedro.options import RewardModelOptions
 from ilf_kedro.pipelines.reward_model.inputs import reward_model_from
+from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.reward_models.asking import SummaryToScore
 from ilf_kedro.schemas import DataFrame, Examples, Rewards, Summaries, text_or_empty
 
 HUMAN = "human_summary"

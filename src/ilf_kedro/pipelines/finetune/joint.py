@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ilf_kedro.language_models.checkpoint import Checkpoint
-from ilf_kedro.options import FinetuneOptions
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
+from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.training_plan import prompts_of
 from ilf_kedro.prompting import PromptTemplate, clean_completion
 from ilf_kedro.prompting.joint_outputs import parse_joint_output
 from ilf_kedro.schemas import DataFrame, Examples, JointOutputs, Summaries, text_or_empty
 
 if TYPE_CHECKING:
-    from ilf_kedro.language_models.local import LocalLanguageModel
+    from ilf_kedro.language_models.local.model import LocalLanguageModel
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ilf_kedro.language_models.checkpoint import Checkpoint
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import LanguageModel
-from ilf_kedro.options import Arm, FinetuneOptions
+from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.training_plan import plan_training, prompts_of
+from ilf_kedro.pipelines.names import Arm
 from ilf_kedro.pipelines.requirements import require_texts
 from ilf_kedro.pipelines.training_log import training_log
 from ilf_kedro.prompting import PromptTemplate, clean_completion
@@ -27,7 +28,7 @@ from ilf_kedro.training.supervised import train_language_model
 from ilf_kedro.training.workspace import TrainingWorkspace
 
 if TYPE_CHECKING:
-    from ilf_kedro.language_models.local import LocalLanguageModel
+    from ilf_kedro.language_models.local.model import LocalLanguageModel
 
 
 def finetune(

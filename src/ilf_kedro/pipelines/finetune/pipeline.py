@@ -7,7 +7,6 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
-from ilf_kedro.options import Arm
 from ilf_kedro.pipelines.finetune import best_of_n, joint, nodes, refiners, section
 from ilf_kedro.pipelines.finetune.arms import (
     ARMS,
@@ -18,6 +17,7 @@ from ilf_kedro.pipelines.finetune.arms import (
     summarising,
     target_nodes,
 )
+from ilf_kedro.pipelines.names import Arm
 from ilf_kedro.pipelines.namespaces import bind, namespaced
 from ilf_kedro.pipelines.refine_and_select import refine_with_checkpoint
 from ilf_kedro.pipelines.refinement.nodes import refine_all

@@ -6,8 +6,8 @@ import logging
 
 import pandas as pd
 
-from ilf_kedro.options import SelectionOptions
 from ilf_kedro.pipelines.requirements import require_texts
+from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting.joint_outputs import write_joint_output
 from ilf_kedro.schemas import DataFrame, Examples, Selections, Subsets, Summaries, Targets, UserError
 

@@ -7,7 +7,7 @@ from itertools import cycle, islice
 
 import pandas as pd
 
-from ilf_kedro.language_models.checkpoint import Format
+from ilf_kedro.language_models.checkpoints.checkpoint import Format
 from ilf_kedro.prompting import Prompt, PromptTemplate
 from ilf_kedro.schemas import DataFrame, Targets, UserError, text_or_empty
 from ilf_kedro.training.examples import TrainingExample, as_completion

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, Completion, LanguageModel, require
-from ilf_kedro.options import RefinementOptions
+from ilf_kedro.pipelines.refinement.options import RefinementOptions
 from ilf_kedro.pipelines.requirements import asks, require_texts
 from ilf_kedro.prompting import Prompt, PromptTemplate, clean_completion, is_degenerate, keep_best_draws
 from ilf_kedro.schemas import DataFrame, Examples, FeedbackTexts, Refinements, Subsets, text_or_empty

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, LanguageModel, SamplingOptions, require
-from ilf_kedro.options import RefinementOptions
+from ilf_kedro.pipelines.refinement.options import RefinementOptions
 from ilf_kedro.pipelines.requirements import asks, require_texts
 from ilf_kedro.prompting import Prompt, PromptTemplate, clean_completion
 from ilf_kedro.schemas import DataFrame, Examples, FeedbackTexts, Subsets, UserError, text_or_empty

@@ -10,8 +10,8 @@ import pandas as pd
 from ilf_kedro.evaluation.win_rates import ALL_MODELS, SteadyVerdicts, tells_models_apart
 from ilf_kedro.pipelines.reporting.labels import arm_and_size, in_order, signed, words_of
 from ilf_kedro.pipelines.reporting.trainings import Training
-from ilf_kedro.run_record import RunRecord
 from ilf_kedro.schemas import DataFrame, JudgeAgreement, ModelMetrics, RewardModelAccuracy
+from ilf_kedro.schemas.run_record import RunRecord
 
 __all__ = [
     "FEW_POSTS",

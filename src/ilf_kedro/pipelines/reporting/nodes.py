@@ -7,19 +7,21 @@ import plotly.graph_objects as go
 
 from ilf_kedro.evaluation import judging, model_metrics, refinement_metrics, win_rates
 from ilf_kedro.evaluation.intervals import Bootstrap
-from ilf_kedro.language_models.checkpoint import Checkpoint
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import Capability, LanguageModel, TokenCounter
-from ilf_kedro.language_models.reward_models import SummaryToScore
-from ilf_kedro.options import FinetuneOptions, ReportingOptions, RewardModelOptions, SelectionOptions
+from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.reporting import comparison_figures, figures
+from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.reporting.rendering import Report, render_report
 from ilf_kedro.pipelines.reporting.sections import Section
 from ilf_kedro.pipelines.reporting.trainings import trainings
 from ilf_kedro.pipelines.reporting.walk_through import first_test_post, walk_through
 from ilf_kedro.pipelines.requirements import asks
 from ilf_kedro.pipelines.reward_model.inputs import reward_model_from
+from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
+from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
-from ilf_kedro.run_record import RunRecord
+from ilf_kedro.reward_models.asking import SummaryToScore
 from ilf_kedro.schemas import (
     DataFrame,
     Examples,
@@ -46,6 +48,7 @@ from ilf_kedro.schemas import (
     WinRates,
     text_or_empty,
 )
+from ilf_kedro.schemas.run_record import RunRecord
 
 _SAMPLE_PREFIX = "sample-"  # of the ids in data/01_raw/slf5k_sample
 

@@ -18,7 +18,6 @@ from ilf_kedro.pipelines.reporting.published import beside_ours
 from ilf_kedro.pipelines.reporting.sections import Section, page_assets, page_environment
 from ilf_kedro.pipelines.reporting.trainings import Training
 from ilf_kedro.pipelines.reporting.walk_through import ExampleWalk, SummarisedPost
-from ilf_kedro.run_record import RunRecord
 from ilf_kedro.schemas import (
     DataFrame,
     JudgeAgreement,
@@ -29,6 +28,7 @@ from ilf_kedro.schemas import (
     RewardModelAccuracy,
     TextStatistics,
 )
+from ilf_kedro.schemas.run_record import RunRecord
 
 __all__ = ["Report", "render_report"]
 

@@ -6,13 +6,13 @@ import pandas as pd
 
 from ilf_kedro.evaluation.reward_breakdown import breakdown
 from ilf_kedro.evaluation.reward_models import accuracy_row, calibration, probability_preferred
-from ilf_kedro.language_models.checkpoint import Checkpoint
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import LanguageModel, TokenCounter
-from ilf_kedro.language_models.reward_models import RewardModel, RewardModelKind, SummaryToScore
-from ilf_kedro.options import RewardModelOptions
 from ilf_kedro.pipelines.reward_model.inputs import reward_model_from
+from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.pipelines.training_log import training_log
 from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.reward_models.asking import RewardModel, RewardModelKind, SummaryToScore
 from ilf_kedro.schemas import (
     Comparisons,
     DataFrame,
@@ -71,7 +71,7 @@ def train_kind(
     Raises:
         UserError: fewer comparisons than train_size, or none; or a model that cannot be trained.
     """
-    from ilf_kedro.language_models.local import LocalLanguageModel
+    from ilf_kedro.language_models.local.model import LocalLanguageModel
 
     size = len(comparisons) if train_size is None else train_size
     if not 1 <= size <= len(comparisons):

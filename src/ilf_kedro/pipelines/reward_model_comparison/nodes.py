@@ -6,13 +6,13 @@ import pandas as pd
 
 from ilf_kedro.evaluation.reward_breakdown import breakdown
 from ilf_kedro.evaluation.reward_models import accuracy_row
-from ilf_kedro.language_models.checkpoint import Checkpoint
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import LanguageModel, TokenCounter
-from ilf_kedro.language_models.reward_models import RewardModelKind, open_reward_model
-from ilf_kedro.options import RewardModelOptions
 from ilf_kedro.pipelines.reward_model.nodes import predictions, train_kind
+from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.pipelines.training_log import training_log
 from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.reward_models.asking import RewardModelKind, open_reward_model
 from ilf_kedro.schemas import (
     Comparisons,
     DataFrame,

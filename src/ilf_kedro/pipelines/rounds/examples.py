@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ilf_kedro.datasets.feedback_folder import FeedbackFolder
-from ilf_kedro.language_models.checkpoint import Checkpoint
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import Capability, LanguageModel, require
-from ilf_kedro.options import FinetuneOptions, RoundsOptions, SelectionOptions
 from ilf_kedro.pipelines.finetune.nodes import sample_base_summaries, sample_summaries
+from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.training_plan import prompts_of
 from ilf_kedro.pipelines.requirements import require_texts
+from ilf_kedro.pipelines.rounds.options import RoundsOptions
+from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate, clean_completion
 from ilf_kedro.schemas import (
     DataFrame,
@@ -26,7 +28,7 @@ from ilf_kedro.schemas import (
 )
 
 if TYPE_CHECKING:
-    from ilf_kedro.language_models.local import LocalLanguageModel
+    from ilf_kedro.language_models.local.model import LocalLanguageModel
 
 logger = logging.getLogger(__name__)
 

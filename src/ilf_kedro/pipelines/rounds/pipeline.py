@@ -7,12 +7,12 @@ from itertools import accumulate
 
 from kedro.pipeline import Node, Pipeline
 
-from ilf_kedro.options import RoundsOptions
 from ilf_kedro.pipelines.finetune.nodes import log_likelihoods, sample_summaries
 from ilf_kedro.pipelines.namespaces import bind, namespaced
 from ilf_kedro.pipelines.refine_and_select import refinement_node, selection_nodes
 from ilf_kedro.pipelines.reporting.pages import page_node
 from ilf_kedro.pipelines.rounds import examples, measures, section, training
+from ilf_kedro.pipelines.rounds.options import RoundsOptions
 
 _TRAINING = ["base_model", "prompt.summary", "params:finetune", "params:seed", "training_workspace"]
 _TRAINED = ["checkpoint", "training_log", "described"]

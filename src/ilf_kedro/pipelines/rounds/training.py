@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from ilf_kedro.language_models.checkpoint import Checkpoint
-from ilf_kedro.options import FinetuneOptions
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
+from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.training_plan import TrainingPlan, plan_training
 from ilf_kedro.pipelines.training_log import training_log
 from ilf_kedro.prompting import PromptTemplate
@@ -19,7 +19,7 @@ from ilf_kedro.training.supervised import train_language_model
 from ilf_kedro.training.workspace import TrainingWorkspace
 
 if TYPE_CHECKING:
-    from ilf_kedro.language_models.local import LocalLanguageModel
+    from ilf_kedro.language_models.local.model import LocalLanguageModel
 
 Trained = tuple[Checkpoint, DataFrame[TrainingLog], DataFrame[RoundModels]]
 
@@ -70,7 +70,7 @@ def train_further(
 
     The checkpoint is relative to the base model again: both rounds' adapters as one, or the whole weights.
     """
-    from ilf_kedro.language_models.adapters import base_with_checkpoint
+    from ilf_kedro.language_models.local.adapters import base_with_checkpoint
 
     plan = _plan(base_model, targets, template, options, size)
     with base_with_checkpoint(base_model.source, previous, workspace.directory) as source:
@@ -87,7 +87,7 @@ def _join(
     base_model: LocalLanguageModel, previous: Checkpoint, trained: Checkpoint, workspace: TrainingWorkspace
 ) -> Checkpoint:
     """Return what both trainings did as one checkpoint of the base model."""
-    from ilf_kedro.language_models.adapters import join_adapters
+    from ilf_kedro.language_models.local.adapters import join_adapters
 
     if trained.record.kind == "full":
         return trained

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ilf_kedro.language_models.checkpoint import Checkpoint
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import Capability, LanguageModel, TokenCounter
-from ilf_kedro.options import RewardModelOptions, SelectionOptions
 from ilf_kedro.pipelines.requirements import asks, require_texts
 from ilf_kedro.pipelines.reward_model.inputs import reward_model_from
+from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
+from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import (
     DataFrame,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
-from ilf_kedro.options import SweepOptions
+from ilf_kedro.pipelines.sweep.options import SweepOptions
 from ilf_kedro.training.options import TrainingOptions
 
 __all__ = ["FACTORS", "FIRST", "Trial", "list_trials"]

@@ -11,11 +11,14 @@ import pandas as pd
 
 from ilf_kedro.evaluation.intervals import Bootstrap, Estimate
 from ilf_kedro.evaluation.log_likelihoods import nll_per_token
-from ilf_kedro.language_models.checkpoint import Checkpoint
-from ilf_kedro.options import Arm, FinetuneOptions, ReportingOptions, SweepOptions
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
+from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.training_plan import TrainingPlan, plan_training, prompts_of
+from ilf_kedro.pipelines.names import Arm
+from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.requirements import require_texts
 from ilf_kedro.pipelines.sweep.design import FACTORS, Trial, list_trials
+from ilf_kedro.pipelines.sweep.options import SweepOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import DataFrame, Examples, SweepWinners, Targets, Trials, UserError
 from ilf_kedro.training.errors import DivergedError
@@ -24,7 +27,7 @@ from ilf_kedro.training.supervised import train_language_model
 from ilf_kedro.training.workspace import TrainingWorkspace
 
 if TYPE_CHECKING:
-    from ilf_kedro.language_models.local import LocalLanguageModel
+    from ilf_kedro.language_models.local.model import LocalLanguageModel
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from kedro.pipeline import Node, Pipeline
 
-from ilf_kedro.options import Arm
 from ilf_kedro.pipelines.finetune.arms import ARMS, RefinementSource, target_nodes
+from ilf_kedro.pipelines.names import Arm
 from ilf_kedro.pipelines.namespaces import bind, namespaced
 from ilf_kedro.pipelines.reporting.pages import page_node
 from ilf_kedro.pipelines.sweep import nodes, section

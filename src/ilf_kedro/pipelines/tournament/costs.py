@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ilf_kedro.pipelines.selection.scorers import SCORERS
-from ilf_kedro.run_record import LanguageModelUsed, NodeCost, RunRecord
 from ilf_kedro.schemas import DataFrame, ScorerCosts, Scores
+from ilf_kedro.schemas.run_record import LanguageModelUsed, NodeCost, RunRecord
 from ilf_kedro.scoring.ensemble import SCORER as ENSEMBLE
 
 __all__ = ["scorer_costs"]

@@ -11,8 +11,9 @@ from ilf_kedro.evaluation.intervals import Bootstrap
 from ilf_kedro.evaluation.judge_rankings import judge_ranks
 from ilf_kedro.evaluation.tournament import WIN_RATE, example_values, rankings_of, scorer_metrics
 from ilf_kedro.language_models.protocol import Capability, LanguageModel, TokenCounter
-from ilf_kedro.options import RefinementOptions, ReportingOptions, TournamentOptions
 from ilf_kedro.pipelines.refinement.nodes import refine
+from ilf_kedro.pipelines.refinement.options import RefinementOptions
+from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.reporting.sections import Section
 from ilf_kedro.pipelines.requirements import asks, require_texts
 from ilf_kedro.pipelines.tournament.candidates import (
@@ -23,10 +24,10 @@ from ilf_kedro.pipelines.tournament.candidates import (
     refinements_of,
 )
 from ilf_kedro.pipelines.tournament.costs import scorer_costs
+from ilf_kedro.pipelines.tournament.options import TournamentOptions
 from ilf_kedro.pipelines.tournament.ranked_lines import read_rankings
 from ilf_kedro.pipelines.tournament.section import tournament_section
 from ilf_kedro.prompting import PromptTemplate
-from ilf_kedro.run_record import RunRecord
 from ilf_kedro.schemas import (
     DataFrame,
     Examples,
@@ -41,6 +42,7 @@ from ilf_kedro.schemas import (
     Subsets,
     text_or_empty,
 )
+from ilf_kedro.schemas.run_record import RunRecord
 
 logger = logging.getLogger(__name__)
 

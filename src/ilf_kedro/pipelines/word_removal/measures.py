@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, mean_estimate, share_estimate, standard_error_of_mean
-from ilf_kedro.options.word_removal import WordRemovalOptions
+from ilf_kedro.pipelines.word_removal.options import WordRemovalOptions
 from ilf_kedro.schemas import (
     Answers,
     DataFrame,
@@ -21,7 +21,7 @@ from ilf_kedro.schemas import (
     Selections,
 )
 from ilf_kedro.schemas.word_removal import ALL
-from ilf_kedro.word_removal.sentences import find_words, remove_words
+from ilf_kedro.tasks.word_removal.sentences import find_words, remove_words
 
 __all__ = ["collect_answers", "compare_arms", "exact_matches", "measure_exact_match", "measure_joints"]
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ilf_kedro.language_models.checkpoint import Checkpoint
-from ilf_kedro.options.word_removal import PolicyOptions, RefinerOptions
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.pipelines.training_log import training_log
+from ilf_kedro.pipelines.word_removal.options import PolicyOptions, RefinerOptions
 from ilf_kedro.prompting import PromptTemplate, clean_completion
 from ilf_kedro.schemas import (
     Answers,
@@ -31,7 +31,7 @@ from ilf_kedro.training.supervised import train_language_model
 from ilf_kedro.training.workspace import TrainingWorkspace
 
 if TYPE_CHECKING:
-    from ilf_kedro.language_models.local import LocalLanguageModel
+    from ilf_kedro.language_models.local.model import LocalLanguageModel
 
 __all__ = [
     "demonstrate",
@@ -47,7 +47,7 @@ __all__ = [
     "verify",
 ]
 
-_VERIFIER = VerifierOptions(callable="ilf_kedro.word_removal.verifier:follows_feedback")
+_VERIFIER = VerifierOptions(callable="ilf_kedro.tasks.word_removal.verifier:follows_feedback")
 
 
 def demonstrate(notes: DataFrame[Notes]) -> DataFrame[NoteTargets]:

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ilf_kedro.options.word_removal import AnnotatorOptions, NotesOptions, RefinerOptions
+from ilf_kedro.pipelines.word_removal.options import AnnotatorOptions, NotesOptions, RefinerOptions
 from ilf_kedro.schemas import Answers, DataFrame, Examples, NoteAnswers, Notes, Objections, WrittenExamples
-from ilf_kedro.word_removal.annotators import comment, draw_any_sentence, draw_objections, write_examples
-from ilf_kedro.word_removal.notes import draw_notes
-from ilf_kedro.word_removal.sentences import WORDS
+from ilf_kedro.tasks.word_removal.annotators import comment, draw_any_sentence, draw_objections, write_examples
+from ilf_kedro.tasks.word_removal.notes import draw_notes
+from ilf_kedro.tasks.word_removal.sentences import WORDS
 
 __all__ = ["comment_on_outputs", "draw_annotator", "draw_task", "shuffle_feedback", "write_refinements"]
 

@@ -1,0 +1,1 @@
+"""The completion cache: no answer is computed or paid for twice."""

@@ -1,0 +1,1 @@
+"""Model weights on disk: where they are, and how they were made."""

@@ -1,0 +1,84 @@
+"""The scalar head of a reward model: one number from the hidden state at the end of a text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, ModelSource
+from ilf_kedro.language_models.checkpoints.merging import merge_adapter
+from ilf_kedro.schemas import UserError
+
+HEAD = "score"
+"""What transformers calls the head of a causal model for sequence classification."""
+
+
+def score_states(states: Tensor, head: nn.Module) -> Tensor:
+    """Return the scores (n,) of hidden states (n, width), computed in float32 whatever the model computes in."""
+    weight: Any = head.weight
+    with torch.autocast(states.device.type, enabled=False):
+        scores: Tensor = nn.functional.linear(states.float(), weight.float())[:, 0]
+    return scores
+
+
+def load_classifier(source: ModelSource, checkpoint: Checkpoint | None, dtype: str) -> Any:
+    """Return a model with its trained scalar head, as transformers loads it; an adapter is merged in float32.
+
+    Raises:
+        UserError: the model has no such head, or more than one number.
+    """
+    full = checkpoint is not None and checkpoint.record.kind == "full"
+    directory = checkpoint.directory if checkpoint is not None and full else source.directory
+    adapter = checkpoint if checkpoint is not None and not full else None
+    target = getattr(torch, dtype)
+    model = new_classifier(directory, torch.float32 if adapter else target, has_head=adapter is None)
+    if adapter is not None:
+        model = merge_adapter(model, adapter)
+    weight = getattr(model, HEAD).weight.data  # float32, which the next line would round
+    model = model.to(target)
+    getattr(model, HEAD).weight.data = weight
+    return model
+
+
+def new_classifier(directory: Path, dtype: torch.dtype, *, has_head: bool = False) -> Any:
+    """Load the weights in a directory under a scalar head: its own, or a new one drawn from torch's random state.
+
+    The head has float32 weights.
+
+    Raises:
+        UserError: the directory's own head is asked for, and there is none of one number and no bias.
+    """
+    from transformers import AutoModelForSequenceClassification
+    from transformers.utils import logging
+
+    named = {} if has_head else {"num_labels": 1}
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # a missing head is expected, or refused below
+    try:
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            str(directory),
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=dtype,
+            output_loading_info=True,
+            **named,
+        )
+    finally:
+        logging.set_verbosity(verbosity)
+    head = getattr(model, HEAD, None)
+    missing = [name for name in info["missing_keys"] if name.startswith(HEAD)] if has_head else []
+    if not isinstance(head, nn.Linear) or head.out_features != 1 or head.bias is not None or missing:
+        raise UserError(
+            f"{directory} holds no reward model with a scalar head: expected weights {HEAD}.weight of one row under a "
+            f"causal model, found {f'{head} without weights' if missing else head}. Name such a model, or set "
+            "reward_model.trained to true, or reward_model.kind to yes_no"
+        )
+    head.float()
+    config = model.config.get_text_config()
+    if config.pad_token_id is None:  # asked for by transformers; without effect, for scores are taken at each end
+        end = config.eos_token_id
+        config.pad_token_id = end[0] if isinstance(end, list) else end if end is not None else 0
+    return model

@@ -1,0 +1,133 @@
+"""Batches formed from the whole list of requests, the cache asked batch by batch, memory running short."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from rich.progress import track
+
+from ilf_kedro.language_models.cache.completion_cache import CompletionCache
+from ilf_kedro.language_models.local.kernels.packing import common_prefix
+from ilf_kedro.language_models.local.run_statistics import RunStatistics
+
+__all__ = ["BatchRunner", "OutOfMemoryError", "RunStatistics", "batches_by_prefix", "batches_by_size"]
+
+logger = logging.getLogger(__name__)
+
+Batch = list[int]
+Answers = list[str]  # of one request, as JSON: one, or one per sample
+Compute = Callable[[Batch], list[Answers]]
+
+
+class OutOfMemoryError(RuntimeError):
+    """A single request does not fit into memory."""
+
+
+class BatchRunner:
+    """Answers batches from the cache, or computes them; memory running short halves what is left.
+
+    A batch of which any answer is missing is computed again as a whole, in the shapes that it had before:
+    so a resumed run gives the same answers even where these depend on shapes (bfloat16).
+    """
+
+    def __init__(self, cache: CompletionCache | None, statistics: RunStatistics) -> None:
+        self._cache, self._statistics = cache, statistics
+        self._largest: int | None = None  # requests of a batch, once memory has run short
+
+    def run(
+        self, batches: Sequence[Batch], keys: Sequence[Sequence[str]], compute: Compute, label: str
+    ) -> list[Answers]:
+        """Return the answers of every request; keys[i] are the cache keys of request i's answers.
+
+        Raises:
+            OutOfMemoryError: a single request does not fit into memory.
+        """
+        results: dict[int, Answers] = {}
+        for batch in track(batches, description=label or "Language model", disable=not label):
+            wanted = [key for index in batch for key in keys[index]]
+            found = self._cache.get_many(wanted) if self._cache else {}
+            self._statistics.hits += len(found.keys() & set(wanted))
+            if not found.keys() >= set(wanted):
+                self._statistics.misses += len(set(wanted) - found.keys())
+                found |= self._store(batch, keys, compute, found)
+            for index in batch:
+                results[index] = [found[key] for key in keys[index]]
+        return [results[index] for index in range(len(keys))]
+
+    def _store(
+        self, batch: Batch, keys: Sequence[Sequence[str]], compute: Compute, found: dict[str, str]
+    ) -> dict[str, str]:
+        """Compute a batch and store what is new; what the cache had stays as it was."""
+        computed: dict[str, str] = {}
+        for index, answers in zip(batch, self._compute(batch, compute), strict=True):
+            computed.update(zip(keys[index], answers, strict=True))
+        new = {key: value for key, value in computed.items() if key not in found}
+        if self._cache:
+            self._cache.put_many(new)
+        return new
+
+    def _compute(self, batch: Batch, compute: Compute) -> list[Answers]:
+        size = min(self._largest or len(batch), len(batch))
+        answers: list[Answers] = []
+        while len(answers) < len(batch):
+            part = batch[len(answers) : len(answers) + size]
+            try:
+                answers += compute(part)
+                continue
+            except RuntimeError as error:  # torch.OutOfMemoryError is one
+                if not _is_out_of_memory(error):
+                    raise
+                if len(part) == 1:
+                    raise OutOfMemoryError(
+                        "the memory does not hold a single request: use a smaller model or dtype bfloat16, fewer "
+                        f"samples, or more memory ({error})"
+                    ) from error
+            size = self._largest = len(part) // 2
+            self._statistics.n_halved += 1
+            logger.warning("Out of memory with %d requests at a time: going on with %d", len(part), size)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        return answers
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "not enough memory" in text
+
+
+def batches_by_prefix(requests: Sequence[Sequence[Sequence[int]]], max_tokens: int) -> list[Batch]:
+    """Group requests, each of one or more token sequences, so that shared prefixes come together.
+
+    A batch has at most max_tokens unique tokens, or one request.
+    """
+    first = [np.asarray(sequences[0], dtype=np.int64) for sequences in requests]
+    order = sorted(range(len(requests)), key=lambda i: tuple(requests[i][0]))
+    batches: list[Batch] = []
+    size = 0
+    for index in order:
+        n_others = sum(len(s) - common_prefix(np.asarray(s), first[index]) for s in requests[index][1:])
+        shared = common_prefix(first[batches[-1][-1]], first[index]) if batches else 0
+        added = len(first[index]) - shared + n_others
+        if not batches or size + added > max_tokens:
+            batches.append([])
+            size, added = 0, added + shared
+        batches[-1].append(index)
+        size += added
+    return batches
+
+
+def batches_by_size(lengths: Sequence[int], n_samples: int, max_tokens: int, max_samples: int) -> list[Batch]:
+    """Group prompts of like length: at most max_tokens prompt tokens and max_samples samples, or one prompt."""
+    batches: list[Batch] = []
+    size = 0
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        full = batches and (size + lengths[index] > max_tokens or (len(batches[-1]) + 1) * n_samples > max_samples)
+        if not batches or full:
+            batches.append([])
+            size = 0
+        batches[-1].append(index)
+        size += lengths[index]
+    return batches

@@ -1,0 +1,224 @@
+"""From prompts to tokens: plain or through the chat template, the post cut where the context ends.
+
+Special tokens come from the chat template alone. A post that spells one, such as "<|im_end|>", is text: it
+ends no message and begins none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ilf_kedro.language_models.checkpoints.checkpoint import Format
+from ilf_kedro.prompting import Prompt
+from ilf_kedro.schemas import UserError
+
+Span = tuple[int, int]  # of characters
+
+_MESSAGE = "\ue000"  # a private character, which no chat template has
+
+
+class PromptTooLongError(ValueError):
+    """A prompt exceeds the model's context, and cutting its post does not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Formatted:
+    """A prompt as the model sees it. `n_cut` tokens of its post were cut; `template` is what stands around it."""
+
+    text: str
+    tokens: tuple[int, ...]
+    n_cut: int = 0
+    template: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """Tokens of prompt and continuation; the continuation's begin at `start`, with its character spans.
+
+    `merged`: its first token also holds the prompt's last characters.
+    """
+
+    tokens: tuple[int, ...]
+    start: int
+    spans: tuple[Span, ...]
+    merged: bool
+
+
+class Formatter:
+    """Formats and tokenises for one model: its tokenizer (transformers), format and context length."""
+
+    def __init__(self, tokenizer: Any, format: Format, context_length: int) -> None:  # noqa: A002
+        if format == "chat" and not tokenizer.chat_template:
+            raise UserError("the model has no chat template; set `format: plain` for it in the catalog")
+        self.tokenizer = tokenizer
+        self._chat = format == "chat"
+        self._context_length = context_length
+        spellings = {id_: token.content for id_, token in tokenizer.added_tokens_decoder.items() if token.special}
+        self._special = spellings | dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
+
+    @property
+    def template_hash(self) -> str:
+        """SHA-256 of the chat template; empty in plain format."""
+        return hashlib.sha256(self.tokenizer.chat_template.encode()).hexdigest() if self._chat else ""
+
+    def prompt(self, prompt: Prompt, n_reserved: int) -> Formatted:
+        """Format a prompt, and leave room for `n_reserved` tokens after it by cutting its post.
+
+        Raises:
+            PromptTooLongError: naming the example, where the whole post is not enough.
+        """
+        text = self._wrap(prompt.text)
+        template = self._template_in(text)
+        tokens, offsets = self.tokenise(text, template)
+        if len(tokens) + n_reserved <= self._context_length:
+            return Formatted(text, tokens, template=template)
+        n_whole = len(tokens)
+        begin, end = self._post(prompt, text)
+        while (excess := len(tokens) + n_reserved - self._context_length) > 0:
+            inside = [start for start, stop in offsets if begin <= start < stop <= end]
+            if excess > len(inside) or not inside:
+                raise PromptTooLongError(
+                    f"the prompt of example {prompt.example_id!r} has {n_whole} tokens and needs {n_reserved} more, "
+                    f"but the model's context holds {self._context_length}. Only its post may be cut, and that is "
+                    "not enough: shorten the template or max_new_tokens, or use a model with a longer context."
+                )
+            cut = inside[-excess]
+            text, end = text[:cut] + text[end:], cut
+            template = self._template_in(text)
+            tokens, offsets = self.tokenise(text, template)
+        return Formatted(text, tokens, n_whole - len(tokens), template)
+
+    def continuation(self, prompt: Prompt, continuation: str) -> tuple[Formatted, Continuation]:
+        """Tokenise a prompt and its continuation as one text, cutting the post so that both fit."""
+        n_reserved = len(self.bare(continuation))
+        while True:
+            formatted = self.prompt(prompt, n_reserved)
+            joint = self._join(formatted, continuation)
+            excess = len(joint.tokens) - self._context_length
+            if excess <= 0:
+                return formatted, joint
+            n_reserved += excess
+
+    def whole(self, prompt: Prompt, continuation: str) -> tuple[Formatted, Continuation]:
+        """Do as `continuation`, but let the tokens to be scored begin with the second of the text.
+
+        The prompt's spans are negative, counted back from its end; those of the chat template are empty.
+        """
+        formatted, joint = self.continuation(prompt, continuation)
+        offsets = self.continued(formatted, continuation)[1]
+        boundary, (begin, end, origin) = len(formatted.text), self._message_in(formatted.text, prompt)
+
+        def place(first: int, last: int) -> Span:
+            if last > boundary:
+                return max(first - boundary, 0), last - boundary
+            first, last = max(first, begin), min(last, end)
+            return (first - origin, last - origin) if first < last else (0, 0)
+
+        spans = tuple(place(*span) for span in offsets)
+        # The text's own first token is scored only where another stands before it.
+        return formatted, Continuation(joint.tokens, 1, spans[len(spans) + 1 - len(joint.tokens) :], joint.merged)
+
+    def bare(self, text: str) -> tuple[int, ...]:
+        """Return the tokens of a text by itself, without special ones around it; those that it spells are meant."""
+        return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
+
+    def tokenise(self, text: str, template: Sequence[Span] = ()) -> tuple[tuple[int, ...], list[Span]]:
+        """Return tokens and character spans, beginning but never ending with special tokens of its own.
+
+        Special tokens that the text spells are meant within `template`; elsewhere they are letters.
+        """
+        encoded = self.tokenizer(text, add_special_tokens=not self._chat, return_offsets_mapping=True)
+        tokens, offsets = list(encoded.input_ids), [(int(a), int(b)) for a, b in encoded.offset_mapping]
+        while len(tokens) > 1 and tokens[-1] in self._special and offsets[-1] == (0, 0):
+            tokens.pop()
+            offsets.pop()
+        if not tokens:
+            return (self._beginning,), [(0, 0)]
+        for place in reversed(range(len(tokens))):
+            begin, stop = offsets[place]
+            spelling = self._special.get(tokens[place])
+            if spelling is None or spelling not in text[begin:stop]:
+                continue
+            if not any(first <= begin and stop <= last for first, last in template):
+                letters, spans = self._letters(text[begin:stop])
+                tokens[place : place + 1] = letters
+                offsets[place : place + 1] = [(begin + a, begin + b) for a, b in spans]
+        return tuple(tokens), offsets
+
+    def continued(self, formatted: Formatted, text: str) -> tuple[tuple[int, ...], list[Span]]:
+        """Return the tokens and character spans of a prompt and what follows it, as one text."""
+        return self.tokenise(formatted.text + text, formatted.template)
+
+    def text_tokens(self, text: str) -> tuple[int, ...]:
+        """Return the tokens of a text outside any prompt, as many as the context holds."""
+        return self.tokenise(text)[0][: self._context_length]
+
+    def _join(self, formatted: Formatted, continuation: str) -> Continuation:
+        boundary = len(formatted.text)
+        tokens, offsets = self.continued(formatted, continuation)
+        start = len(formatted.tokens)
+        merged = tokens[:start] != formatted.tokens
+        if merged:
+            start = next((i for i, (_, stop) in enumerate(offsets) if stop > boundary), len(tokens))
+        spans = tuple((max(begin - boundary, 0), max(stop - boundary, 0)) for begin, stop in offsets[start:])
+        if start == 0:  # nothing stands before the first token: let the beginning of a text stand there
+            tokens, start = (self._beginning, *tokens), 1
+        return Continuation(tokens, start, spans, merged and boundary > 0)
+
+    def _letters(self, text: str) -> tuple[list[int], list[Span]]:
+        """Return the tokens of a text in which none is special."""
+        encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
+        return list(encoded.input_ids), [(int(a), int(b)) for a, b in encoded.offset_mapping]
+
+    @property
+    def _beginning(self) -> int:
+        token = self.tokenizer.bos_token_id
+        return int(self.tokenizer.eos_token_id if token is None else token)
+
+    def _wrap(self, text: str) -> str:
+        if not self._chat:
+            return text
+        messages = [{"role": "user", "content": text}]
+        return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+
+    @cached_property
+    def _frame(self) -> tuple[str, str]:
+        """What the chat template puts before and after a message."""
+        before, _, after = self._wrap(_MESSAGE).partition(_MESSAGE)
+        return before, after
+
+    def _message_in(self, formatted: str, prompt: Prompt) -> tuple[int, int, int]:
+        """Return where a prompt begins and ends in the formatted text, and where it would end unstripped."""
+        if not self._chat:
+            return 0, len(formatted), len(formatted)
+        before, after = self._frame
+        begin = len(before) if formatted.startswith(before) else 0
+        end = len(formatted) - (len(after) if formatted.endswith(after) else 0)
+        blanks = len(prompt.text) - len(prompt.text.rstrip())
+        stripped = blanks and formatted[end - blanks : end] != prompt.text[-blanks:]
+        return begin, end, end + (blanks if stripped else 0)
+
+    def _template_in(self, formatted: str) -> tuple[Span, ...]:
+        """Return the spans of the chat template's own text; all of it, where the template does not say the same."""
+        if not self._chat:
+            return ()
+        before, after = self._frame
+        if not (formatted.startswith(before) and formatted.endswith(after)):
+            return ((0, len(formatted)),)
+        return (0, len(before)), (len(formatted) - len(after), len(formatted))
+
+    def _post(self, prompt: Prompt, formatted: str) -> Span:
+        """Return the span of what may be cut in the formatted text; empty where there is none."""
+        if prompt.truncatable is None:
+            return 0, 0
+        stripped = prompt.text.strip()  # some templates strip their messages
+        place = formatted.find(stripped)
+        if place < 0:
+            return 0, 0
+        shift = place - prompt.text.find(stripped)
+        begin, end = (min(max(at + shift, place), place + len(stripped)) for at in prompt.truncatable)
+        return begin, end

@@ -1,0 +1,1 @@
+"""The products that the engines are fast by: packing, attention, weights."""

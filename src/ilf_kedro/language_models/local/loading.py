@@ -1,0 +1,216 @@
+"""From a model's directory to something that answers: its revision, its weights, and the engine that fits it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, Dtype, Format, ModelSource
+from ilf_kedro.language_models.checkpoints.merging import merge_adapter
+from ilf_kedro.language_models.local.engines import Engine, PlainEngine, TreeEngine
+from ilf_kedro.language_models.local.kernels.packed_weights import pack_linear_weights
+from ilf_kedro.language_models.local.kernels.tree_attention import NAME, UnsupportedAttentionError
+
+logger = logging.getLogger(__name__)
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+_IDENTIFYING = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.model", "*.txt", "*.jinja")
+
+
+class ModelDirectoryError(RuntimeError):
+    """A model's directory is missing or incomplete."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """Weights in memory, the engine that runs them, the tokens that end a sequence, and a scalar head if any."""
+
+    engine: Engine
+    ends: frozenset[int]
+    head: Any = None
+
+
+def load_model_source(name: str, directory: Path, *, format: Format = "plain", dtype: Dtype = "auto") -> ModelSource:  # noqa: A002
+    """Describe the model in a directory; its revision is the SHA-256 over weights, config and tokenizer.
+
+    Raises:
+        ModelDirectoryError: the directory is missing, or lacks config, tokenizer or safetensors weights.
+    """
+    directory = Path(directory)
+    files = _model_files(directory)
+    revision = hashlib.sha256()
+    for file in files:
+        stat = file.stat()
+        revision.update(f"{file.name}\0{_hash_file(file, stat.st_size, stat.st_mtime_ns)}\0".encode())
+    return ModelSource(name, directory, revision.hexdigest(), format, dtype)
+
+
+def _model_files(directory: Path) -> list[Path]:
+    """Return the files that make a model what it is, in order of name."""
+    hint = "Run `make install` for the models that the project brings, or correct the directory in the catalog."
+    if not directory.is_dir():
+        raise ModelDirectoryError(f"the language model's directory {directory} does not exist. {hint}")
+    files = sorted({file for pattern in _IDENTIFYING for file in directory.glob(pattern)})
+    names = {file.name for file in files}
+    missing = [needed for needed in ("config.json", "tokenizer_config.json") if needed not in names]
+    if not any(name.endswith(".safetensors") for name in names):
+        missing.append("*.safetensors")
+    if list(directory.glob("pytorch_model*.bin")):
+        hint = (
+            "It has weights as a pickle: make safetensors of them with "
+            f"`python -m ilf_kedro.language_models.checkpoints.convert {directory} {directory}-safetensors`, and name "
+            "that directory in the catalog."
+        )
+    if missing:
+        raise ModelDirectoryError(
+            f"{directory} is no complete model: it lacks {', '.join(missing)}; found {sorted(names)}. {hint}"
+        )
+    return files
+
+
+@lru_cache(maxsize=256)
+def _hash_file(file: Path, size: int, modified: int) -> str:
+    """Return a file's SHA-256; size and time of change keep the memory of it honest."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def resolve_device(device: Device) -> str:
+    """Return the device type to compute on: cuda, else mps, else cpu where "auto"."""
+    if device != "auto":
+        return device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def resolve_dtype(dtype: Dtype, device: str) -> str:
+    """Return the weights' type: "auto" is bfloat16 on CUDA and on CPUs that compute in it, else float32."""
+    if dtype != "auto":
+        return dtype
+    return "bfloat16" if device == "cuda" or (device == "cpu" and _cpu_has_bfloat16()) else "float32"
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Tell whether the processor multiplies bfloat16 natively; false where torch cannot say."""
+    describe = getattr(torch.cpu, "get_capabilities", None)
+    features = describe() if describe is not None else {}
+    return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
+
+
+def load_tokenizer(source: ModelSource, checkpoint: Checkpoint | None) -> Any:
+    """Return the tokenizer (transformers): the checkpoint's own where it has one, else the base model's."""
+    from transformers import AutoTokenizer
+
+    own = checkpoint is not None and (checkpoint.directory / "tokenizer_config.json").is_file()
+    directory = checkpoint.directory if checkpoint is not None and own else source.directory
+    _model_files(source.directory)
+    tokenizer = AutoTokenizer.from_pretrained(str(directory), local_files_only=True)
+    if not tokenizer.chat_template and (template := source.directory / "chat_template.jinja").is_file():
+        tokenizer.chat_template = template.read_text(encoding="utf-8")
+    return tokenizer
+
+
+def context_length(source: ModelSource) -> int:
+    """Return how many tokens the model can see, from its config alone."""
+    config = json.loads((source.directory / "config.json").read_text(encoding="utf-8"))
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
+        if isinstance(config.get(name), int):
+            return int(config[name])
+    return 2048
+
+
+def load_model(
+    source: ModelSource, checkpoint: Checkpoint | None, dtype: str, device: str, tokenizer: Any
+) -> LoadedModel:
+    """Load the weights, lay them out for this device, and choose the engine that fits the architecture."""
+    model = load_weights(source, checkpoint, dtype, device)
+    pack_linear_weights(model)
+    return LoadedModel(choose_engine(model), _end_tokens(model, tokenizer))
+
+
+def load_weights(source: ModelSource, checkpoint: Checkpoint | None, dtype: str, device: str) -> Any:
+    """Return the model as transformers has it, ready for inference; an adapter is merged in float32."""
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging as transformers_logging
+
+    full = checkpoint is not None and checkpoint.record.kind == "full"
+    directory = checkpoint.directory if checkpoint is not None and full else source.directory
+    target = getattr(torch, dtype)
+    adapter = checkpoint if checkpoint is not None and not full else None
+    logger.info("Loading %s (%s on %s)", directory.name, dtype, device)
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        str(directory), dtype=torch.float32 if adapter else target, local_files_only=True, use_safetensors=True
+    )
+    if adapter is not None:
+        model = merge_adapter(model, adapter)
+    return model.to(device=device, dtype=target).eval()
+
+
+def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    ends: set[int] = set()
+    for value in (model.generation_config.eos_token_id, model.config.eos_token_id, tokenizer.eos_token_id):
+        ends.update(value if isinstance(value, list) else [] if value is None else [value])
+    return frozenset(ends)
+
+
+def choose_engine(model: Any, trial: Callable[[Engine, Any], NDArray[np.float64]] | None = None) -> Engine:
+    """Return a TreeEngine where it agrees with plain forward passes on a short trial, else a PlainEngine.
+
+    `trial` returns the numbers to compare; null compares the log-probabilities of a language model.
+    """
+    trial = trial or _trial
+    plain = PlainEngine(model)
+    expected = trial(plain, model)
+    before = getattr(model.config, "_attn_implementation", "sdpa")
+    model.set_attn_implementation(NAME)
+    tree = TreeEngine(model)
+    tolerance = 1e-3 if model.dtype == torch.float32 else 0.2
+    try:
+        if getattr(model.config, "_attn_implementation", None) != NAME:
+            raise UnsupportedAttentionError("it does not use transformers' attention interface")
+        difference = float(np.mean(np.abs(trial(tree, model) - expected)))
+        if difference < tolerance:
+            tree.n_computed = 0
+            return tree
+        reason = f"its answers differ by {difference:.2g}"
+    except (UnsupportedAttentionError, TypeError, AttributeError, KeyError) as error:
+        reason = str(error)
+    model.set_attn_implementation(before)
+    plain.n_computed = 0
+    logger.warning(
+        "%s cannot run as a prefix tree (%s): prompts are computed in padded batches, which is slower",
+        type(model).__name__,
+        reason,
+    )
+    return plain
+
+
+@torch.inference_mode()
+def _trial(engine: Engine, model: Any) -> NDArray[np.float64]:
+    """Return log-probabilities of branching sequences, scored and decoded."""
+    generator = np.random.default_rng(0)
+    vocabulary = model.config.get_text_config().vocab_size
+    stem, *branches = (generator.integers(0, vocabulary, n).tolist() for n in (9, 4, 1, 6))
+    sequences: Sequence[list[int]] = [stem + branch for branch in branches]
+    results = engine.score(sequences, [5] * len(sequences))
+    decoding = engine.decode([stem, stem + branches[0]], 2, 3)
+    tokens = torch.tensor(branches[0], device=model.device)
+    decoding.first()
+    decoding.step(tokens)
+    kept = torch.tensor([0, 2, 3], device=model.device)
+    decoding.keep(kept)
+    logits = decoding.step(tokens[kept]).log_softmax(-1).gather(-1, tokens[kept, None])
+    return np.concatenate([*results, logits.double().cpu().numpy()[:, 0]])

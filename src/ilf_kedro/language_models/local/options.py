@@ -1,0 +1,21 @@
+"""How the local backend computes."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ilf_kedro.language_models.local.loading import Device
+from ilf_kedro.schemas import Options
+
+
+class LocalOptions(Options):
+    """How the local backend computes; none of it but the device enters the answers' cache keys.
+
+    A batch has at most `max_batch_tokens` unique prompt tokens and `max_batch_samples` samples decoded
+    together. `embeddings` offers the capability embed: the mean of the last hidden states.
+    """
+
+    max_batch_tokens: int = Field(default=8192, ge=1)
+    max_batch_samples: int = Field(default=64, ge=1)
+    device: Device = "auto"
+    embeddings: bool = False

@@ -1,0 +1,287 @@
+"""The API backend: any server that speaks OpenAI's protocol, over chat or legacy completions.
+
+An answer is written to the completion cache as it arrives, so that a killed run asks again, and pays again,
+only for what had not arrived.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from ilf_kedro.language_models.cache.completion_cache import CompletionCache, cache_key
+from ilf_kedro.language_models.openai import echo
+from ilf_kedro.language_models.openai.batch import BatchRunner
+from ilf_kedro.language_models.openai.client import ApiClient
+from ilf_kedro.language_models.openai.cost_tracker import Forecast, Spending, SpendingReport, Usage
+from ilf_kedro.language_models.openai.options import ApiCredentials, ApiOptions, find_api_key
+from ilf_kedro.language_models.openai.requests import shorten
+from ilf_kedro.language_models.openai.runner import forecast, plan_jobs, run_jobs
+from ilf_kedro.language_models.openai.top_log_probabilities import choice_probabilities_from_top
+from ilf_kedro.language_models.openai.work import (
+    Work,
+    echo_work,
+    embedding_work,
+    generation_work,
+    next_token_work,
+    read_completion,
+    usage_in,
+)
+from ilf_kedro.language_models.protocol import (
+    Capability,
+    Choice,
+    ChoiceProbabilities,
+    Completion,
+    MissingCapabilityError,
+    SamplingOptions,
+    TokenLogProbabilities,
+)
+from ilf_kedro.prompting import Prompt
+
+logger = logging.getLogger(__name__)
+
+ENGINE_VERSION = 1  # part of every cache key: raise it when requests or the reading of answers change
+
+
+class OpenAICompatibleLanguageModel:
+    """A language model behind an OpenAI-compatible server.
+
+    Nothing is sent, and no key looked for, before the first question that the cache cannot answer. Several
+    models may share one ledger, `spending`, and with it one budget: the ledger's, not that of their options.
+    """
+
+    def __init__(
+        self,
+        options: ApiOptions,
+        *,
+        name: str = "",
+        credentials: ApiCredentials | None = None,
+        env_file: Path = Path(".env"),
+        cache: CompletionCache | None = None,
+        spending: Spending | None = None,
+    ) -> None:
+        self.options = options
+        self._name = name or options.model
+        self._credentials = credentials
+        self._env_file = env_file
+        self._cache = cache
+        self._spending = Spending(options.budget, part_of=spending)
+        self._total = spending or self._spending
+        self._n_shortened = 0
+
+    def __repr__(self) -> str:
+        return f"OpenAICompatibleLanguageModel({self._name!r}, {self.options.base_url!r})"
+
+    @property
+    def name(self) -> str:
+        """A short human-readable name, for logs and reports."""
+        return self._name
+
+    @property
+    def revision(self) -> str:
+        """The API's model identifier: what the server runs under it, it alone knows."""
+        return self.options.model
+
+    @property
+    def ledger(self) -> Spending:
+        """What this model alone spends, a part of the ledger that it may share with others."""
+        return self._spending
+
+    @property
+    def spending(self) -> SpendingReport:
+        """What was spent, saved and went wrong so far, by all models that share its ledger."""
+        return self._total.report()
+
+    @property
+    def n_shortened(self) -> int:
+        """How many prompts were cut in their posts."""
+        return self._n_shortened
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What this server can answer; for completions, asks it once whether it echoes log-probabilities.
+
+        Raises:
+            ApiError: the server refused that question for another reason, such as a wrong key.
+        """
+        found = {Capability.GENERATE}
+        if self.options.alternatives > 0:
+            found.add(Capability.CHOICE_PROBABILITIES)
+        if self.options.embedding_model is not None:
+            found.add(Capability.EMBED)
+        if self.options.endpoint == "completions" and self._echoes:
+            found.add(Capability.LOG_LIKELIHOOD)
+        return frozenset(found)
+
+    def generate(
+        self, prompts: Sequence[Prompt], samples: range, options: SamplingOptions, *, seed: int, label: str = ""
+    ) -> list[list[Completion]]:
+        """Sample the completions with the indices `samples` for each prompt, several in one request.
+
+        A greedy completion is asked for once and repeated. What a server samples is its own affair: the same
+        completion comes back only from the cache, which knows it by its index. Without
+        `token_log_probabilities`, the tokens of a request with several completions are shared out by length.
+
+        Raises:
+            ApiError, BudgetExceededError: see ApiClient.ask; everything that arrived is in the cache.
+        """
+        indices = [0][: len(samples)] if options.temperature == 0 else list(samples)
+        keys: list[list[str]] = []
+        works: list[Work] = []
+        for prompt in prompts:
+            text = self._text(prompt)
+            parts: dict[str, JsonValue] = {"prompt": text, "sampling": options.model_dump(mode="json"), "seed": seed}
+            own = [self._key("generate", **parts, example=prompt.example_id, sample=index) for index in indices]
+            keys.append(own)
+            works.append(
+                generation_work(
+                    self.options,
+                    text,
+                    options,
+                    example_id=prompt.example_id,
+                    seed=seed,
+                    samples=dict(zip(own, indices, strict=True)),
+                )
+            )
+        values = self._answer(works, label or "Generating")
+        answers = [[read_completion(values[key], seed) for key in own] for own in keys]
+        return [row * len(samples) for row in answers] if options.temperature == 0 else answers
+
+    def choice_probabilities(
+        self, prompts: Sequence[Prompt], choices: Sequence[Choice], *, label: str = ""
+    ) -> list[ChoiceProbabilities]:
+        """Return how probable each choice is as the next word, from the server's list of likeliest tokens.
+
+        Raises:
+            MissingCapabilityError: `top_log_probabilities` is 0.
+            ApiError, BudgetExceededError: see ApiClient.ask.
+        """
+        self._require(Capability.CHOICE_PROBABILITIES, self.options.alternatives > 0)
+        texts = [self._text(prompt) for prompt in prompts]
+        # The key leaves out the choices: other spellings are read from the same list.
+        keys = [self._key("next_token", prompt=text, alternatives=self.options.alternatives) for text in texts]
+        works: list[Work] = [next_token_work(self.options, text, key) for text, key in zip(texts, keys, strict=True)]
+        values = self._answer(works, label or "Asking")
+        answers = [choice_probabilities_from_top(json.loads(values[key])["top"], choices) for key in keys]
+        worst = max((answer.bound for answer in answers if answer.defined), default=0.0)
+        if worst > 0.01:
+            logger.warning(
+                "%s lists the %d likeliest tokens only: probabilities of %s may be off by up to %.3f",
+                self._name, self.options.alternatives, [choice.name for choice in choices], worst,
+            )  # fmt: skip
+        return answers
+
+    def log_likelihood(
+        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", whole: bool = False
+    ) -> list[TokenLogProbabilities]:
+        """Return the log-probability of every token of continuations[i] after prompts[i], where the server echoes.
+
+        Prompt and continuation are tokenised together; a token that begins in the prompt counts as the
+        continuation's with the part of its span that lies there.
+
+        Raises:
+            MissingCapabilityError: the server does not echo log-probabilities, or not truthfully.
+            ApiError, BudgetExceededError: see ApiClient.ask.
+        """
+        echoes = self.options.endpoint == "completions" and self._echoes
+        self._require(Capability.LOG_LIKELIHOOD, echoes)
+        texts = [self._text(prompt) for prompt in prompts]
+        joint = [text + continuation for text, continuation in zip(texts, continuations, strict=True)]
+        keys = [self._key("echo", prompt=text) for text in joint]
+        works: list[Work] = [echo_work(self.options, text, key) for text, key in zip(joint, keys, strict=True)]
+        values = self._answer(works, label or "Scoring")
+        read = echo.whole_text if whole else echo.continuation_part
+        return [read(values[key], len(text)) for key, text in zip(keys, texts, strict=True)]
+
+    def embed(self, texts: Sequence[str], *, label: str = "") -> NDArray[np.float32]:
+        """Return one unit vector per text, shape (len(texts), dimension), from `embedding_model`.
+
+        Raises:
+            MissingCapabilityError: there is no `embedding_model`.
+            ApiError, BudgetExceededError: see ApiClient.ask.
+        """
+        self._require(Capability.EMBED, self.options.embedding_model is not None)
+        if not texts:
+            return np.zeros((0, 0), np.float32)
+        keys = [self._key("embed", text=text, embedding_model=self.options.embedding_model) for text in texts]
+        work = embedding_work(self.options, dict(zip(keys, texts, strict=True)))
+        values = self._answer([work], label or "Embedding", self.options.embedding_model)
+        vectors = np.array([json.loads(values[key])["vector"] for key in keys], dtype=np.float32)
+        return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
+
+    @cached_property
+    def _client(self) -> ApiClient:
+        return ApiClient(self.options, find_api_key(self.options, self._credentials, self._env_file), self._spending)
+
+    @cached_property
+    def _echoes(self) -> bool:
+        self._client.stopping.clear()
+        return echo.probe_echo(self._client, self.options)
+
+    def _answer(self, works: Sequence[Work], label: str, billed_model: str | None = None) -> dict[str, str]:
+        """Return the values of every key, from the cache or the server."""
+        keys = list(dict.fromkeys(key for work in works for key in work.keys))
+        values = self._cache.get_many(keys) if self._cache is not None else {}
+        price = self.options.prices.get(billed_model or self.options.model)
+        self._spending.book_saved(len(values), sum((usage_in(value) for value in values.values()), Usage()), price)
+        jobs = plan_jobs(works, values)
+        if not jobs:
+            return values
+        expected = forecast(jobs, self.options)
+        logger.info("%s with %s: %s; %d answers are in the cache", label, self._name, expected, len(values))
+        self._warn_of_budget(expected)
+
+        def store(new: Mapping[str, str]) -> None:
+            if self._cache is not None:
+                self._cache.put_many(new)
+            values.update(new)
+
+        try:
+            if self.options.send == "online":
+                run_jobs(jobs, self._client, store, self.options.concurrency, label)
+            else:
+                runner = BatchRunner(self._client, self.options, self._spending, store)
+                while jobs := plan_jobs(works, values):  # again for choices that a server left out
+                    runner.run(jobs, label)
+        finally:
+            logger.info("%s so far: %s", self._name, self.spending)
+        return values
+
+    def _warn_of_budget(self, expected: Forecast) -> None:
+        left = self._spending.left()
+        if left is not None and expected.usd is not None and expected.usd > left:
+            logger.warning(
+                "%s: this may cost $%.4f, and $%.4f of the budget are left; it stops cleanly when they are used up",
+                self._name, expected.usd, left,
+            )  # fmt: skip
+
+    def _text(self, prompt: Prompt) -> str:
+        text, shortened = shorten(prompt, self.options.max_prompt_characters)
+        self._n_shortened += shortened
+        return text
+
+    def _key(self, question: str, **parts: JsonValue) -> str:
+        options = self.options
+        return cache_key(
+            backend="openai_compatible",
+            engine_version=ENGINE_VERSION,
+            base_url=options.base_url.rstrip("/"),
+            endpoint=options.endpoint,
+            model=options.model,
+            system_message=options.system_message,
+            extra_parameters=options.extra_parameters,
+            token_log_probabilities=options.token_log_probabilities,
+            question=question,
+            **parts,
+        )
+
+    def _require(self, capability: Capability, has: bool) -> None:
+        if not has:
+            raise MissingCapabilityError(f"{self._name} was asked something that", capability, self._name)

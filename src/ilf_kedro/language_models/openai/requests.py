@@ -1,0 +1,141 @@
+"""The requests that an OpenAI-compatible server is sent."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import cast
+
+from pydantic import JsonValue
+
+from ilf_kedro.language_models.openai.cost_tracker import Usage
+from ilf_kedro.language_models.openai.options import ApiOptions
+from ilf_kedro.language_models.protocol import SamplingOptions
+from ilf_kedro.prompting import Prompt
+
+MAX_STOPS = 4  # what OpenAI's API takes; more are applied to the text that comes back
+_CHARACTERS_PER_TOKEN = 4.0  # English, for forecasts only
+_TEMPLATE_TOKENS = 256  # more than a chat template adds, for bounds
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """A request's path and body, and the tokens that it may use.
+
+    `estimate` is likely (output tokens at most); `bound` is never exceeded: no token is shorter than a byte.
+    """
+
+    path: str
+    body: dict[str, JsonValue]
+    model: str
+    estimate: Usage
+    bound: Usage
+
+
+def generation_request(
+    options: ApiOptions, text: str, sampling: SamplingOptions, *, samples: int, seed: int
+) -> ApiRequest:
+    """Ask for `samples` completions of one prompt."""
+    body: dict[str, JsonValue] = {
+        **_prompt_part(options, text),
+        options.max_tokens_parameter: sampling.max_new_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "n": samples,
+    }
+    if sampling.top_k:
+        body["top_k"] = sampling.top_k
+    if sampling.stop:
+        body["stop"] = list(sampling.stop[:MAX_STOPS])
+    if options.send_seed:
+        body["seed"] = seed
+    if options.token_log_probabilities:
+        body["logprobs"] = True if options.endpoint == "chat" else 1
+    return _request(options, body, text, samples * sampling.max_new_tokens)
+
+
+def next_token_request(options: ApiOptions, text: str) -> ApiRequest:
+    """Ask for one token and its likeliest alternatives, at temperature 1: some servers scale what they list."""
+    body: dict[str, JsonValue] = {
+        **_prompt_part(options, text),
+        options.max_tokens_parameter: 1,
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "n": 1,
+    }
+    if options.endpoint == "chat":
+        body |= {"logprobs": True, "top_logprobs": options.alternatives}
+    else:
+        body["logprobs"] = options.alternatives
+    return _request(options, body, text, 1)
+
+
+def echo_request(options: ApiOptions, text: str) -> ApiRequest:
+    """Ask for the log-probabilities of the text itself; one token is sampled, as some servers insist on it."""
+    body: dict[str, JsonValue] = {
+        **_prompt_part(options, text),
+        options.max_tokens_parameter: 1,
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "echo": True,
+        "logprobs": 1,
+    }
+    return _request(options, body, text, 1)
+
+
+def embedding_request(options: ApiOptions, texts: list[str]) -> ApiRequest:
+    """Ask for one vector per text."""
+    model = cast(str, options.embedding_model)
+    joined = "".join(texts)
+    estimate, bound = _tokens(joined, 0, 0), _tokens(joined, 0, 8 * len(texts), bound=True)
+    return ApiRequest("/embeddings", {"model": model, "input": cast(JsonValue, texts)}, model, estimate, bound)
+
+
+def sample_seed(seed: int, example_id: str, sample_index: int) -> int:
+    """Derive the seed (31 bits) of one sample from the run's seed, the example and the sample's index."""
+    digest = hashlib.sha256(f"{seed}|{example_id}|{sample_index}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def shorten(prompt: Prompt, max_characters: int | None) -> tuple[str, bool]:
+    """Cut the prompt's truncatable span from its end until the text fits, as far as the span allows.
+
+    Returns the text, and whether it was cut.
+    """
+    excess = 0 if max_characters is None else len(prompt.text) - max_characters
+    if excess <= 0 or prompt.truncatable is None:
+        return prompt.text, False
+    start, end = prompt.truncatable
+    return prompt.text[: max(start, end - excess)] + prompt.text[end:], end > start
+
+
+def cut_at_stop(text: str, stops: tuple[str, ...]) -> tuple[str, bool]:
+    """Cut the text before the first stop text in it, and say whether there was one."""
+    positions = [position for stop in stops if (position := text.find(stop)) >= 0]
+    return (text[: min(positions)], True) if positions else (text, False)
+
+
+def _prompt_part(options: ApiOptions, text: str) -> dict[str, JsonValue]:
+    if options.endpoint == "completions":
+        return {"prompt": text}
+    system: list[JsonValue] = (
+        [] if options.system_message is None else [{"role": "system", "content": options.system_message}]
+    )
+    return {"messages": [*system, {"role": "user", "content": text}]}
+
+
+def _request(options: ApiOptions, body: dict[str, JsonValue], text: str, max_output: int) -> ApiRequest:
+    path = "/chat/completions" if options.endpoint == "chat" else "/completions"
+    full_text = text + (options.system_message or "")
+    return ApiRequest(
+        path,
+        {"model": options.model, **body, **options.extra_parameters},
+        options.model,
+        _tokens(full_text, max_output, 8),
+        _tokens(full_text, max_output, _TEMPLATE_TOKENS, bound=True),
+    )
+
+
+def _tokens(text: str, max_output: int, overhead: int, *, bound: bool = False) -> Usage:
+    size = len(text.encode("utf-8", "surrogatepass")) if bound else round(len(text) / _CHARACTERS_PER_TOKEN)
+    return Usage(size + overhead, max_output)

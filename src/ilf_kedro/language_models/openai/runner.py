@@ -1,0 +1,88 @@
+"""Sends many requests at once, keeps every answer as it arrives, and stops cleanly."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+
+from rich.progress import track
+
+from ilf_kedro.language_models.openai.client import ApiClient
+from ilf_kedro.language_models.openai.cost_tracker import Forecast, Usage
+from ilf_kedro.language_models.openai.options import ApiOptions
+from ilf_kedro.language_models.openai.requests import ApiRequest
+from ilf_kedro.language_models.openai.work import Work
+
+logger = logging.getLogger(__name__)
+
+Store = Callable[[Mapping[str, str]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The keys that one request is to fill."""
+
+    work: Work
+    keys: tuple[str, ...]
+
+    @property
+    def request(self) -> ApiRequest:
+        """The request that fills them."""
+        return self.work.request(self.keys)
+
+
+def plan_jobs(works: Sequence[Work], known: Mapping[str, str]) -> list[Job]:
+    """Return the requests that fill what is not known, each key once."""
+    claimed = set(known)
+    jobs = []
+    for work in works:
+        missing = [key for key in dict.fromkeys(work.keys) if key not in claimed]
+        claimed.update(missing)
+        size = work.keys_per_request
+        jobs += [Job(work, tuple(missing[start : start + size])) for start in range(0, len(missing), size)]
+    return jobs
+
+
+def forecast(jobs: Sequence[Job], options: ApiOptions) -> Forecast:
+    """Add up what the jobs are likely to need."""
+    usage, usd = Usage(), 0.0
+    priced = True
+    for job in jobs:
+        request = job.request
+        usage += request.estimate
+        price = options.prices.get(request.model)
+        priced = priced and price is not None
+        usd += request.estimate.cost(price, batch=options.send == "batch") if price else 0.0
+    return Forecast(len(jobs), usage, usd if priced else None)
+
+
+def run_jobs(jobs: Sequence[Job], client: ApiClient, store: Store, concurrency: int, label: str) -> None:
+    """Run the jobs, `concurrency` at a time, and hand every answer to `store` the moment it is there.
+
+    At the first error, and at an interruption, nothing more is sent; what is under way is waited for and
+    stored, then the error is raised.
+
+    Raises:
+        ApiError, BudgetExceededError: see ApiClient.ask.
+    """
+    client.stopping.clear()
+    with ThreadPoolExecutor(min(concurrency, max(1, len(jobs))), thread_name_prefix="api") as pool:
+        futures = [pool.submit(_run_job, job, client, store) for job in jobs]
+        try:
+            for future in track(as_completed(futures), description=label, total=len(futures)):
+                future.result()
+        finally:
+            # After an error or Ctrl-C; when all is done, there is nothing left to stop.
+            client.stopping.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _run_job(job: Job, client: ApiClient, store: Store) -> None:
+    """Ask until every key is filled: a server may return fewer choices than it is asked for."""
+    missing = job.keys
+    while missing:
+        answer = client.ask(job.work.request(missing), job.work.reader(missing))
+        store(answer.values)
+        missing = tuple(key for key in missing if key not in answer.values)

@@ -1,0 +1,71 @@
+"""The options of the pipeline finetune."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from ilf_kedro.language_models.protocol import SamplingOptions
+from ilf_kedro.pipelines.names import Arm, repeated_values
+from ilf_kedro.schemas import Options
+from ilf_kedro.training.options import TrainingOptions
+
+
+class TrainingOverride(Options):
+    """What differs from `finetune.training` at one train size, of one arm or (null) of every arm.
+
+    The paper has one set per train size for all arms (appendix on hyperparameters); the pipeline sweep finds one
+    for each arm.
+    """
+
+    train_size: int = Field(ge=1)
+    arm: Arm | None = None
+    epochs: int | None = Field(default=None, ge=1)
+    learning_rate_multiplier: float | None = Field(default=None, gt=0)
+    prompt_loss_weight: float | None = Field(default=None, ge=0, le=1)
+
+
+class FinetuneOptions(Options):
+    """Arms × train sizes, how each is trained, and how its summaries of test posts are sampled.
+
+    `top_k` is how many refinements of each example the refinements arm learns from, `refiner` who writes them:
+    the catalog's refiner in the pipeline refinement, or the finetuned refinement model. `best_of_n` summaries
+    per post are sampled from the model `best_of_n_from` (such as finetune.base; null: that of the most
+    refinements), and the reward model's favourite is kept (paper: 64). An output of the arm
+    feedback_and_refinement has at most `joint_max_new_tokens`.
+    """
+
+    arms: tuple[Arm, ...] = Field(default=("refinements", "human_summaries", "initial_summaries"), min_length=1)
+    training: TrainingOptions = TrainingOptions()
+    per_size: tuple[TrainingOverride, ...] = ()
+    sampling: SamplingOptions = SamplingOptions()
+    top_k: int = Field(default=1, ge=1, strict=True)
+    refiner: Literal["refiner", "refinement_model"] = "refiner"
+    best_of_n: int = Field(default=64, ge=2, le=64)
+    best_of_n_from: str | None = None
+    joint_max_new_tokens: int = Field(default=160, ge=1)
+
+    @field_validator("arms")
+    @classmethod
+    def _check_arms(cls, arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
+        if repeated := repeated_values(arms):
+            raise ValueError(f"each arm once, found {repeated} more often; name it once")
+        return arms
+
+    @field_validator("per_size")
+    @classmethod
+    def _check_per_size(cls, per_size: tuple[TrainingOverride, ...]) -> tuple[TrainingOverride, ...]:
+        places = [f"{override.train_size}{f' of {override.arm}' if override.arm else ''}" for override in per_size]
+        if repeated := repeated_values(places):
+            raise ValueError(f"one entry per train_size, found several for {repeated}; put what they change into one")
+        return per_size
+
+    def training_for(self, train_size: int, arm: Arm | None = None) -> TrainingOptions:
+        """Return the training options with the overrides of `train_size` applied, those of `arm` last."""
+        changes: dict[str, float] = {}
+        of_size = [override for override in self.per_size if override.train_size == train_size]
+        for override in sorted(of_size, key=lambda override: override.arm is not None):
+            if override.arm in (None, arm):
+                changes |= override.model_dump(exclude_none=True, exclude={"train_size", "arm"})
+        return self.training.model_copy(update=changes)

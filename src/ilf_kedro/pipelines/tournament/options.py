@@ -1,0 +1,61 @@
+"""The options of the pipeline tournament."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from ilf_kedro.pipelines.names import ScorerName, repeated_values
+from ilf_kedro.schemas import Options
+from ilf_kedro.scoring.ensemble import SCORER as ENSEMBLE
+from ilf_kedro.scoring.ensemble import EnsembleOptions
+from ilf_kedro.scoring.names import scores_of
+
+_CONTROLS = ("random", "longest")
+
+
+class TournamentOptions(Options):
+    """Which scorers compete, and against whose rankings they are measured.
+
+    `rankings` "file" reads the data set raw.development_rankings; "judge" samples refinements of the development
+    split, which the catalog's `judge` ranks. `n_examples` is how many ranked examples count, in the order of the
+    development split; null is all.
+    """
+
+    rankings: Literal["file", "judge"] = "file"
+    n_examples: int | None = Field(default=8, ge=2)
+    scorers: tuple[ScorerName, ...] = (
+        "instruct_rm",
+        "log_probability",
+        "embedding_similarity",
+        "classifier",
+        "reward_model",
+    )
+
+    @field_validator("scorers")
+    @classmethod
+    def _check_scorers(cls, scorers: tuple[str, ...]) -> tuple[str, ...]:
+        if repeated := repeated_values(scorers):
+            raise ValueError(f"each scorer once, found {repeated} more often; name it once")
+        return scorers
+
+    @property
+    def competitors(self) -> tuple[str, ...]:
+        """The scorers that run: random and longest always compete, whether they are named or not."""
+        return (*_CONTROLS, *(scorer for scorer in self.scorers if scorer not in _CONTROLS))
+
+    def check_ensembles(self, ensembles: Sequence[EnsembleOptions]) -> None:
+        """Refuse an ensemble that competes without its members.
+
+        Raises:
+            ValueError: none is declared in selection.ensembles, or a member is no score of a competing scorer.
+        """
+        if ENSEMBLE not in self.competitors:
+            return
+        made = scores_of(self.competitors, ensembles)
+        missing = sorted({score for each in ensembles for score in each.weights} - set(made))
+        if missing or not ensembles:
+            reason = f"no competing scorer gives {', '.join(missing)}" if missing else "selection.ensembles is empty"
+            raise ValueError(f"tournament.scorers has `{ENSEMBLE}`, but {reason}; add what is missing, or leave it out")

@@ -1,0 +1,117 @@
+"""Reward models with a scalar head: one number where the text about a summary ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from ilf_kedro.language_models.checkpoints.scalar_head import HEAD, load_classifier, score_states
+from ilf_kedro.language_models.local.batching import batches_by_prefix
+from ilf_kedro.language_models.local.engines import Engine
+from ilf_kedro.language_models.local.kernels.packed_weights import pack_linear_weights
+from ilf_kedro.language_models.local.loading import LoadedModel, choose_engine
+from ilf_kedro.language_models.local.model import LocalLanguageModel
+from ilf_kedro.language_models.protocol import Capability, LanguageModel
+from ilf_kedro.prompting import Prompt, PromptTemplate
+from ilf_kedro.reward_models.asking import SLOTS, Pair, PairRewards, SummaryToScore, check_slots, question
+from ilf_kedro.schemas import UserError
+
+__all__ = ["ClassificationRewardModel", "ScalarModel"]
+
+
+class ScalarModel(LocalLanguageModel):
+    """A local model whose head gives one number; it answers none of a language model's questions.
+
+    Shared prefixes are computed once, and scores kept in the completion cache, as a language model's answers.
+    """
+
+    @classmethod
+    def of(cls, model: LocalLanguageModel) -> ScalarModel:
+        """Return the model that another one's source and checkpoint hold, with its cache and statistics."""
+        return cls(
+            model.source,
+            checkpoint=model.checkpoint,
+            cache=model.cache,
+            options=model.options,
+            statistics=model.statistics,
+        )
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """None: its only answer is `scores`."""
+        return frozenset()
+
+    def scores(self, prompts: Sequence[Prompt], *, label: str = "") -> list[float]:
+        """Return the head's score at the last token of each prompt; any real number.
+
+        Raises:
+            PromptTooLongError: a prompt does not fit the context, even with its post cut away.
+            UserError: the model has no scalar head.
+        """
+        formatted = [self._format(prompt, 0) for prompt in prompts]
+        keys = [[self._key("score", each.text)] for each in formatted]
+
+        def compute(batch: list[int]) -> list[list[str]]:
+            with self._loaded() as loaded:
+                states = loaded.engine.end_states([formatted[index].tokens for index in batch])
+                scores = score_states(states, loaded.head).double().cpu().tolist()
+            self.statistics.n_asked += sum(len(formatted[index].tokens) for index in batch)
+            return [[json.dumps(score)] for score in scores]
+
+        batches = batches_by_prefix([[each.tokens] for each in formatted], self.options.max_batch_tokens)
+        return [float(json.loads(answer)) for (answer,) in self._runner.run(batches, keys, compute, label)]
+
+    def _load(self) -> LoadedModel:
+        model = load_classifier(self.source, self.checkpoint, self._dtype).to(self._device).eval()
+        pack_linear_weights(model.base_model)
+        return LoadedModel(choose_engine(model, _trial), frozenset(), getattr(model, HEAD))
+
+
+class ClassificationRewardModel:
+    """Gives each summary the score of a scalar head, as the reward σ(score); implements RewardModel.
+
+    The difference of two scores is then the log-odds of preferring one summary, as the head was trained to say.
+
+    Raises:
+        UserError: the model is none on this machine.
+        TemplateError: the template has other slots than title, post and summary.
+    """
+
+    def __init__(self, model: LanguageModel, template: PromptTemplate) -> None:
+        if not isinstance(model, LocalLanguageModel):
+            raise UserError(
+                f"a reward model of the kind classification needs a local model, found {model.name!r} of another "
+                "backend; name a local one as reward_base_model, or set reward_model.kind to yes_no"
+            )
+        check_slots(template, SLOTS)
+        self._model, self._template = ScalarModel.of(model), template
+
+    @property
+    def name(self) -> str:
+        """See RewardModel."""
+        return self._model.name
+
+    def rewards(self, summaries: Sequence[SummaryToScore], *, label: str = "rewards") -> list[float]:
+        """See RewardModel."""
+        prompts = [question(self._template, summary) for summary in summaries]
+        return [float(reward) for reward in expit(self._model.scores(prompts, label=label))]
+
+    def compare(self, pairs: Sequence[Pair], *, label: str = "rewards") -> list[PairRewards]:
+        """See RewardModel; each summary is read without sight of the other."""
+        rewards = self.rewards([summary for pair in pairs for summary in pair], label=label)
+        return [PairRewards(*pair) for pair in zip(rewards[::2], rewards[1::2], strict=True)]
+
+
+@torch.inference_mode()
+def _trial(engine: Engine, model: object) -> NDArray[np.float64]:
+    """Return the states at the ends of branching sequences, in units of their own size."""
+    generator = np.random.default_rng(0)
+    vocabulary = model.config.get_text_config().vocab_size  # type: ignore[attr-defined]
+    stem, *branches = (generator.integers(0, vocabulary, n).tolist() for n in (9, 4, 1, 6))
+    states = engine.end_states([stem + branch for branch in branches]).double()
+    return np.asarray((states / states.abs().mean()).cpu().numpy())

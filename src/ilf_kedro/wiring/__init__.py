@@ -1,0 +1,1 @@
+"""What ties the method to Kedro: hooks, configuration, parameters, trackers."""

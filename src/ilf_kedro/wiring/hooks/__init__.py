@@ -1,0 +1,19 @@
+"""What happens around a run: one class a file."""
+
+from ilf_kedro.wiring.hooks.capabilities import CapabilityHook
+from ilf_kedro.wiring.hooks.missing_inputs import MissingInputsHook
+from ilf_kedro.wiring.hooks.outcome import OutcomeHook
+from ilf_kedro.wiring.hooks.parameters import ParameterHook
+from ilf_kedro.wiring.hooks.run_record import RunRecordHook
+from ilf_kedro.wiring.hooks.tracking import TrackingHook
+from ilf_kedro.wiring.hooks.verifier import VerifierHook
+
+__all__ = [
+    "CapabilityHook",
+    "MissingInputsHook",
+    "OutcomeHook",
+    "ParameterHook",
+    "RunRecordHook",
+    "TrackingHook",
+    "VerifierHook",
+]

@@ -1,0 +1,112 @@
+"""Every parameter of the project at one glance: one model per pipeline, one for the whole.
+
+Kedro builds these from conf/*/parameters_<pipeline>.yml for the nodes that name them; the whole is
+checked before anything runs, so that a mistyped key at any depth is refused.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from ilf_kedro.pipelines.analysis.options import AnalysisOptions
+from ilf_kedro.pipelines.controls.options import ControlsOptions
+from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
+from ilf_kedro.pipelines.export.options import ExportOptions
+from ilf_kedro.pipelines.finetune.options import FinetuneOptions, TrainingOverride
+from ilf_kedro.pipelines.names import Arm, RefinementMethod, ScorerName
+from ilf_kedro.pipelines.refinement.options import RefinementOptions
+from ilf_kedro.pipelines.reporting.options import ReportingOptions
+from ilf_kedro.pipelines.reward_model.options import ComparisonOptions, RewardModelOptions
+from ilf_kedro.pipelines.rounds.options import RoundsOptions
+from ilf_kedro.pipelines.selection.options import SelectionOptions
+from ilf_kedro.pipelines.sweep.options import SweepOptions
+from ilf_kedro.pipelines.tournament.options import TournamentOptions
+from ilf_kedro.pipelines.word_removal.options import WordRemovalOptions, WordRemovalProbeOptions
+from ilf_kedro.schemas import Options
+from ilf_kedro.wiring.tracking_options import TrackingOptions
+
+__all__ = [
+    "AnalysisOptions",
+    "Arm",
+    "ComparisonOptions",
+    "ControlsOptions",
+    "DataPrepOptions",
+    "ExportOptions",
+    "FinetuneOptions",
+    "Parameters",
+    "RefinementMethod",
+    "RefinementOptions",
+    "ReportingOptions",
+    "RewardModelOptions",
+    "RoundsOptions",
+    "ScorerName",
+    "SelectionOptions",
+    "SweepOptions",
+    "TournamentOptions",
+    "TrackingOptions",
+    "TrainingOverride",
+    "WordRemovalOptions",
+    "WordRemovalProbeOptions",
+]
+
+
+class Parameters(Options):
+    """The whole of conf/*/parameters*.yml.
+
+    Seed and train sizes become names and cache keys as they are written: 8.0, "8" and true are refused.
+    """
+
+    seed: int = Field(ge=0, strict=True)
+    train_sizes: tuple[Annotated[int, Field(strict=True)], ...]
+    data_prep: DataPrepOptions
+    refinement: RefinementOptions
+    selection: SelectionOptions
+    reward_model: RewardModelOptions
+    finetune: FinetuneOptions
+    reporting: ReportingOptions
+    tracking: TrackingOptions = TrackingOptions()
+    controls: ControlsOptions = ControlsOptions()
+    analysis: AnalysisOptions = AnalysisOptions()
+    export: ExportOptions = ExportOptions()
+    sweep: SweepOptions = SweepOptions()
+    tournament: TournamentOptions = TournamentOptions()
+    rounds: RoundsOptions = RoundsOptions()
+    default_pipeline: Literal["main", "word_removal"] = "main"
+    word_removal: WordRemovalOptions = WordRemovalOptions()
+    word_removal_probe: WordRemovalProbeOptions = WordRemovalProbeOptions()
+
+    @field_validator("train_sizes")
+    @classmethod
+    def _check_sizes(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        if not sizes or any(size < 1 for size in sizes) or list(sizes) != sorted(set(sizes)):
+            raise ValueError(
+                f"train_sizes must be one or more distinct positive numbers in ascending order, found {list(sizes)}"
+            )
+        return sizes
+
+    @model_validator(mode="after")
+    def _check_tournament(self) -> Self:
+        self.tournament.check_ensembles(self.selection.ensembles)
+        return self
+
+    @model_validator(mode="after")
+    def _check_sampler(self) -> Self:
+        asked_otherwise = ("refinement_model", "feedback_and_refinement")  # than by a post alone
+        arms = [arm for arm in self.finetune.arms if arm not in asked_otherwise]
+        known = ["finetune.base", *(f"finetune.{arm}.n{size}" for arm in arms for size in self.train_sizes)]
+        if self.finetune.best_of_n_from not in (None, *known):
+            raise ValueError(
+                f"finetune.best_of_n_from is {self.finetune.best_of_n_from!r}, which is no model that summarises; "
+                f"expected null or one of {', '.join(known)}"
+            )
+        return self
+
+    @property
+    def unused_sizes(self) -> tuple[int, ...]:
+        """The sizes in `finetune.per_size` that nothing is trained at: no train size, round or sum of rounds."""
+        used = {*self.train_sizes, self.sweep.train_size, *self.rounds.sizes, *accumulate(self.rounds.sizes)}
+        overridden = (override.train_size for override in self.finetune.per_size)
+        return tuple(dict.fromkeys(size for size in overridden if size not in used))

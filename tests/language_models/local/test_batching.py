@@ -1,0 +1,125 @@
+"""Batches, the cache asked batch by batch, and memory running short."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ilf_kedro.language_models.cache.completion_cache import CompletionCache
+from ilf_kedro.language_models.local.batching import (
+    BatchRunner,
+    OutOfMemoryError,
+    RunStatistics,
+    batches_by_prefix,
+    batches_by_size,
+)
+
+
+class Computer:
+    """Answers request i with "answer-i", and remembers what it was asked."""
+
+    def __init__(self, memory: int = 10**6):
+        self.asked: list[list[int]] = []
+        self.memory = memory
+
+    def __call__(self, batch):
+        self.asked.append(list(batch))
+        if len(batch) > self.memory:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
+        return [[f"answer-{index}"] for index in batch]
+
+
+KEYS = [[f"key-{index}"] for index in range(6)]
+BATCHES = [[5, 0], [1, 2, 3], [4]]
+ANSWERS = [[f"answer-{index}"] for index in range(6)]
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return CompletionCache(tmp_path / "cache.sqlite")
+
+
+def test_answers_come_back_in_the_order_asked(cache):
+    assert BatchRunner(None, RunStatistics()).run(BATCHES, KEYS, Computer(), "") == ANSWERS
+    assert BatchRunner(cache, RunStatistics()).run(BATCHES, KEYS, Computer(), "") == ANSWERS
+
+
+def test_a_batch_with_anything_missing_is_computed_again_as_a_whole(cache):
+    cache.put_many({"key-2": "answer-2", "key-5": "answer-5", "key-0": "answer-0"})
+    computer, statistics = Computer(), RunStatistics()
+    assert BatchRunner(cache, statistics).run(BATCHES, KEYS, computer, "") == ANSWERS
+    assert computer.asked == [[1, 2, 3], [4]]
+    assert (statistics.hits, statistics.misses) == (3, 3)
+    again = Computer()
+    assert BatchRunner(cache, RunStatistics()).run(BATCHES, KEYS, again, "") == ANSWERS
+    assert again.asked == []
+
+
+def test_what_the_cache_had_stays_the_answer(cache):
+    cache.put_many({"key-2": "as it was"})
+    answers = BatchRunner(cache, RunStatistics()).run(BATCHES, KEYS, Computer(), "")
+    assert answers[2] == ["as it was"]
+    assert cache.get_many(["key-2"]) == {"key-2": "as it was"}
+
+
+def test_a_run_that_dies_keeps_its_finished_batches(cache):
+    def dies(batch):
+        if 4 in batch:
+            raise KeyboardInterrupt
+        return [[f"answer-{index}"] for index in batch]
+
+    with pytest.raises(KeyboardInterrupt):
+        BatchRunner(cache, RunStatistics()).run(BATCHES, KEYS, dies, "")
+    assert len(cache.get_many([f"key-{i}" for i in range(6)])) == 5
+
+
+def test_equal_requests_have_one_answer(cache):
+    keys = [["same"], ["same"]]
+    assert BatchRunner(cache, RunStatistics()).run([[0, 1]], keys, lambda batch: [["a"], ["a"]], "") == [["a"], ["a"]]
+
+
+def test_memory_running_short_halves_what_is_left():
+    computer, statistics = Computer(memory=2), RunStatistics()
+    keys = [[f"key-{index}"] for index in range(12)]
+    answers = BatchRunner(None, statistics).run([list(range(9)), [9, 10, 11]], keys, computer, "")
+    assert answers == [[f"answer-{index}"] for index in range(12)]
+    assert [len(batch) for batch in computer.asked] == [9, 4, 2, 2, 2, 2, 1, 2, 1]
+    assert statistics.n_halved == 2
+
+
+def test_a_single_request_too_large_says_so():
+    with pytest.raises(OutOfMemoryError, match="smaller model or dtype bfloat16"):
+        BatchRunner(None, RunStatistics()).run([[0, 1]], KEYS[:2], Computer(memory=0), "")
+
+
+def test_other_errors_pass():
+    def fails(batch):
+        raise RuntimeError("shape mismatch")
+
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        BatchRunner(None, RunStatistics()).run([[0, 1]], KEYS[:2], fails, "")
+
+
+@given(
+    st.lists(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), min_size=1, max_size=2), max_size=15),
+    st.integers(1, 30),
+)
+def test_batches_by_prefix_hold_everything_within_the_limit(requests, limit):
+    batches = batches_by_prefix(requests, limit)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(requests)))
+    for batch in batches:
+        prefixes = {tuple(s[:end]) for index in batch for s in requests[index] for end in range(1, len(s) + 1)}
+        assert len(prefixes) <= limit or len(batch) == 1
+
+
+@given(st.lists(st.integers(1, 40), max_size=20), st.integers(1, 8), st.integers(1, 100), st.integers(1, 30))
+def test_batches_by_size_hold_everything_within_the_limits(lengths, n_samples, max_tokens, max_samples):
+    batches = batches_by_size(lengths, n_samples, max_tokens, max_samples)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) == 1 or sum(lengths[index] for index in batch) <= max_tokens
+        assert len(batch) == 1 or len(batch) * n_samples <= max_samples
+    flat = [lengths[index] for batch in batches for index in batch]
+    assert flat == sorted(flat, reverse=True)

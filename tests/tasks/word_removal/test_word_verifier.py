@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import inspect
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ilf_kedro.tasks.word_removal.verifier import follows_feedback
+from ilf_kedro.verifiers import Row
+
+NOTE = "Eva is an odd, silly, lazy cook who sings."
+
+
+def row(refinement: str, feedback: str = "Please leave out odd and lazy.", output: str = NOTE) -> Row:
+    return Row("x", title="", post="", initial_summary=output, feedback=feedback, refinement=refinement)
+
+
+def test_the_named_words_gone_the_rest_unchanged_the_grammar_mended() -> None:
+    assert follows_feedback(row("Eva is a silly cook who sings.")) == 1
+    wrong_article = follows_feedback(row("Eva is an silly cook who sings."))
+    one_left = follows_feedback(row("Eva is a silly, lazy cook who sings."))
+    both_left = follows_feedback(row(NOTE))
+    too_much = follows_feedback(row("Eva is a cook."))
+    another = follows_feedback(row("The weather is fine."))
+    assert 1 > wrong_article > one_left > both_left > another > 0
+    assert wrong_article > too_much > another
+
+
+def test_praise_asks_for_no_change() -> None:
+    assert follows_feedback(row(NOTE, "Nothing needs to change.")) == 1
+    assert follows_feedback(row("Eva is a cook who sings.", "Nothing needs to change.")) < 1
+
+
+def test_feedback_on_another_output_is_followed_as_it_stands() -> None:
+    assert follows_feedback(row(NOTE, "Drop vain; the rest is fine.")) == 1
+
+
+def test_only_the_row_is_seen() -> None:
+    assert list(inspect.signature(follows_feedback).parameters) == ["row"]
+    assert list(inspect.signature(Row).parameters) == [
+        "example_id",
+        "title",
+        "post",
+        "initial_summary",
+        "feedback",
+        "refinement",
+    ]
+
+
+@given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=60))
+def test_any_text_has_a_score(refinement: str, feedback: str, output: str) -> None:
+    assert 0 <= follows_feedback(row(refinement, feedback, output)) <= 1

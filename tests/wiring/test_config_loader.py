@@ -1,0 +1,165 @@
+"""The layers of the configuration, and what is set before torch is imported."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from kedro.config import MissingConfigException
+from omegaconf.errors import InterpolationResolutionError
+
+from ilf_kedro.settings import CONFIG_LOADER_ARGS
+from ilf_kedro.wiring.config_loader import ConfigurationError, LayeredConfigLoader, split_lists
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    files = {
+        "base/parameters.yml": {"a": {"x": "base", "y": "base", "z": "base"}, "sizes": [1, 2, 3]},
+        "test/parameters.yml": {"a": {"y": "test", "z": "test"}, "sizes": [1]},
+        "local/parameters_mine.yml": {"a": {"z": "local"}},
+        "base/globals.yml": {"root": "data", "other": "base"},
+        "local/globals.yml": {"root": "elsewhere"},
+        "base/catalog.yml": {
+            "one": {"type": "MemoryDataset", "metadata": {"root": "${globals:root}", "other": "${globals:other}"}}
+        },
+        "local/credentials.yml": {"api": {"key": "${oc.env:ILF_TEST_KEY}"}},
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(yaml.safe_dump(content))
+    return tmp_path
+
+
+def loader(conf: Path, env: str | None = None, local: str = "local", **params: object) -> LayeredConfigLoader:
+    return LayeredConfigLoader(conf, env, params, **{**CONFIG_LOADER_ARGS, "default_run_env": local})
+
+
+def test_the_users_layer_comes_last_in_every_environment(conf: Path) -> None:
+    assert loader(conf, "test")["parameters"] == {"a": {"x": "base", "y": "test", "z": "local"}, "sizes": [1]}
+    assert loader(conf)["parameters"] == {"a": {"x": "base", "y": "base", "z": "local"}, "sizes": [1, 2, 3]}
+    assert loader(conf, "local")["parameters"] == loader(conf)["parameters"]
+    assert loader(conf, "test").layers == ("base", "test", "local")
+    assert loader(conf).layers == ("base", "local")
+
+
+def test_params_win_over_the_users_layer(conf: Path) -> None:
+    merged = loader(conf, "test", a={"z": "params"})["parameters"]
+    assert merged["a"] == {"x": "base", "y": "test", "z": "params"}
+
+
+def test_globals_of_the_users_layer_reach_the_catalog(conf: Path) -> None:
+    assert loader(conf, "test")["catalog"]["one"]["metadata"] == {"root": "elsewhere", "other": "base"}
+
+
+def test_credentials_that_are_only_in_the_users_layer_count(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ILF_TEST_KEY", "planted")
+    assert loader(conf, "test")["credentials"] == {"api": {"key": "planted"}}
+    with pytest.raises(MissingConfigException):
+        loader(conf, "test", local="base")["credentials"]
+
+
+def test_naming_the_base_environment_leaves_the_users_layer_out(conf: Path) -> None:
+    assert loader(conf, "test", local="base")["parameters"]["a"] == {"x": "base", "y": "test", "z": "test"}
+    assert loader(conf, local="base")["parameters"]["a"]["z"] == "base"
+    assert loader(conf, local="base")["catalog"]["one"]["metadata"]["root"] == "data"
+
+
+def test_the_users_layer_need_not_exist(conf: Path) -> None:
+    for file in (conf / "local").iterdir():
+        file.unlink()
+    (conf / "local").rmdir()
+    assert loader(conf)["parameters"]["a"]["z"] == "base"
+    assert loader(conf, "test")["parameters"]["a"]["z"] == "test"
+
+
+def test_an_unknown_environment_is_refused_with_the_nearest_one(conf: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"no environment 'tset'.*base, local, test.*mean 'test'"):
+        loader(conf, "tset")
+
+
+@pytest.mark.parametrize(
+    ("env", "variables", "message"),
+    [
+        ("cloud", {}, r"ILF_ROOT is not set.*such as: ILF_ROOT=s3://bucket/prefix kedro run --env cloud"),
+        ("openai", {}, r"ILF_API_BASE_URL is not set.*such as: ILF_API_BASE_URL=https://\S+ kedro run --env openai"),
+        ("openai", {"ILF_API_BASE_URL": "x"}, r"ILF_API_MODEL is not set.*such as: ILF_API_MODEL=\S+ kedro run"),
+    ],
+)
+def test_a_variable_that_an_environment_needs_is_named_with_an_example(
+    project_root: Path, monkeypatch: pytest.MonkeyPatch, env: str, variables: dict[str, str], message: str
+) -> None:
+    for name in ("ILF_ROOT", "ILF_API_BASE_URL", "ILF_API_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=message):
+        loader(project_root / "conf", env, local="base")
+
+
+def test_a_variable_that_the_users_own_layer_needs_is_named(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ILF_TEST_KEY", raising=False)
+    with pytest.raises(ConfigurationError, match=r"ILF_TEST_KEY is not set, but .*conf/local\) needs it"):
+        loader(conf, "test")["credentials"]
+
+
+def test_other_faults_of_an_interpolation_stay_what_they_are(conf: Path) -> None:
+    (conf / "test" / "catalog.yml").write_text("two: {type: MemoryDataset, metadata: {x: '${globals:nowhere}'}}")
+    with pytest.raises(InterpolationResolutionError, match="nowhere"):
+        loader(conf, "test")["catalog"]
+
+
+def test_a_value_set_by_hand_is_left_alone(conf: Path) -> None:
+    made = loader(conf, "test")
+    made["parameters"] = {"a": 1}
+    assert made["parameters"] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("path", "origin"),
+    [
+        (("a", "x"), "conf/base/parameters.yml"),
+        (("a", "y"), "conf/test/parameters.yml"),
+        (("a", "z"), "conf/local/parameters_mine.yml"),
+        (("sizes", 0), "conf/test/parameters.yml"),
+        (("b",), "--params"),
+        (("nowhere",), None),
+        ((), None),
+    ],
+)
+def test_the_origin_of_a_value_is_the_last_layer_that_sets_it(
+    conf: Path, path: tuple[str | int, ...], origin: str | None
+) -> None:
+    assert loader(conf, "test", b=1).find_origin("parameters", path) == origin
+
+
+def test_the_variables_are_set_before_torch_is_imported(project_root: Path) -> None:
+    """A finder on sys.meta_path sees the import of torch as it begins, and ends it there."""
+    names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK")
+    program = f"""
+import os, sys
+class Spy:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            print("at torch", *(os.environ.get(n) for n in {names!r}))
+            raise SystemExit
+sys.meta_path.insert(0, Spy())
+import ilf_kedro.settings
+import torch
+"""
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=project_root, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[0] == "at torch PASSIVE 10000 false 1 1"
+
+
+def test_lists_in_params_are_separated_by_blanks() -> None:
+    given = {"train_sizes": ["10 40"], "finetune": {"arms": ["refinements"], "best_of_n": 4}, "n": [1, 2]}
+    assert split_lists(given) == {
+        "train_sizes": [10, 40],
+        "finetune": {"arms": ["refinements"], "best_of_n": 4},
+        "n": [1, 2],
+    }
