@@ -10,7 +10,7 @@ import pytest
 
 from ilf_kedro.pipelines.analysis.options import AnalysisOptions
 from ilf_kedro.pipelines.analysis.section import describe_analysis
-from ilf_kedro.pipelines.reporting.sections import Paragraph, Section, Table, render_page
+from ilf_kedro.report.sections import Paragraph, Section, Table, render_page
 from ilf_kedro.schemas import MissingTargets, PublishedResults
 from tests.support.analysis_tables import REPORTING, divergences, likelihoods
 

@@ -15,8 +15,8 @@ from ilf_kedro.pipelines.controls.options import ControlsOptions
 from ilf_kedro.pipelines.controls.section import describe_controls
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
 from ilf_kedro.pipelines.reporting.options import ReportingOptions
-from ilf_kedro.pipelines.reporting.sections import Section, render_page
 from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.report.sections import Section, render_page
 from tests.support.example_tables import WITH_FEEDBACK, WITHOUT_FEEDBACK, YES_NO, examples
 
 N = 6

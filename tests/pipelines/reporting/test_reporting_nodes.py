@@ -13,9 +13,9 @@ from kedro.runner import SequentialRunner
 
 from ilf_kedro.evaluation.win_rates import SteadyVerdicts
 from ilf_kedro.pipelines.reporting import create_pipeline, findings, nodes
-from ilf_kedro.pipelines.reporting.labels import METRICS, in_order, model_label, number, signed
 from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.report.labels import METRICS
 from tests.support.report_inputs import FakeRun
 from tests.support.written_reports import NO_VERDICTS, Judge, Page, catalog_of
 
@@ -205,12 +205,3 @@ def test_trainings_say_how_many_examples_they_had_and_how_many_posts_were_cut(ma
     assert "only 15 had a target" in report.split('<tr data-model="finetune.refinements.n16">')[1].split("</th>")[0]
     assert "on 15 refinements (" in Page(report).paragraphs[0]
     assert "one training each, of at most 16 examples" in Page(report).paragraphs[0]
-
-
-def test_labels_and_numbers() -> None:
-    assert model_label("finetune.refinements.n1000", 8) == "refinements, 1,000\u00a0posts"
-    assert model_label("finetune.best_of_n", 8) == "best of 8"
-    models = ["finetune.best_of_n", "finetune.refinements.n16", "x", "finetune.refinements.n8", "finetune.base"]
-    assert in_order(models) == ["finetune.base", *models[3:0:-2], "finetune.best_of_n", "x"]
-    assert (number(-0.0001), signed(-0.0001), signed(0.0001), signed(0.002)) == ("0.000", "0.000", "0.000", "+0.002")
-    assert (number(-0.1234), number(1234.5, 1), number(float("nan")), number(None)) == ("−0.123", "1,234.5", "–", "–")

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ilf_kedro.pipelines.reporting.sections import Figure, Paragraph, Section, Table, render_page
 from ilf_kedro.pipelines.reward_model.options import ComparisonOptions, RewardModelOptions
 from ilf_kedro.pipelines.reward_model_comparison import create_pipeline, nodes, section
+from ilf_kedro.report.sections import Figure, Paragraph, Section, Table, render_page
 from ilf_kedro.schemas import PublishedResults, RewardPredictions
 
 CHOSEN = ComparisonOptions(kinds=("yes_no", "a_b"), train_sizes=(4, 8))

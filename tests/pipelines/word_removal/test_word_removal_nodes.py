@@ -7,10 +7,10 @@ import math
 import pandas as pd
 import pytest
 
-from ilf_kedro.pipelines.reporting.sections import render_page
 from ilf_kedro.pipelines.word_removal import measures, nodes, section
 from ilf_kedro.pipelines.word_removal.options import WordRemovalOptions
 from ilf_kedro.pipelines.word_removal.pipeline import ARMS, MODELS
+from ilf_kedro.report.sections import render_page
 from ilf_kedro.schemas import Answers, NoteAnswers, Notes
 from ilf_kedro.scoring import select_best
 from tests.support import example_tables as tables

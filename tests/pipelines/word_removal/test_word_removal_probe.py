@@ -10,10 +10,10 @@ import yaml
 
 from ilf_kedro.language_models.protocol import Capability, MissingCapabilityError
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
-from ilf_kedro.pipelines.reporting.sections import render_page
 from ilf_kedro.pipelines.word_removal.options import WordRemovalProbeOptions
 from ilf_kedro.pipelines.word_removal_probe import create_pipeline, nodes
 from ilf_kedro.prompting import Prompt, PromptTemplate
+from ilf_kedro.report.sections import render_page
 from ilf_kedro.schemas import PublishedResults
 from ilf_kedro.tasks.word_removal.probe import draw_probe
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from ilf_kedro.pipelines.reporting.labels import GREY, arm_and_size, colour, in_order, model_label, words_of
-from ilf_kedro.pipelines.reporting.plotting import interval_bars, panels
+from ilf_kedro.report.labels import GREY, arm_and_size, colour, in_order, model_label, words_of
+from ilf_kedro.report.plots import interval_bars, panels
 from ilf_kedro.schemas import DataFrame, Divergences, TargetLikelihoods
 
 __all__ = ["divergences_figure", "likelihoods_figure", "train_targets_figure"]

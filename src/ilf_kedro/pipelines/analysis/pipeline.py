@@ -11,8 +11,8 @@ from ilf_kedro.pipelines.analysis.estimates import estimate_divergences, estimat
 from ilf_kedro.pipelines.analysis.section import describe_analysis
 from ilf_kedro.pipelines.names import Arm
 from ilf_kedro.pipelines.namespaces import bind
+from ilf_kedro.pipelines.pages import page_node
 from ilf_kedro.pipelines.refine_and_select import selection_nodes
-from ilf_kedro.pipelines.reporting.pages import page_node
 from ilf_kedro.pipelines.summary_arms import summary_arms
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ilf_kedro.pipelines.reporting.labels import arm_and_size, number, words_of
-from ilf_kedro.pipelines.reporting.main_table import number_or_none
+from ilf_kedro.report.labels import arm_and_size, number, number_or_none, words_of
 from ilf_kedro.schemas import DataFrame, Divergences, PublishedResults, TargetLikelihoods
 
 __all__ = ["published_divergences", "published_likelihoods", "readable", "with_error"]

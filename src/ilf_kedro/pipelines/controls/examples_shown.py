@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ilf_kedro.pipelines.reporting.labels import words_of
+from ilf_kedro.report.labels import words_of
 
 __all__ = ["one_post", "points_of_post"]
 

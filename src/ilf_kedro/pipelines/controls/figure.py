@@ -5,8 +5,8 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from ilf_kedro.evaluation.control_metrics import CONTRASTS
-from ilf_kedro.pipelines.reporting.labels import GREY, colour, words_of
-from ilf_kedro.pipelines.reporting.plotting import interval_bars, panels
+from ilf_kedro.report.labels import GREY, colour, words_of
+from ilf_kedro.report.plots import interval_bars, panels
 from ilf_kedro.schemas import ControlMetrics, DataFrame
 
 __all__ = ["MEASURES", "contrast_label", "differences_figure"]

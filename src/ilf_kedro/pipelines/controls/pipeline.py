@@ -9,8 +9,8 @@ from kedro.pipeline import Node, Pipeline
 from ilf_kedro.pipelines.controls import nodes
 from ilf_kedro.pipelines.controls.section import describe_controls
 from ilf_kedro.pipelines.names import RefinementMethod
+from ilf_kedro.pipelines.pages import page_node
 from ilf_kedro.pipelines.refinement.pipeline import OTHER_FEEDBACK, refinement_nodes
-from ilf_kedro.pipelines.reporting.pages import page_node
 from ilf_kedro.pipelines.selection.nodes import (
     collect_refinements,
     collect_scores,

@@ -8,9 +8,9 @@ from ilf_kedro.evaluation.control_metrics import CONTRASTS, METRICS, WITHOUT
 from ilf_kedro.language_models.protocol import LanguageModel
 from ilf_kedro.pipelines.controls.examples_shown import one_post, points_of_post
 from ilf_kedro.pipelines.controls.figure import MEASURES, contrast_label, differences_figure
-from ilf_kedro.pipelines.reporting.labels import number, signed, words_of
 from ilf_kedro.pipelines.reporting.options import ReportingOptions
-from ilf_kedro.pipelines.reporting.sections import Figure, Heading, Paragraph, Part, Section, Table
+from ilf_kedro.report.labels import number, signed, words_of
+from ilf_kedro.report.sections import Figure, Heading, Paragraph, Part, Section, Table
 from ilf_kedro.schemas import (
     ControlMetrics,
     DataFrame,

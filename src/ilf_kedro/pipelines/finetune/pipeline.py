@@ -19,9 +19,9 @@ from ilf_kedro.pipelines.finetune.arms import (
 )
 from ilf_kedro.pipelines.names import Arm
 from ilf_kedro.pipelines.namespaces import bind, namespaced
+from ilf_kedro.pipelines.pages import page_node
 from ilf_kedro.pipelines.refine_and_select import refine_with_checkpoint
 from ilf_kedro.pipelines.refinement.nodes import refine_all
-from ilf_kedro.pipelines.reporting.pages import page_node
 from ilf_kedro.pipelines.reward_model.inputs import REWARD_MODEL_INPUTS
 from ilf_kedro.pipelines.selection.scorers import scorer_nodes
 

@@ -8,9 +8,8 @@ from typing import Any
 import pandas as pd
 
 from ilf_kedro.pipelines.finetune.refiners import REFINER
-from ilf_kedro.pipelines.reporting.labels import arm_and_size, signed
-from ilf_kedro.pipelines.reporting.main_table import number_or_none
-from ilf_kedro.pipelines.reporting.sections import Heading, Paragraph, Part, Section, Table
+from ilf_kedro.report.labels import arm_and_size, number_or_none, signed
+from ilf_kedro.report.sections import Heading, Paragraph, Part, Section, Table
 from ilf_kedro.schemas import DataFrame, JointOutputs, RefinerMetrics
 
 _Figures = Mapping[tuple[str, str], Mapping[Hashable, Any]]

@@ -7,10 +7,10 @@ import plotly.graph_objects as go
 
 from ilf_kedro.evaluation.best_of_n import best_of_n
 from ilf_kedro.evaluation.intervals import Bootstrap
-from ilf_kedro.pipelines.reporting.labels import BEST_OF_N, GREY, colour
 from ilf_kedro.pipelines.reporting.options import ReportingOptions
-from ilf_kedro.pipelines.reporting.plotting import panels, translucent
-from ilf_kedro.pipelines.reporting.sections import Figure, Paragraph, Section
+from ilf_kedro.report.labels import BEST_OF_N, GREY, colour
+from ilf_kedro.report.plots import panels, translucent
+from ilf_kedro.report.sections import Figure, Paragraph, Section
 from ilf_kedro.schemas import BestOfN, DataFrame, Examples, Rewards, Summaries
 
 __all__ = ["describe_best_of_n", "measure_best_of_n"]

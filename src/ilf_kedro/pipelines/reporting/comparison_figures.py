@@ -6,8 +6,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ilf_kedro.evaluation.refinement_metrics import ANY
-from ilf_kedro.pipelines.reporting.labels import GREY, colour, scorers_in_order, words_of
-from ilf_kedro.pipelines.reporting.plotting import interval_bars, panels
+from ilf_kedro.report.labels import GREY, colour, scorers_in_order, words_of
+from ilf_kedro.report.plots import interval_bars, panels
 from ilf_kedro.schemas import (
     DataFrame,
     RefinementMetrics,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from ilf_kedro.pipelines.reporting.labels import (
+from ilf_kedro.report.labels import (
     BEST_OF_N,
     GREY,
     arm_and_size,
@@ -18,7 +18,7 @@ from ilf_kedro.pipelines.reporting.labels import (
     sampler_of_best_of_n,
     words_of,
 )
-from ilf_kedro.pipelines.reporting.plotting import interval_bars, panels, translucent
+from ilf_kedro.report.plots import interval_bars, panels, translucent
 from ilf_kedro.schemas import DataFrame, ModelMetrics, TrainingLogs
 
 __all__ = ["scaling_figure", "training_loss_figure"]

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from ilf_kedro.evaluation.win_rates import ALL_MODELS, SteadyVerdicts, tells_models_apart
-from ilf_kedro.pipelines.reporting.labels import arm_and_size, in_order, signed, words_of
 from ilf_kedro.pipelines.reporting.trainings import Training
+from ilf_kedro.report.labels import arm_and_size, in_order, signed, words_of
 from ilf_kedro.schemas import DataFrame, JudgeAgreement, ModelMetrics, RewardModelAccuracy
 from ilf_kedro.schemas.run_record import RunRecord
 

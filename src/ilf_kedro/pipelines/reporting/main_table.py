@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ilf_kedro.pipelines.reporting.labels import (
+from ilf_kedro.pipelines.reporting.trainings import Training
+from ilf_kedro.report.labels import (
     BEST_OF_N,
     METRICS,
     Metric,
     in_order,
     model_label,
+    number_or_none,
     sampler_of_best_of_n,
 )
-from ilf_kedro.pipelines.reporting.trainings import Training
 from ilf_kedro.schemas import DataFrame, ModelMetrics, text_or_empty
 
-__all__ = ["Cell", "MainTable", "ModelRow", "main_table", "number_or_none"]
+__all__ = ["Cell", "MainTable", "ModelRow", "main_table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +92,6 @@ def main_table(
         numbers = {cell.n for (_, metric), cell in cells.items() if metric == name}
         columns.append(Column(METRICS[name], numbers.pop() if len(numbers) == 1 else None))
     return MainTable(tuple(columns), rows)
-
-
-def number_or_none(value: object) -> float | None:
-    """Return a number cell's value; None for a null one (tables hold nulls as nan)."""
-    return float(value) if isinstance(value, int | float) and not math.isnan(value) else None
 
 
 def _notes(

@@ -8,8 +8,8 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from ilf_kedro.pipelines.reporting import best_of_n, nodes
-from ilf_kedro.pipelines.reporting.labels import BEST_OF_N
 from ilf_kedro.pipelines.reward_model.inputs import REWARD_MODEL_INPUTS
+from ilf_kedro.report.labels import BEST_OF_N
 
 BASE = "finetune.base"
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ilf_kedro.pipelines.reporting.labels import BEST_OF_N, arm_and_size, model_label
-from ilf_kedro.pipelines.reporting.main_table import number_or_none
+from ilf_kedro.report.labels import BEST_OF_N, arm_and_size, model_label, number_or_none
 from ilf_kedro.schemas import (
     DataFrame,
     ModelMetrics,

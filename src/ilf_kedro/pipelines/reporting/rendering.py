@@ -12,12 +12,12 @@ import plotly.graph_objects as go
 
 from ilf_kedro.evaluation.win_rates import SteadyVerdicts
 from ilf_kedro.pipelines.reporting.findings import FEW_POSTS, opening, steady_sentence, weak_models
-from ilf_kedro.pipelines.reporting.labels import in_order, model_label
 from ilf_kedro.pipelines.reporting.main_table import main_table
 from ilf_kedro.pipelines.reporting.published import beside_ours
-from ilf_kedro.pipelines.reporting.sections import Section, page_assets, page_environment
 from ilf_kedro.pipelines.reporting.trainings import Training
 from ilf_kedro.pipelines.reporting.walk_through import ExampleWalk, SummarisedPost
+from ilf_kedro.report.labels import in_order, model_label
+from ilf_kedro.report.sections import Section, page_assets, page_environment
 from ilf_kedro.schemas import (
     DataFrame,
     JudgeAgreement,
@@ -63,7 +63,7 @@ class Report:
 
 def render_report(report: Report) -> str:
     """Return the report as one HTML file that loads nothing from elsewhere."""
-    template = page_environment().get_template("report.html.j2")
+    template = page_environment("ilf_kedro.pipelines.reporting").get_template("report.html.j2")
     section_figures = {name: figure for section in report.sections for name, figure in section.figures.items()}
     return template.render(
         report=report,

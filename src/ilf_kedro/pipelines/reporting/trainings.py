@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ilf_kedro.pipelines.reporting.labels import arm_and_size, in_order
+from ilf_kedro.report.labels import arm_and_size, in_order
 from ilf_kedro.schemas import DataFrame, TrainingLogs
 
 __all__ = ["Training", "trainings"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ilf_kedro.evaluation.judging import HUMAN_SUMMARY
-from ilf_kedro.pipelines.reporting.labels import in_order, model_label, words_of
+from ilf_kedro.report.labels import in_order, model_label, words_of
 from ilf_kedro.schemas import (
     DataFrame,
     Examples,

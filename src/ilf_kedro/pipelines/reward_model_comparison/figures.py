@@ -8,8 +8,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ilf_kedro.evaluation.reward_breakdown import LENGTH_GROUPS
-from ilf_kedro.pipelines.reporting.labels import GREY
-from ilf_kedro.pipelines.reporting.plotting import interval_bars, panels
+from ilf_kedro.report.labels import GREY
+from ilf_kedro.report.plots import interval_bars, panels
 from ilf_kedro.reward_models.asking import RewardModelKind
 from ilf_kedro.schemas import DataFrame, RewardModelAccuracies
 

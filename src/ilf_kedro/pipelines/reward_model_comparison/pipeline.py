@@ -5,7 +5,7 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from ilf_kedro.pipelines.namespaces import bind, namespaced
-from ilf_kedro.pipelines.reporting.pages import page_node
+from ilf_kedro.pipelines.pages import page_node
 from ilf_kedro.pipelines.reward_model.options import ComparisonOptions
 from ilf_kedro.pipelines.reward_model_comparison import nodes, section
 from ilf_kedro.reward_models.asking import RewardModelKind

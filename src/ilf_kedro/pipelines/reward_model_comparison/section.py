@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ilf_kedro.pipelines.reporting.sections import Figure, Heading, Paragraph, Part, Section, Table
 from ilf_kedro.pipelines.reward_model_comparison.figures import KINDS, by_length_figure, learning_curve
+from ilf_kedro.report.sections import Figure, Heading, Paragraph, Part, Section, Table
 from ilf_kedro.schemas import DataFrame, PublishedResults, RewardModelAccuracies, RewardModelBreakdowns
 
 TITLE = "Kinds of reward model"

@@ -9,8 +9,8 @@ from kedro.pipeline import Node, Pipeline
 
 from ilf_kedro.pipelines.finetune.nodes import log_likelihoods, sample_summaries
 from ilf_kedro.pipelines.namespaces import bind, namespaced
+from ilf_kedro.pipelines.pages import page_node
 from ilf_kedro.pipelines.refine_and_select import refinement_node, selection_nodes
-from ilf_kedro.pipelines.reporting.pages import page_node
 from ilf_kedro.pipelines.rounds import examples, measures, section, training
 from ilf_kedro.pipelines.rounds.options import RoundsOptions
 

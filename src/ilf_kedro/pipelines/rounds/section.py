@@ -8,13 +8,12 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from ilf_kedro.pipelines.reporting.labels import GREY, number, signed
-from ilf_kedro.pipelines.reporting.main_table import number_or_none
 from ilf_kedro.pipelines.reporting.options import ReportingOptions
-from ilf_kedro.pipelines.reporting.plotting import interval_bars, panels
-from ilf_kedro.pipelines.reporting.sections import Figure, Heading, Paragraph, Section, Table
 from ilf_kedro.pipelines.rounds.measures import ONE_ROUND
 from ilf_kedro.pipelines.rounds.options import RoundsOptions
+from ilf_kedro.report.labels import GREY, number, number_or_none, signed
+from ilf_kedro.report.plots import interval_bars, panels
+from ilf_kedro.report.sections import Figure, Heading, Paragraph, Section, Table
 from ilf_kedro.schemas import DataFrame, PublishedResults, RoundMetrics, RoundModels
 
 _Cells = Mapping[tuple[str, str], Mapping[Hashable, Any]]

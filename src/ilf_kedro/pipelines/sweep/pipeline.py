@@ -9,7 +9,7 @@ from kedro.pipeline import Node, Pipeline
 from ilf_kedro.pipelines.finetune.arms import ARMS, RefinementSource, target_nodes
 from ilf_kedro.pipelines.names import Arm
 from ilf_kedro.pipelines.namespaces import bind, namespaced
-from ilf_kedro.pipelines.reporting.pages import page_node
+from ilf_kedro.pipelines.pages import page_node
 from ilf_kedro.pipelines.sweep import nodes, section
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from ilf_kedro.pipelines.reporting.labels import colour, words_of
 from ilf_kedro.pipelines.reporting.options import ReportingOptions
-from ilf_kedro.pipelines.reporting.plotting import interval_bars, panels
-from ilf_kedro.pipelines.reporting.sections import Figure, Heading, Paragraph, Section, Table
 from ilf_kedro.pipelines.sweep.design import FACTORS, FIRST
 from ilf_kedro.pipelines.sweep.options import SweepOptions
+from ilf_kedro.report.labels import colour, words_of
+from ilf_kedro.report.plots import interval_bars, panels
+from ilf_kedro.report.sections import Figure, Heading, Paragraph, Section, Table
 from ilf_kedro.schemas import DataFrame, SweepWinners, Trials
 
 _FACTOR_LABELS = {

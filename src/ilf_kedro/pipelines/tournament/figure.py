@@ -9,9 +9,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ilf_kedro.evaluation.tournament import LONGEST, RANDOM, WIN_RATE
-from ilf_kedro.pipelines.reporting.labels import GREY, colour
-from ilf_kedro.pipelines.reporting.plotting import interval_bars, panels
 from ilf_kedro.pipelines.tournament.score_labels import label
+from ilf_kedro.report.labels import GREY, colour
+from ilf_kedro.report.plots import interval_bars, panels
 from ilf_kedro.schemas import DataFrame, ScorerMetrics
 
 __all__ = ["forest_plot"]

@@ -14,7 +14,6 @@ from ilf_kedro.language_models.protocol import Capability, LanguageModel, TokenC
 from ilf_kedro.pipelines.refinement.nodes import refine
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
 from ilf_kedro.pipelines.reporting.options import ReportingOptions
-from ilf_kedro.pipelines.reporting.sections import Section
 from ilf_kedro.pipelines.requirements import asks, require_texts
 from ilf_kedro.pipelines.tournament.candidates import (
     candidates_of,
@@ -28,6 +27,7 @@ from ilf_kedro.pipelines.tournament.options import TournamentOptions
 from ilf_kedro.pipelines.tournament.ranked_lines import read_rankings
 from ilf_kedro.pipelines.tournament.section import tournament_section
 from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.report.sections import Section
 from ilf_kedro.schemas import (
     DataFrame,
     Examples,

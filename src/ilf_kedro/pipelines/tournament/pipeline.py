@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from ilf_kedro.pipelines.reporting.pages import page_node
+from ilf_kedro.pipelines.pages import page_node
 from ilf_kedro.pipelines.selection.nodes import collect_scores
 from ilf_kedro.pipelines.selection.scorers import scorer_nodes
 from ilf_kedro.pipelines.tournament import nodes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ilf_kedro.evaluation.tournament import RANDOM
-from ilf_kedro.pipelines.reporting.labels import words_of
+from ilf_kedro.report.labels import words_of
 
 __all__ = ["NOTATION", "label"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from ilf_kedro.evaluation.contests import POWER
 from ilf_kedro.evaluation.recommendation import Recommendation, recommend
 from ilf_kedro.evaluation.tournament import WIN_RATE
-from ilf_kedro.pipelines.reporting.sections import Figure, Heading, Paragraph, Section, Table
 from ilf_kedro.pipelines.tournament.figure import forest_plot
 from ilf_kedro.pipelines.tournament.score_labels import NOTATION, label
 from ilf_kedro.pipelines.tournament.tables import detail_table, published_table, standings_table
 from ilf_kedro.pipelines.tournament.verdict import recommendation_sentence
+from ilf_kedro.report.sections import Figure, Heading, Paragraph, Section, Table
 from ilf_kedro.schemas import (
     DataFrame,
     PublishedResults,

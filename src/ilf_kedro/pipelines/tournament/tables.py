@@ -9,8 +9,8 @@ import pandas as pd
 
 from ilf_kedro.evaluation.recommendation import Recommendation
 from ilf_kedro.evaluation.tournament import WIN_RATE
-from ilf_kedro.pipelines.reporting.labels import number
 from ilf_kedro.pipelines.tournament.score_labels import label
+from ilf_kedro.report.labels import number
 from ilf_kedro.schemas import DataFrame, PublishedResults, ScorerContests, ScorerCosts, ScorerMetrics
 
 __all__ = ["detail_table", "published_table", "standings_table"]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from ilf_kedro.evaluation.contests import POWER
 from ilf_kedro.evaluation.recommendation import OpenContest, Recommendation
 from ilf_kedro.evaluation.tournament import LONGEST, RANDOM
-from ilf_kedro.pipelines.reporting.labels import number
 from ilf_kedro.pipelines.tournament.score_labels import label
+from ilf_kedro.report.labels import number
 
 __all__ = ["recommendation_sentence"]
 

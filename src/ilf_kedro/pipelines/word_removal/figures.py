@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from ilf_kedro.pipelines.reporting.labels import GREY
-from ilf_kedro.pipelines.reporting.plotting import interval_bars, panels
+from ilf_kedro.report.labels import GREY
+from ilf_kedro.report.plots import interval_bars, panels
 from ilf_kedro.schemas import DataFrame, ExactMatches
 from ilf_kedro.schemas.word_removal import ALL
 

@@ -8,8 +8,8 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from ilf_kedro.pipelines.namespaces import bind, namespaced
+from ilf_kedro.pipelines.pages import page_node
 from ilf_kedro.pipelines.refine_and_select import refine_with_checkpoint
-from ilf_kedro.pipelines.reporting.pages import page_node
 from ilf_kedro.pipelines.word_removal import measures, nodes, world
 from ilf_kedro.pipelines.word_removal.section import describe
 

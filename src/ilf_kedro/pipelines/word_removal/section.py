@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from ilf_kedro.pipelines.reporting.sections import Figure, Heading, Paragraph, Section, Table
 from ilf_kedro.pipelines.word_removal.figures import exact_match_figure, removal_title
 from ilf_kedro.pipelines.word_removal.options import WordRemovalOptions
+from ilf_kedro.report.sections import Figure, Heading, Paragraph, Section, Table
 from ilf_kedro.schemas import Answers, DataFrame, ExactMatches, Joints, NoteAnswers, Notes, PairedDifferences
 from ilf_kedro.schemas.word_removal import ALL
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, LanguageModel, require
-from ilf_kedro.pipelines.reporting.sections import Figure, Heading, Paragraph, Section, Table
 from ilf_kedro.pipelines.word_removal.figures import exact_match_figure, removal_title
 from ilf_kedro.pipelines.word_removal.measures import exact_matches
 from ilf_kedro.pipelines.word_removal.options import WordRemovalProbeOptions
 from ilf_kedro.prompting import PromptTemplate, clean_completion
+from ilf_kedro.report.sections import Figure, Heading, Paragraph, Section, Table
 from ilf_kedro.schemas import Answers, DataFrame, ExactMatches, ProbeItems, PublishedResults
 from ilf_kedro.schemas.word_removal import ALL
 from ilf_kedro.tasks.word_removal.probe import COMBINATIONS, draw_probe

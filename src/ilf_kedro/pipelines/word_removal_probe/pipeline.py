@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kedro.pipeline import Node, Pipeline
 
 from ilf_kedro.pipelines.namespaces import bind
-from ilf_kedro.pipelines.reporting.pages import page_node
+from ilf_kedro.pipelines.pages import page_node
 from ilf_kedro.pipelines.word_removal_probe import nodes
 
 NAME = "word_removal_probe"

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from ilf_kedro.pipelines.reporting.plotting import interval_bars
+from ilf_kedro.report.plots import interval_bars
 
 
 def test_bars_reach_from_lower_to_upper_and_are_missing_without_bounds() -> None:

@@ -12,11 +12,11 @@ from typing import Literal
 
 import pandas as pd
 import plotly.graph_objects as go
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from ilf_kedro.pipelines.reporting.labels import number, signed
+from ilf_kedro.report.labels import number, signed
 
 __all__ = ["Figure", "Heading", "Paragraph", "Part", "Section", "Table", "page_environment", "render_page"]
 
@@ -122,10 +122,10 @@ def page_assets(figures: Mapping[str, go.Figure]) -> dict[str, object]:
     }
 
 
-def page_environment() -> Environment:
-    """Return jinja2 with the project's templates and filters, escaping every text."""
+def page_environment(*packages: str) -> Environment:
+    """Return jinja2 with the filters and templates of this package and of the named ones, escaping every text."""
     environment = Environment(
-        loader=PackageLoader("ilf_kedro.pipelines.reporting", "templates"),
+        loader=ChoiceLoader([PackageLoader(package) for package in (*packages, "ilf_kedro.report")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

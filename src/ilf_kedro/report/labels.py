@@ -17,6 +17,7 @@ __all__ = [
     "in_order",
     "model_label",
     "number",
+    "number_or_none",
     "sampler_of_best_of_n",
     "scorers_in_order",
     "signed",
@@ -147,6 +148,11 @@ def number(value: float | None, digits: int = 3) -> str:
         return "–"
     # Adding 0.0 turns a negative zero, which rounding may leave, into zero.
     return f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")
+
+
+def number_or_none(value: object) -> float | None:
+    """Return a number cell's value; None for a null one (tables hold nulls as nan)."""
+    return float(value) if isinstance(value, int | float) and not math.isnan(value) else None
 
 
 def signed(value: float | None, digits: int = 3) -> str:

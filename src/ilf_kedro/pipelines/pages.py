@@ -5,7 +5,7 @@ from __future__ import annotations
 from kedro.pipeline import Node
 
 from ilf_kedro.pipelines.namespaces import bind
-from ilf_kedro.pipelines.reporting.sections import Section, render_page
+from ilf_kedro.report.sections import Section, render_page
 
 __all__ = ["page_node"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pickle
 
-from ilf_kedro.pipelines.reporting.pages import page_node
-from ilf_kedro.pipelines.reporting.sections import Paragraph, Section
+from ilf_kedro.pipelines.pages import page_node
+from ilf_kedro.report.sections import Paragraph, Section
 
 
 def test_the_node_writes_its_section_under_its_title() -> None:

@@ -1,0 +1,14 @@
+"""What the report calls things, and how it writes numbers."""
+
+from __future__ import annotations
+
+from ilf_kedro.report.labels import in_order, model_label, number, signed
+
+
+def test_labels_and_numbers() -> None:
+    assert model_label("finetune.refinements.n1000", 8) == "refinements, 1,000\u00a0posts"
+    assert model_label("finetune.best_of_n", 8) == "best of 8"
+    models = ["finetune.best_of_n", "finetune.refinements.n16", "x", "finetune.refinements.n8", "finetune.base"]
+    assert in_order(models) == ["finetune.base", *models[3:0:-2], "finetune.best_of_n", "x"]
+    assert (number(-0.0001), signed(-0.0001), signed(0.0001), signed(0.002)) == ("0.000", "0.000", "0.000", "+0.002")
+    assert (number(-0.1234), number(1234.5, 1), number(float("nan")), number(None)) == ("−0.123", "1,234.5", "–", "–")
