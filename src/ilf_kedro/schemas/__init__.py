@@ -37,7 +37,9 @@ from ilf_kedro.schemas.export import (
     PrivilegedRecords,
     SupervisedRecords,
 )
+from ilf_kedro.schemas.faults import Fault, InvalidDataError, nearest, printable, show_value
 from ilf_kedro.schemas.finetune_arms import JointOutputs, RefinerMetrics
+from ilf_kedro.schemas.raw import RawRow, RawRows, RowSource, raw_rows
 from ilf_kedro.schemas.refinements import (
     FeedbackTexts,
     RankedSelections,
@@ -49,6 +51,7 @@ from ilf_kedro.schemas.refinements import (
 )
 from ilf_kedro.schemas.rounds import RoundExamples, RoundMetrics, RoundModels, RoundTargets
 from ilf_kedro.schemas.sweep import SweepWinners, Trials
+from ilf_kedro.schemas.tasks import SPLITS, TaskComparisons, TaskExamples
 from ilf_kedro.schemas.tournament import RankedCandidates, ScorerContests, ScorerCosts, ScorerMetrics
 from ilf_kedro.schemas.training import (
     BestOfN,
@@ -77,6 +80,7 @@ from ilf_kedro.schemas.word_removal import (
 )
 
 __all__ = [
+    "SPLITS",
     "Answers",
     "ArmTargets",
     "BestOfN",
@@ -88,9 +92,11 @@ __all__ = [
     "Divergences",
     "ExactMatches",
     "Examples",
+    "Fault",
     "FeedbackPoints",
     "FeedbackTexts",
     "ImplicitPreferenceRecords",
+    "InvalidDataError",
     "JointOutputs",
     "Joints",
     "JudgeAgreement",
@@ -114,6 +120,8 @@ __all__ = [
     "RankedSelections",
     "Rankings",
     "RawLines",
+    "RawRow",
+    "RawRows",
     "RefinementMetrics",
     "Refinements",
     "RefinerMetrics",
@@ -129,6 +137,7 @@ __all__ = [
     "RoundMetrics",
     "RoundModels",
     "RoundTargets",
+    "RowSource",
     "ScorerAgreement",
     "ScorerContests",
     "ScorerCosts",
@@ -143,6 +152,8 @@ __all__ = [
     "TargetLikelihoods",
     "TargetLogLikelihoods",
     "Targets",
+    "TaskComparisons",
+    "TaskExamples",
     "TemplateDisagreement",
     "TextStatistics",
     "TrainingLog",
@@ -153,5 +164,9 @@ __all__ = [
     "Verdicts",
     "WinRates",
     "WrittenExamples",
+    "nearest",
+    "printable",
+    "raw_rows",
+    "show_value",
     "text_or_empty",
 ]

@@ -1,1 +1,39 @@
-"""What a task is."""
+"""What a task is: its columns, its words, and what the data have for it."""
+
+from ilf_kedro.tasks.mapping import Mapped, map_rows
+from ilf_kedro.tasks.offer import Offer
+from ilf_kedro.tasks.options import (
+    Columns,
+    ComparisonColumns,
+    ComparisonFiles,
+    InputField,
+    NearDuplicates,
+    Output,
+    Shares,
+    Task,
+    Words,
+)
+from ilf_kedro.tasks.rows import Comparison, Example, Preference, Subject
+from ilf_kedro.tasks.tables import comparisons_table, examples_table, fields_of
+
+__all__ = [
+    "Columns",
+    "Comparison",
+    "ComparisonColumns",
+    "ComparisonFiles",
+    "Example",
+    "InputField",
+    "Mapped",
+    "NearDuplicates",
+    "Offer",
+    "Output",
+    "Preference",
+    "Shares",
+    "Subject",
+    "Task",
+    "Words",
+    "comparisons_table",
+    "examples_table",
+    "fields_of",
+    "map_rows",
+]

@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ilf_kedro.pipelines.data_prep.records import columns_of
-from ilf_kedro.schemas import RawLines, Split, UserError
+from ilf_kedro.schemas import Fault, InvalidDataError, RawLines, Split, printable, show_value
+from ilf_kedro.tasks.reading.json_rows import parse_object
 
 __all__ = ["Fault", "InvalidDataError", "Row", "find_shared", "read_rows"]
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
 
-_MAX_FAULTS = 50
-_MAX_SHOWN = 80
-_MAX_RANGES = 10
-
 # What a byte that is not UTF-8 is read as (Python's "surrogateescape").
 _OTHER_BYTE = re.compile("[\udc80-\udcff]")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong where: `row` is the line number from 1, 0 for the whole file."""
-
-    file: str
-    row: int
-    column: str | None
-    found: str
-    expected: str
-    raw: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +31,6 @@ class Row(Generic[RecordT]):
     raw: str
     values: Mapping[str, object]
     record: RecordT | None
-
-
-class InvalidDataError(UserError):
-    """The raw files have faults; the message lists them all, at most 50 kinds per file."""
-
-    def __init__(self, faults: Sequence[Fault], advice: str) -> None:
-        self.faults = tuple(faults)
-        n_rows = len({(fault.file, fault.row) for fault in faults})
-        lines = [f"The raw data has {len(faults)} fault(s) in {n_rows} row(s):"]
-        for file in dict.fromkeys(fault.file for fault in faults):
-            kinds = _describe_kinds([fault for fault in faults if fault.file == file])
-            lines += kinds[:_MAX_FAULTS]
-            if len(kinds) > _MAX_FAULTS:
-                lines.append(f"{file}: and {len(kinds) - _MAX_FAULTS} more like these")
-        super().__init__("\n  ".join(lines) + f"\n{advice}")
 
 
 def read_rows(raw: RawLines, record_type: type[RecordT]) -> tuple[list[Row[RecordT]], list[Fault]]:
@@ -106,20 +74,20 @@ def find_shared(splits: Mapping[Split, tuple[RawLines, Sequence[Row[RecordT]]]])
                     continue
                 place = f"{splits[other][0].file}:{number}"
                 expected = "an id of its own" if other == split else f"{thing} that no other split has"
-                found = f"{_show(value)}, which is also in {place}"
+                found = f"{show_value(value)}, which is also in {place}"
                 faults[split].append(Fault(raw.file, row.number, column, found, expected, row.raw))
     return faults
 
 
 def _read_row(file: str, number: int, text: str, record_type: type[RecordT]) -> tuple[Row[RecordT], list[Fault]]:
     """Read one line; a row that is not UTF-8 has no other fault."""
-    raw = _printable(_OTHER_BYTE.sub(lambda match: f"\\x{_byte(match[0]):02x}", text))
+    raw = printable(_OTHER_BYTE.sub(lambda match: f"\\x{_byte(match[0]):02x}", text))
     values, record, faults = {}, None, []
     if match := _OTHER_BYTE.search(text):
         expected = "UTF-8 text; convert the file, such as with `iconv -f WINDOWS-1252 -t UTF-8`"
         faults = [Fault(file, number, None, f"the byte 0x{_byte(match[0]):02x}, which is not UTF-8", expected, raw)]
     try:
-        values = _parse_object(text)
+        values = parse_object(text)
         record = None if faults else record_type.model_validate(values)
     except ValidationError as error:
         columns = columns_of(record_type)
@@ -133,35 +101,11 @@ def _byte(escaped: str) -> int:
     return ord(escaped) - 0xDC00
 
 
-def _parse_object(text: str) -> dict[str, object]:
-    """Parse a JSON object; every way in which it is none is a ValueError that says so."""
-    try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_refuse_repeated_keys,
-            parse_constant=lambda name: None if name == "NaN" else float(name),
-        )
-    except json.JSONDecodeError as error:
-        raise ValueError(f"broken JSON ({error.msg}, at character {error.colno})") from error
-    if not isinstance(value, dict):
-        raise ValueError(_show(value))
-    return value
-
-
-def _refuse_repeated_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = sorted({key for key in keys if keys.count(key) > 1})
-        raise ValueError(f"columns written twice: {', '.join(map(_show, repeated))}")
-    return values
-
-
 def _explain(detail: ErrorDetails, columns: Mapping[str, str], file: str, number: int, raw: str) -> Fault:
     """Say in the file's own terms what pydantic found wrong with a row."""
     column = _column(detail["loc"])
     value, kind = detail["input"], detail["type"]
-    found, expected = _show(value), columns.get(re.sub(r"\d+", "", column), "")
+    found, expected = show_value(value), columns.get(re.sub(r"\d+", "", column), "")
     if kind == "missing":
         found = "no such column"
     elif kind == "extra_forbidden":
@@ -174,41 +118,9 @@ def _explain(detail: ErrorDetails, columns: Mapping[str, str], file: str, number
         expected += ", without half a surrogate pair"
     elif kind == "string_type" and isinstance(value, int | float):
         expected += f'; put it in quotes: "{found}"'
-    return Fault(file, number, _printable(column), found, expected, raw)
+    return Fault(file, number, printable(column), found, expected, raw)
 
 
 def _column(location: Sequence[str | int]) -> str:
     """Return where a value stands: a column, or within one such as candidates[2].rank."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).removeprefix(".")
-
-
-def _show(value: object) -> str:
-    """Write a value as JSON does, shortened, and safe to print."""
-    text = _printable(json.dumps(value, ensure_ascii=False))
-    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
-
-
-def _printable(text: str) -> str:
-    """Escape lone surrogates, which no file and no terminal can take."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _describe_kinds(faults: Sequence[Fault]) -> list[str]:
-    """Write one line per kind of fault in a file, with the rows that have it, in order of first row."""
-    kinds: dict[tuple[str | None, str, str], list[int]] = {}
-    for fault in faults:
-        kinds.setdefault((fault.column, fault.found, fault.expected), []).append(fault.row)
-    return [
-        f"{faults[0].file}:{_describe_numbers(rows)} {column or '(row)'}: found {found}; expected {expected}"
-        for (column, found, expected), rows in sorted(kinds.items(), key=lambda item: item[1][0])
-    ]
-
-
-def _describe_numbers(numbers: Sequence[int]) -> str:
-    """Write consecutive numbers as ranges, and at most ten of these: "1-3, 7"."""
-    ranges = []
-    for _, group in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
-        run = [number for _, number in group]
-        ranges.append(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}")
-    more = f", … ({len(numbers)} rows)" if len(ranges) > _MAX_RANGES else ""
-    return ", ".join(ranges[:_MAX_RANGES]) + more

@@ -1,0 +1,106 @@
+"""Chat messages: how they are checked, kept in a table's cell, and written as a plain transcript."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ilf_kedro.schemas import nearest, show_value
+
+__all__ = [
+    "ROLES",
+    "Message",
+    "MessagesError",
+    "messages_from_json",
+    "messages_to_json",
+    "parse_messages",
+    "transcript",
+]
+
+ROLES = ("system", "developer", "user", "assistant", "tool")
+
+_EXPECTED = 'messages such as [{"role": "user", "content": "…"}]'
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation; `role` is one of `ROLES`."""
+
+    role: str
+    content: str
+
+
+class MessagesError(ValueError):
+    """A value is no list of chat messages; `found` says why, `expected` what to do."""
+
+    def __init__(self, found: str, expected: str) -> None:
+        super().__init__(f"found {found}; expected {expected}")
+        self.found, self.expected = found, expected
+
+
+def parse_messages(value: object) -> tuple[Message, ...]:
+    """Return the messages that a list of {role, content} holds; a content of text parts is joined.
+
+    Raises:
+        MessagesError: it holds something else, or ends with the answer (an assistant's turn).
+    """
+    if isinstance(value, str):
+        raise MessagesError(
+            f"the text {show_value(value)}", f"{_EXPECTED}; make one of a text with [{{role: 'user', content: column}}]"
+        )
+    if not isinstance(value, Sequence):
+        raise MessagesError(show_value(value), _EXPECTED)
+    messages = tuple(_message(each, number) for number, each in enumerate(value, start=1))
+    if messages and messages[-1].role == "assistant":
+        raise MessagesError(
+            "a conversation that ends with an assistant's turn",
+            "one that ends before the output; leave the last turn out with column[:-1]",
+        )
+    return messages
+
+
+def messages_to_json(messages: Iterable[Message]) -> str:
+    """Return the text that a table's cell holds."""
+    return json.dumps([{"role": each.role, "content": each.content} for each in messages], ensure_ascii=False)
+
+
+def messages_from_json(text: str) -> tuple[Message, ...]:
+    """Return the messages of a table's cell; the empty text has none."""
+    return tuple(Message(**each) for each in json.loads(text)) if text else ()
+
+
+def transcript(messages: Iterable[Message]) -> str:
+    """Write a conversation as plain text, for models without a chat template: "User: …", an empty line, the next."""
+    return "\n\n".join(f"{each.role.capitalize()}: {each.content}" for each in messages)
+
+
+def _message(value: object, number: int) -> Message:
+    if not isinstance(value, Mapping):
+        raise MessagesError(f"{show_value(value)} as message {number}", _EXPECTED)
+    role, content = value.get("role"), value.get("content")
+    others = [key for key, each in value.items() if each is not None and key not in ("role", "content")]
+    if not isinstance(role, str):
+        pair = {"from": "from", "speaker": "speaker", "author": "author"}
+        named = next((key for key in pair if key in value), None)
+        said = next((key for key in ("content", "value", "text") if key in value), "content")
+        remedy = f"; rename the keys with column[].{{role: {named}, content: {said}}}" if named else ""
+        raise MessagesError(f"message {number} without a role: {show_value(value)}", _EXPECTED + remedy)
+    if role not in ROLES:
+        raise MessagesError(f"the role {role!r} of message {number}", f"{nearest(role, ROLES)}")
+    if others:
+        raise MessagesError(
+            f"message {number} with {', '.join(map(repr, others))}",
+            "role and content alone; leave the rest out with column[].{role: role, content: content}",
+        )
+    return Message(role, _content(content, number))
+
+
+def _content(content: object, number: int) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Sequence):
+        texts = [part.get("text") for part in content if isinstance(part, Mapping) and part.get("type") == "text"]
+        if len(texts) == len(content) and all(isinstance(text, str) for text in texts):
+            return "".join(map(str, texts))
+    raise MessagesError(f"{show_value(content)} as content of message {number}", "text, or a list of text parts")
