@@ -18,6 +18,8 @@ MODELS := data/06_models/smollm2-135m-instruct/config.json data/06_models/tiny-r
 
 # Processes that `make test` uses; 0 runs the tests in one. A file's tests stay together: they share runs.
 WORKERS ?= 2
+VIZ_PORT ?= 4141
+VIZ := http://127.0.0.1:$(VIZ_PORT)
 ARGS ?=
 
 # Idle threads that spin slow torch down twentyfold on a busy machine; and nothing phones home.
@@ -41,8 +43,10 @@ run: install ## Run the main pipelines on the embedded data, and write the repor
 full: install ## Run everything that the project can do on the embedded data
 	$(PY) -m kedro run --pipelines full $(ARGS)
 
-viz: install ## Open the pipelines and their data in kedro-viz
-	$(PY) -m kedro viz run $(ARGS)
+viz: install ## Open the flow in kedro-viz; tick Datasets there to see what passes between the pipelines
+	@(for _ in $$(seq 90); do sleep 1; $(PY) -c "import urllib.request as r; r.urlopen('$(VIZ)', timeout=1)" 2>/dev/null \
+		&& exec $(PY) -m webbrowser -t "$(VIZ)/?types=task"; done) & \
+	exec $(PY) -m kedro viz run --no-browser --port $(VIZ_PORT) $(ARGS)
 
 test: install ## Run the quick tests
 	$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)

@@ -26,7 +26,6 @@ class TableDataset(ParquetDataset):  # type: ignore[misc]  # kedro_datasets has 
           filepath: ${globals:root}/05_model_input/selections.parquet
           versioned: true
           validator: ilf_kedro.schemas.Selections
-          metadata: {kedro-viz: {layer: model_input, preview_args: {nrows: 5}}}
         ```
     """
 

@@ -24,20 +24,28 @@ def create_pipeline(models: Sequence[str], sections: Sequence[str] = ()) -> Pipe
     """
     measured = [model for model in models if model != BEST_OF_N]
     trained = ["reward_model", *(model for model in measured if model != BASE)]
-    return Pipeline(
-        [
-            _node(nodes.collect_summaries, [f"{model}.summaries" for model in models], "summaries"),
-            _node(nodes.collect_log_likelihoods, [f"{model}.log_likelihoods" for model in measured], "log_likelihoods"),
-            _node(nodes.collect_training_logs, {model: f"{model}.training_log" for model in trained}, "training_logs"),
-            *_measuring_nodes(),
-            *(_best_of_n_nodes() if BEST_OF_N in models else []),
-            *_figure_nodes(),
-            _report_node(["best_of_n", *sections] if BEST_OF_N in models else sections),
-        ],
-        namespace="reporting",
-        prefix_datasets_with_namespace=False,
-        tags="reporting",
+    collecting = [
+        _node(nodes.collect_summaries, [f"{model}.summaries" for model in models], "summaries"),
+        _node(nodes.collect_log_likelihoods, [f"{model}.log_likelihoods" for model in measured], "log_likelihoods"),
+        _node(nodes.collect_training_logs, {model: f"{model}.training_log" for model in trained}, "training_logs"),
+        *(_best_of_n_nodes() if BEST_OF_N in models else []),
+    ]
+    reporting = [
+        *_measuring_nodes(),
+        *_figure_nodes(),
+        _report_node(["best_of_n", *sections] if BEST_OF_N in models else sections),
+    ]
+    # What reads a table per model, or a table that nothing else reads, stands beside what makes it: one table comes
+    # out, and kedro-viz folds the others away.
+    return (
+        _in_namespace("finetune", collecting)
+        + _in_namespace("reward_model", [_reward_model_figure_node()])
+        + _in_namespace("reporting", reporting)
     )
+
+
+def _in_namespace(name: str, members: Sequence[Node]) -> Pipeline:
+    return Pipeline(members, namespace=name, prefix_datasets_with_namespace=False, tags="reporting")
 
 
 def _node(function: Callable[..., Any], inputs: Inputs, outputs: str | list[str], tags: str | None = None) -> Node:
@@ -118,14 +126,17 @@ def _figure_nodes() -> list[Node]:
             "figure.scorers",
             tags="figure",
         ),
-        _node(
-            nodes.draw_reward_model,
-            ["reward_model.accuracy", "reward_model.reliability", "reward_model.breakdown"],
-            "figure.reward_model",
-            tags="figure",
-        ),
         _node(nodes.draw_training_loss, "training_logs", "figure.training_loss", tags="figure"),
     ]
+
+
+def _reward_model_figure_node() -> Node:
+    return _node(
+        nodes.draw_reward_model,
+        ["reward_model.accuracy", "reward_model.reliability", "reward_model.breakdown"],
+        "figure.reward_model",
+        tags="figure",
+    )
 
 
 def _report_node(sections: Sequence[str]) -> Node:

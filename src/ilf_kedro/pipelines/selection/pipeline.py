@@ -24,14 +24,14 @@ def create_pipeline(scorers: Sequence[str], methods: Sequence[str]) -> Pipeline:
                 name="measure_disagreement",
             )
         )
-    return Pipeline(
+    collect = Node(
+        nodes.collect_refinements,
+        [f"refinements.{method}" for method in methods],
+        "refinements.all",
+        name="collect_refinements",
+    )
+    selection = Pipeline(
         [
-            Node(
-                nodes.collect_refinements,
-                [f"refinements.{method}" for method in methods],
-                "refinements.all",
-                name="collect_refinements",
-            ),
             *scorer_nodes(scorers),
             *further,
             Node(nodes.collect_scores, [f"scores.{scorer}" for scorer in scorers], "scores", name="collect_scores"),
@@ -53,3 +53,6 @@ def create_pipeline(scorers: Sequence[str], methods: Sequence[str]) -> Pipeline:
         prefix_datasets_with_namespace=False,
         tags="selection",
     )
+    # Beside the sets that it collects, so that kedro-viz folds them away.
+    beside = Pipeline([collect], namespace="refinement", prefix_datasets_with_namespace=False, tags="selection")
+    return beside + selection
