@@ -34,6 +34,7 @@ class _Reading:
 class FeedbackFolder:
     """Holds one JSON-lines file per name: a line has example_id, title, post, initial_summary and feedback.
 
+    Where `nothing_to_say` is true, the feedback may be empty. `kedro annotate export --format rounds` writes such files.
     A file is written once, with empty feedback; from then on it is the annotators' and is never written again.
     """
 
@@ -67,12 +68,13 @@ class FeedbackFolder:
             return _Reading(path, len(table), {}, waits=True)
         faults: list[str] = []
         feedback: dict[str, str] = {}
+        silent: set[str] = set()
         summaries = dict(zip(table["example_id"], table["initial_summary"], strict=True))
         for number, line in enumerate(path.read_bytes().splitlines(), start=1):
             if line.strip():
-                _read_line(line, number, summaries, feedback, faults)
+                _read_line(line, number, summaries, feedback, silent, faults)
         faults += [f"no line has the example {missing!r}" for missing in summaries if missing not in feedback]
-        empty = [example_id for example_id, text in feedback.items() if not text]
+        empty = [example_id for example_id, text in feedback.items() if not text and example_id not in silent]
         if not faults and len(empty) == len(summaries):
             return _Reading(path, len(table), {}, waits=True)
         faults += [f"the feedback on the example {example_id!r} is empty" for example_id in empty]
@@ -80,7 +82,12 @@ class FeedbackFolder:
 
 
 def _read_line(
-    line: bytes, number: int, summaries: dict[str, str], feedback: dict[str, str], faults: list[str]
+    line: bytes,
+    number: int,
+    summaries: dict[str, str],
+    feedback: dict[str, str],
+    silent: set[str],
+    faults: list[str],
 ) -> None:
     """Take one line's feedback, or say what is wrong with it."""
     try:
@@ -97,6 +104,8 @@ def _read_line(
         faults.append(f"line {number}: the example {example_id!r} stands there twice")
     else:
         feedback[example_id] = text.strip()
+        if row.get("nothing_to_say") is True:
+            silent.add(example_id)
         if row.get("initial_summary", summaries[example_id]) != summaries[example_id]:
             faults.append(
                 f"line {number}: the feedback is on another summary of {example_id!r} than the model's present one "
