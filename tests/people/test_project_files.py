@@ -25,7 +25,7 @@ from ilf_kedro.people.project_files import (
 from ilf_kedro.people.records import list_records, to_lines
 from ilf_kedro.people.submissions import submit
 from ilf_kedro.pipelines.tournament.ranked_lines import read_rankings
-from ilf_kedro.schemas import RawLines, Rankings
+from ilf_kedro.schemas import Rankings, RawLines
 from tests.support.campaigns import (
     add_annotator,
     ask_feedback,

@@ -34,7 +34,8 @@ class _Reading:
 class FeedbackFolder:
     """Holds one JSON-lines file per name: a line has example_id, title, post, initial_summary and feedback.
 
-    Where `nothing_to_say` is true, the feedback may be empty. `kedro annotate export --format rounds` writes such files.
+    Where `nothing_to_say` is true, the feedback may be empty. `kedro annotate export --format rounds` writes such
+    files.
     A file is written once, with empty feedback; from then on it is the annotators' and is never written again.
     """
 
