@@ -16,7 +16,8 @@ from ilf_kedro.evaluation.intervals import Bootstrap
 from ilf_kedro.language_models.local.batching import BatchRunner, RunStatistics
 from ilf_kedro.language_models.local.loading import LoadedModel, choose_engine
 from ilf_kedro.language_models.local.options import LocalOptions
-from ilf_kedro.language_models.local.token_scoring import Context, TokenScoring
+from ilf_kedro.language_models.local.token_scoring import TokenScoring
+from ilf_kedro.language_models.protocol import Context
 from tests.support import naive
 from tests.support.architectures import build
 

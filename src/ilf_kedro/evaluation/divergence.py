@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, mean_estimate, ratio_estimate
-
-if TYPE_CHECKING:
-    from ilf_kedro.language_models.local.token_scoring import Context, TokenScoring
+from ilf_kedro.language_models.protocol import Context, TokenScorer
 
 __all__ = ["ESTIMATORS", "DivergenceEstimate", "Estimator", "Unit", "divergence_terms", "estimate", "sample_terms"]
 
@@ -54,8 +52,8 @@ def divergence_terms(sampler: NDArray[np.float64], other: NDArray[np.float64]) -
 
 
 def sample_terms(
-    sampler: TokenScoring,
-    other: TokenScoring,
+    sampler: TokenScorer,
+    other: TokenScorer,
     contexts: Sequence[Context],
     *,
     n_samples: int,

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, ModelSource
 from ilf_kedro.prompting import Prompt
 from ilf_kedro.schemas import Options
 
@@ -106,6 +107,26 @@ class TokenLogProbabilities:
     spans: tuple[tuple[int, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a continuation is conditional on: at least one token. `example_id` names it in random streams."""
+
+    example_id: str
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSequence:
+    """A continuation as it was sampled; its last token is an end-of-sequence token where `ended`.
+
+    `log_probabilities` (nats) are the sampler's own at temperature 1, as it computed them while sampling.
+    """
+
+    tokens: tuple[int, ...]
+    log_probabilities: tuple[float, ...]
+    ended: bool
+
+
 @runtime_checkable
 class LanguageModel(Protocol):
     """A language model behind any backend.
@@ -167,6 +188,49 @@ class TokenCounter(Protocol):
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text, special tokens not counted."""
+        ...
+
+
+class TokenScorer(Protocol):
+    """What samples and scores token ids over the whole vocabulary, at temperature 1."""
+
+    def contexts(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Context]:
+        """Return the prompts as tokens, truncated where `max_new_tokens` more would not fit."""
+        ...
+
+    def beginnings(self, n: int) -> list[Context]:
+        """Return `n` contexts that hold the start-of-text token alone, each with a name of its own."""
+        ...
+
+    def sample(
+        self, contexts: Sequence[Context], n_samples: int, max_new_tokens: int, *, seed: int, label: str = ""
+    ) -> list[list[TokenSequence]]:
+        """Sample continuations of at most `max_new_tokens` tokens: no top-k, no top-p."""
+        ...
+
+    def score(
+        self, contexts: Sequence[Context], sequences: Sequence[Sequence[TokenSequence]], *, label: str = ""
+    ) -> list[list[NDArray[np.float64]]]:
+        """Return the log-probability (nats) of every token of sequences[i][j] after contexts[i]."""
+        ...
+
+
+@runtime_checkable
+class TrainableModel(LanguageModel, TokenCounter, Protocol):
+    """A language model whose weights are on this machine, so that they can be trained and its tokens looked at."""
+
+    @property
+    def source(self) -> ModelSource:
+        """The base model's directory, and how to talk to it."""
+        ...
+
+    @property
+    def token_scoring(self) -> TokenScorer:
+        """The same model, asked about token ids instead of texts."""
+        ...
+
+    def with_checkpoint(self, checkpoint: Checkpoint) -> Self:
+        """Return the same model with trained weights."""
         ...
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from kedro.pipeline import Node
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
+from ilf_kedro.language_models.protocol import TrainableModel
 from ilf_kedro.pipelines.namespaces import bind
 from ilf_kedro.pipelines.refinement.nodes import refine_all
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
@@ -16,9 +16,6 @@ from ilf_kedro.pipelines.selection.scorers import scorer_nodes
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import DataFrame, Examples, Refinements
 from ilf_kedro.scoring.names import SCORES
-
-if TYPE_CHECKING:
-    from ilf_kedro.language_models.local.model import LocalLanguageModel
 
 __all__ = [
     "needed_scorers",
@@ -38,7 +35,7 @@ def needed_scorers(target_scorer: str, declared: Sequence[str] = ()) -> tuple[st
 
 def refine_with_checkpoint(
     examples: DataFrame[Examples],
-    base_model: LocalLanguageModel,
+    base_model: TrainableModel,
     checkpoint: Checkpoint,
     template: PromptTemplate,
     options: RefinementOptions,

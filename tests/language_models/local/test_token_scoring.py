@@ -9,8 +9,7 @@ from transformers import AutoModelForCausalLM
 
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.language_models.local.model import LocalLanguageModel, LocalOptions, load_model_source
-from ilf_kedro.language_models.local.token_scoring import TokenSequence
-from ilf_kedro.language_models.protocol import SamplingOptions
+from ilf_kedro.language_models.protocol import SamplingOptions, TokenSequence
 from ilf_kedro.prompting import Prompt
 from tests.support import naive
 

@@ -22,30 +22,10 @@ from ilf_kedro.language_models.local.formatting import Formatted
 from ilf_kedro.language_models.local.loading import LoadedModel
 from ilf_kedro.language_models.local.options import LocalOptions
 from ilf_kedro.language_models.local.sampling import random_stream
-from ilf_kedro.language_models.protocol import SamplingOptions
+from ilf_kedro.language_models.protocol import Context, SamplingOptions, TokenSequence
 from ilf_kedro.prompting import Prompt
 
-__all__ = ["Context", "TokenScoring", "TokenSequence"]
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a continuation is conditional on: at least one token. `example_id` names it in random streams."""
-
-    example_id: str
-    tokens: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TokenSequence:
-    """A continuation as it was drawn; its last token is an end-of-sequence token where `ended`.
-
-    `log_probabilities` (nats) are the sampler's own at temperature 1, as it computed them while drawing.
-    """
-
-    tokens: tuple[int, ...]
-    log_probabilities: tuple[float, ...]
-    ended: bool
+__all__ = ["TokenScoring"]
 
 
 @dataclass(slots=True)

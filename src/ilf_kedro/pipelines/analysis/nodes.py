@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from ilf_kedro.evaluation.divergence import sample_terms
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
+from ilf_kedro.language_models.protocol import Context, TrainableModel
 from ilf_kedro.pipelines.analysis.options import AnalysisOptions
 from ilf_kedro.prompting import Prompt, PromptTemplate
 from ilf_kedro.schemas import (
@@ -24,15 +24,11 @@ from ilf_kedro.schemas import (
 )
 from ilf_kedro.training.examples import as_completion
 
-if TYPE_CHECKING:
-    from ilf_kedro.language_models.local.model import LocalLanguageModel
-    from ilf_kedro.language_models.local.token_scoring import Context
-
 BASE = "finetune.base"
 
 
 def measure_divergences(
-    base_model: LocalLanguageModel,
+    base_model: TrainableModel,
     checkpoint: Checkpoint,
     examples: DataFrame[Examples],
     template: PromptTemplate,
@@ -68,7 +64,7 @@ def measure_divergences(
 
 
 def measure_targets(
-    base_model: LocalLanguageModel,
+    base_model: TrainableModel,
     checkpoint: Checkpoint,
     targets: DataFrame[ArmTargets],
     template: PromptTemplate,
@@ -84,7 +80,7 @@ def measure_targets(
 
 
 def measure_base_targets(
-    base_model: LocalLanguageModel,
+    base_model: TrainableModel,
     targets: DataFrame[ArmTargets],
     template: PromptTemplate,
     *,
@@ -108,7 +104,7 @@ def measure_base_targets(
 
 
 def _log_likelihoods(
-    model: LocalLanguageModel,
+    model: TrainableModel,
     targets: pd.DataFrame,
     template: PromptTemplate,
     *,

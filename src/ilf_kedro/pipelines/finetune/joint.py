@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
+from ilf_kedro.language_models.protocol import TrainableModel
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.training_plan import prompts_of
 from ilf_kedro.prompting import PromptTemplate, clean_completion
 from ilf_kedro.prompting.joint_outputs import parse_joint_output
 from ilf_kedro.schemas import DataFrame, Examples, JointOutputs, Summaries, text_or_empty
-
-if TYPE_CHECKING:
-    from ilf_kedro.language_models.local.model import LocalLanguageModel
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +20,7 @@ SPLIT = "split"
 
 
 def sample_joint_outputs(
-    base_model: LocalLanguageModel,
+    base_model: TrainableModel,
     checkpoint: Checkpoint,
     examples: DataFrame[Examples],
     base_summaries: DataFrame[Summaries],

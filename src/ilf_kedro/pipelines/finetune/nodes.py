@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
-from ilf_kedro.language_models.protocol import LanguageModel
+from ilf_kedro.language_models.protocol import LanguageModel, TrainableModel
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.training_plan import plan_training, prompts_of
 from ilf_kedro.pipelines.names import Arm
@@ -27,12 +25,9 @@ from ilf_kedro.training.examples import as_completion
 from ilf_kedro.training.supervised import train_language_model
 from ilf_kedro.training.workspace import TrainingWorkspace
 
-if TYPE_CHECKING:
-    from ilf_kedro.language_models.local.model import LocalLanguageModel
-
 
 def finetune(
-    base_model: LocalLanguageModel,
+    base_model: TrainableModel,
     targets: DataFrame[Targets],
     template: PromptTemplate,
     options: FinetuneOptions,
@@ -89,7 +84,7 @@ def sample_base_candidates(
 
 
 def sample_summaries(
-    base_model: LocalLanguageModel,
+    base_model: TrainableModel,
     checkpoint: Checkpoint,
     examples: DataFrame[Examples],
     template: PromptTemplate,
@@ -105,14 +100,14 @@ def sample_summaries(
 
 
 def base_log_likelihoods(
-    base_model: LocalLanguageModel, examples: DataFrame[Examples], template: PromptTemplate, *, model_name: str
+    base_model: TrainableModel, examples: DataFrame[Examples], template: PromptTemplate, *, model_name: str
 ) -> DataFrame[LogLikelihoods]:
     """Return how probable the human test summaries are under the model before any finetuning."""
     return _human_log_likelihoods(base_model, examples, template, model_name)
 
 
 def log_likelihoods(
-    base_model: LocalLanguageModel,
+    base_model: TrainableModel,
     checkpoint: Checkpoint,
     examples: DataFrame[Examples],
     template: PromptTemplate,
@@ -124,7 +119,7 @@ def log_likelihoods(
 
 
 def _human_log_likelihoods(
-    model: LocalLanguageModel, examples: DataFrame[Examples], template: PromptTemplate, model_name: str
+    model: TrainableModel, examples: DataFrame[Examples], template: PromptTemplate, model_name: str
 ) -> DataFrame[LogLikelihoods]:
     """Sum the log-probabilities (nats) of each human summary's tokens, the end token not counted."""
     require_texts(examples, ["human_summary"], user="the log-likelihood of human summaries")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ilf_kedro.datasets.feedback_folder import FeedbackFolder
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
-from ilf_kedro.language_models.protocol import Capability, LanguageModel, require
+from ilf_kedro.language_models.protocol import Capability, LanguageModel, TrainableModel, require
 from ilf_kedro.pipelines.finetune.nodes import sample_base_summaries, sample_summaries
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.training_plan import prompts_of
@@ -26,9 +25,6 @@ from ilf_kedro.schemas import (
     Summaries,
     UserError,
 )
-
-if TYPE_CHECKING:
-    from ilf_kedro.language_models.local.model import LocalLanguageModel
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +52,7 @@ def first_examples(examples: DataFrame[Examples], options: RoundsOptions) -> Dat
 
 
 def sample_outputs(
-    base_model: LocalLanguageModel,
+    base_model: TrainableModel,
     examples: DataFrame[RoundExamples],
     template: PromptTemplate,
     options: FinetuneOptions,

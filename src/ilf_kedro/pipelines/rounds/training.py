@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import pandas as pd
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
+from ilf_kedro.language_models.protocol import TrainableModel
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.training_plan import TrainingPlan, plan_training
 from ilf_kedro.pipelines.training_log import training_log
@@ -18,14 +19,11 @@ from ilf_kedro.schemas import DataFrame, RoundModels, RoundTargets, Targets, Tra
 from ilf_kedro.training.supervised import train_language_model
 from ilf_kedro.training.workspace import TrainingWorkspace
 
-if TYPE_CHECKING:
-    from ilf_kedro.language_models.local.model import LocalLanguageModel
-
 Trained = tuple[Checkpoint, DataFrame[TrainingLog], DataFrame[RoundModels]]
 
 
 def train_from_base(
-    base_model: LocalLanguageModel,
+    base_model: TrainableModel,
     template: PromptTemplate,
     options: FinetuneOptions,
     seed: int,
@@ -52,7 +50,7 @@ def train_from_base(
 
 
 def train_further(
-    base_model: LocalLanguageModel,
+    base_model: TrainableModel,
     template: PromptTemplate,
     options: FinetuneOptions,
     seed: int,
@@ -84,7 +82,7 @@ def train_further(
 
 
 def _join(
-    base_model: LocalLanguageModel, previous: Checkpoint, trained: Checkpoint, workspace: TrainingWorkspace
+    base_model: TrainableModel, previous: Checkpoint, trained: Checkpoint, workspace: TrainingWorkspace
 ) -> Checkpoint:
     """Return what both trainings did as one checkpoint of the base model."""
     from ilf_kedro.language_models.local.adapters import join_adapters
@@ -109,7 +107,7 @@ def _of_rounds(tables: Sequence[DataFrame[RoundTargets]], last: int) -> DataFram
 
 
 def _plan(
-    base_model: LocalLanguageModel,
+    base_model: TrainableModel,
     targets: DataFrame[RoundTargets],
     template: PromptTemplate,
     options: FinetuneOptions,

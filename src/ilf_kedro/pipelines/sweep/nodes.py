@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ilf_kedro.evaluation.intervals import Bootstrap, Estimate
 from ilf_kedro.evaluation.log_likelihoods import nll_per_token
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
+from ilf_kedro.language_models.protocol import TrainableModel
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.training_plan import TrainingPlan, plan_training, prompts_of
 from ilf_kedro.pipelines.names import Arm
@@ -25,9 +25,6 @@ from ilf_kedro.training.errors import DivergedError
 from ilf_kedro.training.examples import as_completion
 from ilf_kedro.training.supervised import train_language_model
 from ilf_kedro.training.workspace import TrainingWorkspace
-
-if TYPE_CHECKING:
-    from ilf_kedro.language_models.local.model import LocalLanguageModel
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +48,7 @@ class _Arm:
 
 
 def run_trials(
-    base_model: LocalLanguageModel,
+    base_model: TrainableModel,
     targets: DataFrame[Targets],
     template: PromptTemplate,
     asked: PromptTemplate,
@@ -142,7 +139,7 @@ def _why_none(arm: str, trials: pd.DataFrame, options: SweepOptions) -> str:
 
 
 def _run(
-    base_model: LocalLanguageModel,
+    base_model: TrainableModel,
     arm: _Arm,
     trial: Trial,
     plan: TrainingPlan,
@@ -188,9 +185,7 @@ def _run(
     }
 
 
-def _score(
-    base_model: LocalLanguageModel, checkpoint: Checkpoint, arm: _Arm, label: str
-) -> tuple[Estimate, float | None]:
+def _score(base_model: TrainableModel, checkpoint: Checkpoint, arm: _Arm, label: str) -> tuple[Estimate, float | None]:
     """Return the NLL of the human summaries, and of the arm's own kind of targets where the split has them.
 
     A refinement model is asked with its own prompt, every other model for a summary.
@@ -203,7 +198,7 @@ def _score(
     return human, human.value if column == "human_summary" else _nll(model, arm, column, label).value
 
 
-def _nll(model: LocalLanguageModel, arm: _Arm, column: str, label: str) -> Estimate:
+def _nll(model: TrainableModel, arm: _Arm, column: str, label: str) -> Estimate:
     continuations = [as_completion(text, model.source.format) for text in arm.development[column]]
     answers = model.log_likelihood(prompts_of(arm.development, arm.asked), continuations, label=label)
     table = pd.DataFrame(

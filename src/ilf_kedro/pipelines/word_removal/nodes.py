@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
+from ilf_kedro.language_models.protocol import TrainableModel
 from ilf_kedro.pipelines.training_log import training_log
 from ilf_kedro.pipelines.word_removal.options import PolicyOptions, RefinerOptions
 from ilf_kedro.prompting import PromptTemplate, clean_completion
@@ -29,9 +28,6 @@ from ilf_kedro.training.examples import TrainingExample, as_completion
 from ilf_kedro.training.options import TrainingOptions
 from ilf_kedro.training.supervised import train_language_model
 from ilf_kedro.training.workspace import TrainingWorkspace
-
-if TYPE_CHECKING:
-    from ilf_kedro.language_models.local.model import LocalLanguageModel
 
 __all__ = [
     "demonstrate",
@@ -57,7 +53,7 @@ def demonstrate(notes: DataFrame[Notes]) -> DataFrame[NoteTargets]:
 
 
 def train_refiner(
-    refiner: LocalLanguageModel,
+    refiner: TrainableModel,
     written: DataFrame[WrittenExamples],
     with_feedback: PromptTemplate,
     without_feedback: PromptTemplate,
@@ -81,7 +77,7 @@ def train_refiner(
 
 
 def train_policy(
-    base_model: LocalLanguageModel,
+    base_model: TrainableModel,
     targets: DataFrame[NoteTargets],
     template: PromptTemplate,
     options: TrainingOptions,
@@ -100,7 +96,7 @@ def train_policy(
 
 
 def pass_on(
-    base_model: LocalLanguageModel,
+    base_model: TrainableModel,
     checkpoint: Checkpoint,
     notes: DataFrame[Notes],
     template: PromptTemplate,

@@ -84,7 +84,7 @@ def comment_on_outputs(
     )
     empty = table["text_out"] == ""
     if empty.any():
-        logger.warning("%d of %d outputs are empty; the note stands for them", empty.sum(), len(table))
+        logger.info("%d of %d outputs are empty; the note stands for them", empty.sum(), len(table))
     texts = table["text_out"].where(~empty, table["text_in"])
     random = np.random.default_rng([_COMMENTS, seed])
     feedback = [comment(random, text, minded) for text in texts]
