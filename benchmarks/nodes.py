@@ -37,6 +37,7 @@ from rich.table import Table  # noqa: E402
 from ilf_kedro.language_models.local.loading import load_weights  # noqa: E402
 from ilf_kedro.language_models.local.model import LocalLanguageModel  # noqa: E402
 from ilf_kedro.language_models.local.resident import RESIDENT  # noqa: E402
+from ilf_kedro.language_models.local.runtime import LocalRuntime  # noqa: E402
 from tests.support import naive  # noqa: E402
 from tests.support.whole_project import WholeProject  # noqa: E402
 
@@ -45,15 +46,15 @@ from tests.support.whole_project import WholeProject  # noqa: E402
 class Work:
     """What one node asked of one model: naive ways to each answer, and the engine's CPU-seconds for all."""
 
-    model: LocalLanguageModel
+    runtime: LocalRuntime
     questions: list[Callable[[Any], object]] = field(default_factory=list)
     seconds: float = 0.0
 
     def naive_seconds(self, sample: int) -> float:
         """Answer a sample of the questions one by one, and scale what it took to all of them."""
         chosen = random.Random(0).sample(self.questions, min(sample, len(self.questions)))
-        model = self.model
-        network = load_weights(model.source, model.checkpoint, model._dtype, model._device)
+        runtime = self.runtime
+        network = load_weights(runtime.source, runtime.checkpoint, runtime.dtype, runtime.device)
         chosen[0](network)  # warms up
         began = time.process_time()
         for ask in chosen:
@@ -71,7 +72,7 @@ class Recorder:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Put the recorder between nodes and models."""
-        run, generate, score = Node.run, LocalLanguageModel.generate, LocalLanguageModel._score
+        run, generate, score = Node.run, LocalLanguageModel.generate, LocalRuntime.score
         recorder = self
 
         def run_node(node: Node, inputs: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -81,7 +82,7 @@ class Recorder:
         def timed_generate(
             model: LocalLanguageModel, prompts: Sequence[Any], samples: range, options: Any, **rest: Any
         ) -> Any:
-            work = recorder._find(model)
+            work = recorder._find(model.runtime)
             ends = frozenset({model.formatter.tokenizer.eos_token_id})
             for prompt in prompts:
                 tokens = model.formatter.prompt(prompt, options.max_new_tokens).tokens
@@ -93,24 +94,24 @@ class Recorder:
                     )
             return recorder._time(work, lambda: generate(model, prompts, samples, options, **rest))
 
-        def timed_score(model: LocalLanguageModel, requests: Sequence[Any], keys: Sequence[str], label: str) -> Any:
-            work = recorder._find(model)
+        def timed_score(runtime: LocalRuntime, requests: Sequence[Any], *rest: Any, **options: Any) -> Any:
+            work = recorder._find(runtime)
             for sequences, start in requests:
                 longest = max(sequences, key=len)
                 work.questions.append(lambda network, tokens=longest, start=start: _score(network, tokens, start))
-            return recorder._time(work, lambda: score(model, requests, keys, label))
+            return recorder._time(work, lambda: score(runtime, requests, *rest, **options))
 
-        Node.run, LocalLanguageModel.generate, LocalLanguageModel._score = run_node, timed_generate, timed_score  # type: ignore[method-assign, assignment]
+        Node.run, LocalLanguageModel.generate, LocalRuntime.score = run_node, timed_generate, timed_score  # type: ignore[method-assign, assignment]
         try:
             yield
         finally:
-            Node.run, LocalLanguageModel.generate, LocalLanguageModel._score = run, generate, score  # type: ignore[method-assign]
+            Node.run, LocalLanguageModel.generate, LocalRuntime.score = run, generate, score  # type: ignore[method-assign]
 
-    def _find(self, model: LocalLanguageModel) -> Work:
-        return self.work.setdefault((self._node, model.revision), Work(model))
+    def _find(self, runtime: LocalRuntime) -> Work:
+        return self.work.setdefault((self._node, runtime.revision), Work(runtime))
 
     def _time(self, work: Work, ask: Callable[[], Any]) -> Any:
-        with work.model._loaded():  # so that loading is not counted
+        with work.runtime.loaded():  # so that loading is not counted
             pass
         began = time.process_time()
         answers = ask()

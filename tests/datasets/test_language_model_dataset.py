@@ -54,8 +54,8 @@ def test_relative_paths_begin_at_the_project(
     model = dataset.load()
     assert isinstance(model, LocalLanguageModel)
     assert model.source.directory == tiny_model_directory
-    assert model.cache is not None
-    assert model.cache.path == project_root / "data" / "answers.sqlite"
+    assert model.runtime.cache is not None
+    assert model.runtime.cache.path == project_root / "data" / "answers.sqlite"
     assert dataset.exists()
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import contextmanager
 from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,11 @@ import torch
 
 from ilf_kedro.evaluation.divergence import divergence_terms, estimate, sample_terms
 from ilf_kedro.evaluation.intervals import Bootstrap
-from ilf_kedro.language_models.local.batching import BatchRunner, RunStatistics
+from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
+from ilf_kedro.language_models.local.batching import RunStatistics
 from ilf_kedro.language_models.local.loading import LoadedModel, choose_engine
 from ilf_kedro.language_models.local.options import LocalOptions
+from ilf_kedro.language_models.local.runtime import LocalRuntime
 from ilf_kedro.language_models.local.token_scoring import TokenScoring
 from ilf_kedro.language_models.protocol import Context
 from tests.support import naive
@@ -37,17 +39,16 @@ def tiny(seed: int, scale: float = 1.0):
     oracle.load_state_dict(model.state_dict())
     held = LoadedModel(choose_engine(model), frozenset({END}))
 
-    @contextmanager
-    def loaded():
-        with torch.inference_mode():
-            yield held
-
-    statistics = RunStatistics()
-
-    def key(*parts: object, **named: object) -> str:
-        return json.dumps([parts, named])
-
-    return oracle, TokenScoring(None, (1,), BatchRunner(None, statistics), statistics, loaded, key, LocalOptions())
+    runtime = LocalRuntime(
+        ModelSource("tiny", Path(), f"revision-{seed}-{scale}", dtype="float32"),
+        checkpoint=None,
+        cache=None,
+        options=LocalOptions(device="cpu"),
+        statistics=RunStatistics(),
+        load=lambda _: held,
+    )
+    runtime.formatter = SimpleNamespace(template_hash="", text_tokens=lambda _: (1,))
+    return oracle, TokenScoring(runtime)
 
 
 def sequences() -> list[tuple[int, ...]]:

@@ -17,14 +17,14 @@ from ilf_kedro.language_models.local.batching import RunStatistics
 from ilf_kedro.language_models.local.model import LocalLanguageModel, LocalOptions
 from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceProbabilities, MissingCapabilityError
 from ilf_kedro.prompting import Prompt, PromptTemplate, TemplateError
-from ilf_kedro.reward_models.asking import (
+from ilf_kedro.reward_models import (
     PairwiseRewardModel,
+    RewardInput,
     RewardModelKind,
-    SummaryToScore,
     YesNoRewardModel,
-    answers,
     open_reward_model,
 )
+from ilf_kedro.reward_models.questions import answers
 from ilf_kedro.schemas import UserError
 from tests.support.training_records import checkpoint
 
@@ -43,8 +43,8 @@ PAIR_TEMPLATE = PromptTemplate(
 POST = "It began. Then it ended."
 
 
-def summary(text: str, post: str = POST) -> SummaryToScore:
-    return SummaryToScore("e0", "t", post, text)
+def summary(text: str, post: str = POST) -> RewardInput:
+    return RewardInput("e0", "t", post, text)
 
 
 class TableModel:

@@ -16,13 +16,13 @@ from ilf_kedro.language_models.local.loading import ModelDirectoryError
 from ilf_kedro.language_models.local.model import LocalLanguageModel, load_model_source
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.prompting import PromptTemplate
-from ilf_kedro.reward_models.asking import SummaryToScore, open_reward_model
+from ilf_kedro.reward_models import RewardInput, open_reward_model
 from ilf_kedro.reward_models.input_format import InputFormatError
 from tests.support.released_opt import write_released
 
 PROMPT = Path(__file__).parents[2] / "conf" / "base" / "prompts" / "reward_model_released_opt.yml"
 TEMPLATE = PromptTemplate.model_validate(yaml.safe_load(PROMPT.read_text(encoding="utf-8")))
-SUMMARY = SummaryToScore("e", "My cat", "She left on Monday.\n\nWhere do I look?", "A cat is gone.")
+SUMMARY = RewardInput("e", "My cat", "She left on Monday.\n\nWhere do I look?", "A cat is gone.")
 # The format, written out once more: it is an interface.
 EXPECTED = (
     "Title: My cat\n\nText: She left on Monday.\n\nWhere do I look?\n\nTL;DR: A cat is gone.\n\nQuestion: Is the above "

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from ilf_kedro.language_models.local import model as local_backend
+from ilf_kedro.language_models.local import runtime
 from ilf_kedro.language_models.local.model import LocalLanguageModel, LocalOptions, load_model_source
 from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
 from ilf_kedro.language_models.openai.options import ApiOptions
@@ -94,7 +94,7 @@ def directory(tiny_model_directory: Path, tmp_path_factory: pytest.TempPathFacto
 def _one_tokenizer() -> Iterator[None]:
     """Reading it takes longer than all that these tests ask."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local_backend, "load_tokenizer", lru_cache(maxsize=1)(local_backend.load_tokenizer))
+        patch.setattr(runtime, "load_tokenizer", lru_cache(maxsize=1)(runtime.load_tokenizer))
         yield
 
 

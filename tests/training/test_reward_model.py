@@ -10,7 +10,7 @@ import pytest
 from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
 from ilf_kedro.language_models.local.model import LocalLanguageModel
 from ilf_kedro.prompting import PromptTemplate, TemplateError
-from ilf_kedro.reward_models.asking import RewardModelKind, SummaryToScore, open_reward_model
+from ilf_kedro.reward_models import RewardInput, RewardModelKind, open_reward_model
 from ilf_kedro.schemas import Comparisons
 from ilf_kedro.training.options import TrainingOptions
 from ilf_kedro.training.reward_model import fit_reward_model, pair_examples, preference_pairs, reward_examples
@@ -131,7 +131,7 @@ def learn(
         kind, base, table, template, options, seed=0, workspace=workspace, label="reward model"
     )
     model = open_reward_model(kind, LocalLanguageModel(base), template, checkpoint)
-    good, bad = ([SummaryToScore(w, "", "Post 9.", f"{w} {kind}") for w in words[4:]] for kind in ("fine", "poor"))
+    good, bad = ([RewardInput(w, "", "Post 9.", f"{w} {kind}") for w in words[4:]] for kind in ("fine", "poor"))
     compared = model.compare(list(zip(good, bad, strict=True)))
     alone = list(zip(model.rewards(good), model.rewards(bad), strict=True))
     return [

@@ -16,7 +16,7 @@ from ilf_kedro.datasets._config import parse_options
 from ilf_kedro.datasets._paths import project_path
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.language_models.checkpoints.checkpoint import Dtype, Format
-from ilf_kedro.language_models.protocol import LanguageModel
+from ilf_kedro.language_models.protocol import Model
 from ilf_kedro.schemas import Options, UserError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class ModelEntry(SharedKeys):
         """
 
     @abstractmethod
-    def build(self) -> LanguageModel:
+    def build(self) -> Model:
         """Return the language model, whose weights or connection come with the first question."""
 
     @abstractmethod
@@ -107,7 +107,7 @@ class LocalEntry(DirectoryEntry):
 
         return LocalOptions
 
-    def build(self) -> LanguageModel:
+    def build(self) -> Model:
         """Return the model of the directory.
 
         Raises:
@@ -136,7 +136,7 @@ class SentenceEmbedderEntry(DirectoryEntry):
 
         return SentenceEmbedderOptions
 
-    def build(self) -> LanguageModel:
+    def build(self) -> Model:
         """Return the encoder.
 
         Raises:
@@ -194,7 +194,7 @@ class ApiEntry(ModelEntry):
             secret = parse_options(ApiCredentials, credentials, where=f"the credentials of {where}")
         return cls(**own, api=api, credentials=secret)
 
-    def build(self) -> LanguageModel:
+    def build(self) -> Model:
         """Return the model; the key is looked for at the first question that the cache cannot answer.
 
         Entries with the same server and `budget` share one ledger: the budget is of all of them together.

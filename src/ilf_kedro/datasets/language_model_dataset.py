@@ -8,12 +8,12 @@ from kedro.io.core import AbstractDataset, DatasetError
 
 from ilf_kedro.datasets._config import nearest
 from ilf_kedro.datasets._language_models import BACKENDS, open_new_ledgers
-from ilf_kedro.language_models.protocol import LanguageModel
+from ilf_kedro.language_models.protocol import Model
 
 __all__ = ["LanguageModelDataset", "open_new_ledgers"]
 
 
-class LanguageModelDataset(AbstractDataset[NoReturn, LanguageModel]):
+class LanguageModelDataset(AbstractDataset[NoReturn, Model]):
     """Builds the language model that the entry describes; its weights are read at the first question.
 
     `cache` is the SQLite file that keeps the answers, or null. Relative paths begin at the project's root.
@@ -65,7 +65,7 @@ class LanguageModelDataset(AbstractDataset[NoReturn, LanguageModel]):
         where = f"a LanguageModelDataset with backend {backend!r}"
         self._entry = BACKENDS[backend].parse(settings, credentials, where)
 
-    def load(self) -> LanguageModel:
+    def load(self) -> Model:
         """Return the language model.
 
         Raises:

@@ -1,6 +1,7 @@
-"""The four questions that ILF asks a language model, and the answers' types.
+"""The four questions that ILF asks a model, each a protocol of its own, and the answers' types.
 
-Nothing above this floor knows which backend answers.
+Nothing above this floor knows which backend answers. A backend has the methods of the questions that it can
+answer, and none for the others.
 """
 
 from __future__ import annotations
@@ -128,8 +129,8 @@ class TokenSequence:
 
 
 @runtime_checkable
-class LanguageModel(Protocol):
-    """A language model behind any backend.
+class Model(Protocol):
+    """What every backend says of its model. What it answers is told by the protocols below.
 
     Lists come back in the order asked, one answer per request, whatever the batching. Every method may
     raise MissingCapabilityError before doing anything.
@@ -150,6 +151,10 @@ class LanguageModel(Protocol):
         """Which of the questions below this model can answer."""
         ...
 
+
+class TextGenerator(Model, Protocol):
+    """A model that continues prompts."""
+
     def generate(
         self, prompts: Sequence[Prompt], samples: range, options: SamplingOptions, *, seed: int, label: str = ""
     ) -> list[list[Completion]]:
@@ -160,11 +165,19 @@ class LanguageModel(Protocol):
         """
         ...
 
+
+class ChoiceModel(Model, Protocol):
+    """A model that weighs given answers."""
+
     def choice_probabilities(
         self, prompts: Sequence[Prompt], choices: Sequence[Choice], *, label: str = ""
     ) -> list[ChoiceProbabilities]:
         """Return how probable each choice is as the next words after each prompt."""
         ...
+
+
+class LikelihoodModel(Model, Protocol):
+    """A model that says how probable given texts are."""
 
     def log_likelihood(
         self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", whole: bool = False
@@ -177,6 +190,15 @@ class LanguageModel(Protocol):
         a chat template have empty spans.
         """
         ...
+
+
+@runtime_checkable
+class LanguageModel(TextGenerator, ChoiceModel, LikelihoodModel, Protocol):
+    """A language model behind any backend; `capabilities` says which of the questions it can answer here."""
+
+
+class Embedder(Model, Protocol):
+    """A model that turns texts into vectors."""
 
     def embed(self, texts: Sequence[str], *, label: str = "") -> NDArray[np.float32]:
         """Return one unit vector per text, shape (len(texts), dimension)."""
@@ -234,7 +256,7 @@ class TrainableModel(LanguageModel, TokenCounter, Protocol):
         ...
 
 
-def require(model: LanguageModel, capability: Capability, *, user: str) -> None:
+def require(model: Model, capability: Capability, *, user: str) -> None:
     """Refuse the work of `user` before the first request where `model` lacks `capability`.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,41 +9,43 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from ilf_kedro.language_models.cache.codecs import NUMBER
 from ilf_kedro.language_models.checkpoints.scalar_head import HEAD, load_classifier, score_states
-from ilf_kedro.language_models.local.batching import batches_by_prefix
 from ilf_kedro.language_models.local.engines import Engine
 from ilf_kedro.language_models.local.kernels.packed_weights import pack_linear_weights
 from ilf_kedro.language_models.local.loading import LoadedModel, choose_engine
 from ilf_kedro.language_models.local.model import LocalLanguageModel
-from ilf_kedro.language_models.protocol import Capability, LanguageModel
+from ilf_kedro.language_models.local.runtime import LocalRuntime
+from ilf_kedro.language_models.protocol import LanguageModel
 from ilf_kedro.prompting import Prompt, PromptTemplate
-from ilf_kedro.reward_models.asking import SLOTS, Pair, PairRewards, SummaryToScore, check_slots, question
+from ilf_kedro.reward_models.protocol import Pair, PairRewards, RewardInput
+from ilf_kedro.reward_models.questions import SLOTS, check_slots, question
 from ilf_kedro.schemas import UserError
 
 __all__ = ["ClassificationRewardModel", "ScalarModel"]
 
 
-class ScalarModel(LocalLanguageModel):
-    """A local model whose head gives one number; it answers none of a language model's questions.
+class ScalarModel:
+    """A local model whose head gives one number for a text.
 
     Shared prefixes are computed once, and scores kept in the completion cache, as a language model's answers.
     """
 
-    @classmethod
-    def of(cls, model: LocalLanguageModel) -> ScalarModel:
-        """Return the model that another one's source and checkpoint hold, with its cache and statistics."""
-        return cls(
+    def __init__(self, model: LocalLanguageModel) -> None:
+        """Take a model's source and checkpoint, and share its cache and statistics."""
+        self._runtime = LocalRuntime(
             model.source,
             checkpoint=model.checkpoint,
-            cache=model.cache,
+            cache=model.runtime.cache,
             options=model.options,
             statistics=model.statistics,
+            load=load_scalar_model,
         )
 
     @property
-    def capabilities(self) -> frozenset[Capability]:
-        """None: its only answer is `scores`."""
-        return frozenset()
+    def name(self) -> str:
+        """The base model's name, and the checkpoint's where there is one."""
+        return self._runtime.name
 
     def scores(self, prompts: Sequence[Prompt], *, label: str = "") -> list[float]:
         """Return the head's score at the last token of each prompt; any real number.
@@ -53,23 +54,30 @@ class ScalarModel(LocalLanguageModel):
             PromptTooLongError: a prompt does not fit the context, even with its post cut away.
             UserError: the model has no scalar head.
         """
-        formatted = [self._format(prompt, 0) for prompt in prompts]
-        keys = [[self._key("score", each.text)] for each in formatted]
+        runtime = self._runtime
+        formatted = [runtime.format(prompt, 0) for prompt in prompts]
+        keys = [runtime.key("score", each.text) for each in formatted]
 
-        def compute(batch: list[int]) -> list[list[str]]:
-            with self._loaded() as loaded:
+        def compute(batch: list[int]) -> list[list[float]]:
+            with runtime.loaded() as loaded:
                 states = loaded.engine.end_states([formatted[index].tokens for index in batch])
                 scores = score_states(states, loaded.head).double().cpu().tolist()
-            self.statistics.n_asked += sum(len(formatted[index].tokens) for index in batch)
-            return [[json.dumps(score)] for score in scores]
+            runtime.statistics.n_asked += sum(len(formatted[index].tokens) for index in batch)
+            return [[score] for score in scores]
 
-        batches = batches_by_prefix([[each.tokens] for each in formatted], self.options.max_batch_tokens)
-        return [float(json.loads(answer)) for (answer,) in self._runner.run(batches, keys, compute, label)]
+        answers = runtime.run([[each.tokens] for each in formatted], keys, compute, NUMBER, label)
+        return [score for (score,) in answers]
 
-    def _load(self) -> LoadedModel:
-        model = load_classifier(self.source, self.checkpoint, self._dtype).to(self._device).eval()
-        pack_linear_weights(model.base_model)
-        return LoadedModel(choose_engine(model, _trial), frozenset(), getattr(model, HEAD))
+
+def load_scalar_model(runtime: LocalRuntime) -> LoadedModel:
+    """Load the weights under their scalar head.
+
+    Raises:
+        UserError: the model has no such head.
+    """
+    model = load_classifier(runtime.source, runtime.checkpoint, runtime.dtype).to(runtime.device).eval()
+    pack_linear_weights(model.base_model)
+    return LoadedModel(choose_engine(model, _end_states), frozenset(), getattr(model, HEAD))
 
 
 class ClassificationRewardModel:
@@ -89,14 +97,14 @@ class ClassificationRewardModel:
                 "backend; name a local one as reward_base_model, or set reward_model.kind to yes_no"
             )
         check_slots(template, SLOTS)
-        self._model, self._template = ScalarModel.of(model), template
+        self._model, self._template = ScalarModel(model), template
 
     @property
     def name(self) -> str:
         """See RewardModel."""
         return self._model.name
 
-    def rewards(self, summaries: Sequence[SummaryToScore], *, label: str = "rewards") -> list[float]:
+    def rewards(self, summaries: Sequence[RewardInput], *, label: str = "rewards") -> list[float]:
         """See RewardModel."""
         prompts = [question(self._template, summary) for summary in summaries]
         return [float(reward) for reward in expit(self._model.scores(prompts, label=label))]
@@ -108,7 +116,7 @@ class ClassificationRewardModel:
 
 
 @torch.inference_mode()
-def _trial(engine: Engine, model: object) -> NDArray[np.float64]:
+def _end_states(engine: Engine, model: object) -> NDArray[np.float64]:
     """Return the states at the ends of branching sequences, in units of their own size."""
     generator = np.random.default_rng(0)
     vocabulary = model.config.get_text_config().vocab_size  # type: ignore[attr-defined]

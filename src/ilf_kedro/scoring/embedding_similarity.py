@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ilf_kedro.language_models.protocol import Capability, LanguageModel, require
+from ilf_kedro.language_models.protocol import Capability, Embedder, require
 from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores
 from ilf_kedro.scoring.rows import rows_to_ask
 from ilf_kedro.scoring.tables import score_table
@@ -22,7 +22,7 @@ _TEXTS = ("feedback", "refinement")
 
 
 def embedding_similarity_scores(
-    embedder: LanguageModel, examples: DataFrame[Examples], refinements: DataFrame[Refinements]
+    embedder: Embedder, examples: DataFrame[Examples], refinements: DataFrame[Refinements]
 ) -> DataFrame[Scores]:
     """Score each refinement by the cosine of its embedding and the feedback's, in [-1, 1], and by its negative.
 

@@ -11,15 +11,9 @@ from collections.abc import Iterator
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, ModelSource
 from ilf_kedro.prompting import PromptTemplate
-from ilf_kedro.reward_models.asking import (
-    Pair,
-    RewardModelKind,
-    SummaryToScore,
-    answers,
-    pair_question,
-    question,
-)
-from ilf_kedro.schemas import Comparisons, DataFrame, text_or_empty
+from ilf_kedro.reward_models import Pair, RewardInput, RewardModelKind
+from ilf_kedro.reward_models.questions import answers, pair_question, question
+from ilf_kedro.schemas import Comparisons, DataFrame
 from ilf_kedro.training.examples import PreferencePair, TrainingExample
 from ilf_kedro.training.options import TrainingOptions
 from ilf_kedro.training.preferences import train_on_preferences
@@ -113,8 +107,5 @@ def preference_pairs(comparisons: DataFrame[Comparisons], template: PromptTempla
 def _preferred_first(comparisons: DataFrame[Comparisons]) -> Iterator[Pair]:
     for row in comparisons.to_dict("records"):
         texts = row["summary_a"], row["summary_b"]
-        better, worse = (
-            SummaryToScore(row["example_id"], text_or_empty(row["title"]), row["post"], text)
-            for text in (texts if row["preferred"] == "a" else texts[::-1])
-        )
+        better, worse = (RewardInput.of(row, text) for text in (texts if row["preferred"] == "a" else texts[::-1]))
         yield better, worse

@@ -7,14 +7,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ilf_kedro.language_models.cache.codecs import Codec
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.language_models.local.batching import (
-    BatchRunner,
+    CachedBatches,
     OutOfMemoryError,
     RunStatistics,
     batches_by_prefix,
     batches_by_size,
 )
+
+TEXT = Codec(str, str)
 
 
 class Computer:
@@ -42,26 +45,33 @@ def cache(tmp_path):
 
 
 def test_answers_come_back_in_the_order_asked(cache):
-    assert BatchRunner(None, RunStatistics()).run(BATCHES, KEYS, Computer(), "") == ANSWERS
-    assert BatchRunner(cache, RunStatistics()).run(BATCHES, KEYS, Computer(), "") == ANSWERS
+    assert CachedBatches(None, RunStatistics()).run(BATCHES, KEYS, Computer(), TEXT, "") == ANSWERS
+    assert CachedBatches(cache, RunStatistics()).run(BATCHES, KEYS, Computer(), TEXT, "") == ANSWERS
 
 
 def test_a_batch_with_anything_missing_is_computed_again_as_a_whole(cache):
     cache.put_many({"key-2": "answer-2", "key-5": "answer-5", "key-0": "answer-0"})
     computer, statistics = Computer(), RunStatistics()
-    assert BatchRunner(cache, statistics).run(BATCHES, KEYS, computer, "") == ANSWERS
+    assert CachedBatches(cache, statistics).run(BATCHES, KEYS, computer, TEXT, "") == ANSWERS
     assert computer.asked == [[1, 2, 3], [4]]
     assert (statistics.hits, statistics.misses) == (3, 3)
     again = Computer()
-    assert BatchRunner(cache, RunStatistics()).run(BATCHES, KEYS, again, "") == ANSWERS
+    assert CachedBatches(cache, RunStatistics()).run(BATCHES, KEYS, again, TEXT, "") == ANSWERS
     assert again.asked == []
 
 
 def test_what_the_cache_had_stays_the_answer(cache):
     cache.put_many({"key-2": "as it was"})
-    answers = BatchRunner(cache, RunStatistics()).run(BATCHES, KEYS, Computer(), "")
+    answers = CachedBatches(cache, RunStatistics()).run(BATCHES, KEYS, Computer(), TEXT, "")
     assert answers[2] == ["as it was"]
     assert cache.get_many(["key-2"]) == {"key-2": "as it was"}
+
+
+def test_without_a_cache_answers_are_what_was_computed():
+    """Nothing is written as text, and read again, where nothing keeps it."""
+    refuses = Codec(write=lambda _: pytest.fail("written"), read=lambda _: pytest.fail("read"))
+    answer = object()
+    assert CachedBatches(None, RunStatistics()).run([[0]], [["key"]], lambda _: [[answer]], refuses, "") == [[answer]]
 
 
 def test_a_run_that_dies_keeps_its_finished_batches(cache):
@@ -71,27 +81,27 @@ def test_a_run_that_dies_keeps_its_finished_batches(cache):
         return [[f"answer-{index}"] for index in batch]
 
     with pytest.raises(KeyboardInterrupt):
-        BatchRunner(cache, RunStatistics()).run(BATCHES, KEYS, dies, "")
+        CachedBatches(cache, RunStatistics()).run(BATCHES, KEYS, dies, TEXT, "")
     assert len(cache.get_many([f"key-{i}" for i in range(6)])) == 5
 
 
 def test_equal_requests_have_one_answer(cache):
     keys = [["same"], ["same"]]
-    assert BatchRunner(cache, RunStatistics()).run([[0, 1]], keys, lambda batch: [["a"], ["a"]], "") == [["a"], ["a"]]
+    answers = CachedBatches(cache, RunStatistics()).run([[0, 1]], keys, lambda batch: [["a"], ["a"]], TEXT, "")
+    assert answers == [["a"], ["a"]]
 
 
 def test_memory_running_short_halves_what_is_left():
-    computer, statistics = Computer(memory=2), RunStatistics()
+    computer = Computer(memory=2)
     keys = [[f"key-{index}"] for index in range(12)]
-    answers = BatchRunner(None, statistics).run([list(range(9)), [9, 10, 11]], keys, computer, "")
+    answers = CachedBatches(None, RunStatistics()).run([list(range(9)), [9, 10, 11]], keys, computer, TEXT, "")
     assert answers == [[f"answer-{index}"] for index in range(12)]
     assert [len(batch) for batch in computer.asked] == [9, 4, 2, 2, 2, 2, 1, 2, 1]
-    assert statistics.n_halved == 2
 
 
 def test_a_single_request_too_large_says_so():
     with pytest.raises(OutOfMemoryError, match="smaller model or dtype bfloat16"):
-        BatchRunner(None, RunStatistics()).run([[0, 1]], KEYS[:2], Computer(memory=0), "")
+        CachedBatches(None, RunStatistics()).run([[0, 1]], KEYS[:2], Computer(memory=0), TEXT, "")
 
 
 def test_other_errors_pass():
@@ -99,7 +109,7 @@ def test_other_errors_pass():
         raise RuntimeError("shape mismatch")
 
     with pytest.raises(RuntimeError, match="shape mismatch"):
-        BatchRunner(None, RunStatistics()).run([[0, 1]], KEYS[:2], fails, "")
+        CachedBatches(None, RunStatistics()).run([[0, 1]], KEYS[:2], fails, TEXT, "")
 
 
 @given(

@@ -123,12 +123,12 @@ def test_a_continuation_without_tokens_has_no_spans(tokenizer):
         assert (joint.start, joint.spans) == (len(joint.tokens), ())
 
 
-def test_a_merge_at_the_boundary_is_seen(tokenizer):
+def test_a_token_across_the_boundary_belongs_to_the_continuation(tokenizer):
     formatter = Formatter(tokenizer, "plain", 100)
     _, apart = formatter.continuation(Prompt("Answer:"), " Yes it is")
-    assert (apart.merged, apart.spans[0]) == (False, (0, 4))
+    assert apart.spans[0] == (0, 4)
     _, merged = formatter.continuation(Prompt("Answer: "), "Yes it is")
-    assert (merged.merged, merged.spans[0]) == (True, (0, 3))
+    assert merged.spans[0] == (0, 3)
     assert tokenizer.convert_ids_to_tokens(merged.tokens[merged.start]) == "ĠYes"
 
 
@@ -203,7 +203,7 @@ def test_answers_are_first_tokens_or_whole_words(tokenizer):
     formatted = formatter.prompt(Prompt("word " * 50 + "Answer:"), 3)
     answers = AnswerFinder(formatter).find(formatted, YES_NO)
     n = len(formatted.tokens)
-    assert (answers.start, answers.sizes, answers.merged) == (n, (3, 3), False)
+    assert (answers.start, answers.sizes) == (n, (3, 3))
     assert all(sequence[:n] == formatted.tokens for sequence in answers.sequences)
     ends = {tuple(tokenizer.convert_ids_to_tokens(sequence[n:])) for sequence in answers.sequences}
     assert ends == {("Yes",), ("ĠYes",), ("Y", "ES"), ("No",), ("ĠNo",), ("NO",)}

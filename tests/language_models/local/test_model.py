@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
-from ilf_kedro.language_models.local import model as local
+from ilf_kedro.language_models.local import runtime
 from ilf_kedro.language_models.local.loading import ModelDirectoryError, resolve_dtype
 from ilf_kedro.language_models.local.model import LocalLanguageModel, LocalOptions, load_model_source
 from ilf_kedro.language_models.local.resident import RESIDENT
@@ -134,11 +134,10 @@ def test_log_likelihoods_equal_the_oracle(model, oracle, tokenizer):
     assert model.statistics.n_computed < 0.7 * model.statistics.n_asked
 
 
-def test_merged_boundaries_are_counted(directory):
+def test_a_token_across_the_boundary_counts_with_the_continuation(directory):
     model = local_model(directory)
     (result,) = model.log_likelihood([Prompt("Answer: ")], ["Yes"])
     assert result.spans == ((0, 3),)
-    assert model.statistics.n_merged == 1
 
 
 def test_texts_do_not_depend_on_order_or_company(directory):
@@ -180,7 +179,7 @@ def test_nothing_is_loaded_where_the_cache_has_the_answers(directory, tmp_path, 
     def refuse(*arguments):
         raise AssertionError("weights were loaded")
 
-    monkeypatch.setattr(local, "load_model", refuse)
+    monkeypatch.setattr(runtime, "load_model", refuse)
     again = local_model(directory, cache=CompletionCache(tmp_path / "cache"))
     assert ask(again) == answers
     assert (again.statistics.hits, again.statistics.misses) == (16, 0)
@@ -283,7 +282,7 @@ def test_a_whole_trained_model_replaces_the_base(directory, tiny_model_directory
 
 def test_one_model_is_in_memory_at_a_time(directory, tiny_model_directory, monkeypatch):
     loads, alive = [], []
-    real = local.load_model
+    real = runtime.load_model
 
     def load(source, *arguments):
         assert RESIDENT._held is None, "the other model is still in memory"
@@ -291,7 +290,7 @@ def test_one_model_is_in_memory_at_a_time(directory, tiny_model_directory, monke
         return real(source, *arguments)
 
     RESIDENT.release()
-    monkeypatch.setattr(local, "load_model", load)
+    monkeypatch.setattr(runtime, "load_model", load)
     one, two = local_model(directory), local_model(tiny_model_directory)
     for model in (one, one, two, two, one):
         model.generate(PROMPTS[:1], range(1), OPTIONS, seed=len(alive))

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
 from rich.progress import track
 
+from ilf_kedro.language_models.cache.codecs import Codec
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.language_models.local.kernels.packing import common_prefix
 from ilf_kedro.language_models.local.run_statistics import RunStatistics
 
-__all__ = ["BatchRunner", "OutOfMemoryError", "RunStatistics", "batches_by_prefix", "batches_by_size"]
+__all__ = ["CachedBatches", "OutOfMemoryError", "RunStatistics", "batches_by_prefix", "batches_by_size"]
 
 logger = logging.getLogger(__name__)
 
 Batch = list[int]
-Answers = list[str]  # of one request, as JSON: one, or one per sample
-Compute = Callable[[Batch], list[Answers]]
+Answer = TypeVar("Answer")
+Compute = Callable[[Batch], list[list[Answer]]]  # each request's answers: one, or one per sample
 
 
 class OutOfMemoryError(RuntimeError):
     """A single request does not fit into memory."""
 
 
-class BatchRunner:
+class CachedBatches:
     """Answers batches from the cache, or computes them; memory running short halves what is left.
 
     A batch of which any answer is missing is computed again as a whole, in the shapes that it had before:
@@ -38,40 +40,56 @@ class BatchRunner:
         self._largest: int | None = None  # requests of a batch, once memory has run short
 
     def run(
-        self, batches: Sequence[Batch], keys: Sequence[Sequence[str]], compute: Compute, label: str
-    ) -> list[Answers]:
+        self,
+        batches: Sequence[Batch],
+        keys: Sequence[Sequence[str]],
+        compute: Compute[Answer],
+        codec: Codec[Answer],
+        label: str,
+    ) -> list[list[Answer]]:
         """Return the answers of every request; keys[i] are the cache keys of request i's answers.
 
         Raises:
             OutOfMemoryError: a single request does not fit into memory.
         """
-        results: dict[int, Answers] = {}
+        results: dict[int, list[Answer]] = {}
         for batch in track(batches, description=label or "Language model", disable=not label):
-            wanted = [key for index in batch for key in keys[index]]
-            found = self._cache.get_many(wanted) if self._cache else {}
-            self._statistics.hits += len(found.keys() & set(wanted))
-            if not found.keys() >= set(wanted):
-                self._statistics.misses += len(set(wanted) - found.keys())
-                found |= self._store(batch, keys, compute, found)
+            wanted = {key for index in batch for key in keys[index]}
+            found = self._look_up(batch, keys, codec)
+            self._statistics.hits += len(found)
+            self._statistics.misses += len(wanted) - len(found)
+            if len(found) < len(wanted):
+                found |= self._store(batch, keys, compute, codec, found)
             for index in batch:
                 results[index] = [found[key] for key in keys[index]]
         return [results[index] for index in range(len(keys))]
 
+    def _look_up(self, batch: Batch, keys: Sequence[Sequence[str]], codec: Codec[Answer]) -> dict[str, Answer]:
+        if self._cache is None:
+            return {}
+        texts = self._cache.get_many([key for index in batch for key in keys[index]])
+        return {key: codec.read(text) for key, text in texts.items()}
+
     def _store(
-        self, batch: Batch, keys: Sequence[Sequence[str]], compute: Compute, found: dict[str, str]
-    ) -> dict[str, str]:
+        self,
+        batch: Batch,
+        keys: Sequence[Sequence[str]],
+        compute: Compute[Answer],
+        codec: Codec[Answer],
+        found: dict[str, Answer],
+    ) -> dict[str, Answer]:
         """Compute a batch and store what is new; what the cache had stays as it was."""
-        computed: dict[str, str] = {}
+        computed: dict[str, Answer] = {}
         for index, answers in zip(batch, self._compute(batch, compute), strict=True):
             computed.update(zip(keys[index], answers, strict=True))
-        new = {key: value for key, value in computed.items() if key not in found}
-        if self._cache:
-            self._cache.put_many(new)
+        new = {key: answer for key, answer in computed.items() if key not in found}
+        if self._cache is not None:
+            self._cache.put_many({key: codec.write(answer) for key, answer in new.items()})
         return new
 
-    def _compute(self, batch: Batch, compute: Compute) -> list[Answers]:
+    def _compute(self, batch: Batch, compute: Compute[Answer]) -> list[list[Answer]]:
         size = min(self._largest or len(batch), len(batch))
-        answers: list[Answers] = []
+        answers: list[list[Answer]] = []
         while len(answers) < len(batch):
             part = batch[len(answers) : len(answers) + size]
             try:
@@ -86,7 +104,6 @@ class BatchRunner:
                         f"samples, or more memory ({error})"
                     ) from error
             size = self._largest = len(part) // 2
-            self._statistics.n_halved += 1
             logger.warning("Out of memory with %d requests at a time: going on with %d", len(part), size)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()

@@ -25,14 +25,12 @@ class AmbiguousChoiceError(ValueError):
 class Answers:
     """All ways to answer a prompt: whole token sequences, those of one choice after the other.
 
-    The first `start` tokens are common to all; choice i has `sizes[i]` of the sequences. `merged`: some
-    spelling changes the prompt's last token.
+    The first `start` tokens are common to all; choice i has `sizes[i]` of the sequences.
     """
 
     sequences: tuple[Tokens, ...]
     start: int
     sizes: tuple[int, ...]
-    merged: bool
 
     def combine(self, scores: Sequence[NDArray[np.float64]]) -> ChoiceProbabilities:
         """Sum each choice's spellings, each scored whole, and normalise over the choices."""
@@ -61,7 +59,7 @@ class AnswerFinder:
         per_choice = [sorted({formatted.tokens[: n_prompt - n] + added for n, added in way}) for way in ways]
         self._refuse_ambiguous(per_choice, choices)
         sequences = tuple(sequence for way in per_choice for sequence in way)
-        return Answers(sequences, n_prompt - n_dropped, tuple(len(way) for way in per_choice), n_dropped > 0)
+        return Answers(sequences, n_prompt - n_dropped, tuple(len(way) for way in per_choice))
 
     def _spell(self, formatted: Formatted, spelling: str) -> tuple[int, Tokens]:
         """Return how many of the prompt's last tokens change before a spelling, and the tokens after those.

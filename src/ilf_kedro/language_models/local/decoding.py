@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -18,7 +17,8 @@ from ilf_kedro.language_models.protocol import Completion, FinishReason, Samplin
 class Sample:
     """One continuation in the making, and in the end its text.
 
-    `tokens` leave out the end-of-sequence token; `log_probabilities` belong to them.
+    `tokens` leave out the end-of-sequence token, which is in `end` where it was drawn; both have their
+    log-probabilities.
     """
 
     stream: np.random.Generator
@@ -26,35 +26,27 @@ class Sample:
     log_probabilities: list[float] = field(default_factory=list)
     text: str = ""
     finish_reason: FinishReason | None = None
+    end: tuple[int, float] | None = None
 
     def add(self, token: int, log_probability: float, options: SamplingOptions, ends: frozenset[int]) -> None:
         """Append a drawn token, unless it ends the sequence."""
         if token in ends:
-            self.finish_reason = "stop"
+            self.finish_reason, self.end = "stop", (token, log_probability)
             return
         self.tokens.append(token)
         self.log_probabilities.append(log_probability)
         if len(self.tokens) == options.max_new_tokens:
             self.finish_reason = "length"
 
-    def to_json(self) -> str:
-        """Return the finished sample as the JSON that the cache keeps."""
-        return json.dumps(
-            {
-                "text": self.text,
-                "n_tokens": len(self.tokens),
-                "finish_reason": self.finish_reason,
-                "token_log_probabilities": self.log_probabilities,
-            }
-        )
+    def completion(self, seed: int) -> Completion:
+        """Return the finished sample, drawn under `seed`.
 
-
-def completion_from_json(answer: str, seed: int) -> Completion:
-    """Return the completion that Sample.to_json() wrote."""
-    values = json.loads(answer)
-    return Completion(
-        values["text"], values["n_tokens"], values["finish_reason"], seed, tuple(values["token_log_probabilities"])
-    )
+        Raises:
+            ValueError: it has not ended.
+        """
+        if self.finish_reason is None:
+            raise ValueError("a sample that has not ended is no completion")
+        return Completion(self.text, len(self.tokens), self.finish_reason, seed, tuple(self.log_probabilities))
 
 
 def run_decoding(

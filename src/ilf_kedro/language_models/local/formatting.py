@@ -39,13 +39,12 @@ class Formatted:
 class Continuation:
     """Tokens of prompt and continuation; the continuation's begin at `start`, with its character spans.
 
-    `merged`: its first token also holds the prompt's last characters.
+    Its first token may also hold the prompt's last characters.
     """
 
     tokens: tuple[int, ...]
     start: int
     spans: tuple[Span, ...]
-    merged: bool
 
 
 class Formatter:
@@ -120,7 +119,7 @@ class Formatter:
 
         spans = tuple(place(*span) for span in offsets)
         # The text's own first token is scored only where another stands before it.
-        return formatted, Continuation(joint.tokens, 1, spans[len(spans) + 1 - len(joint.tokens) :], joint.merged)
+        return formatted, Continuation(joint.tokens, 1, spans[len(spans) + 1 - len(joint.tokens) :])
 
     def bare(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a text by itself, without special ones around it; those that it spells are meant."""
@@ -161,13 +160,12 @@ class Formatter:
         boundary = len(formatted.text)
         tokens, offsets = self.continued(formatted, continuation)
         start = len(formatted.tokens)
-        merged = tokens[:start] != formatted.tokens
-        if merged:
+        if tokens[:start] != formatted.tokens:  # the boundary lies within a token
             start = next((i for i, (_, stop) in enumerate(offsets) if stop > boundary), len(tokens))
         spans = tuple((max(begin - boundary, 0), max(stop - boundary, 0)) for begin, stop in offsets[start:])
         if start == 0:  # nothing stands before the first token: let the beginning of a text stand there
             tokens, start = (self._beginning, *tokens), 1
-        return Continuation(tokens, start, spans, merged and boundary > 0)
+        return Continuation(tokens, start, spans)
 
     def _letters(self, text: str) -> tuple[list[int], list[Span]]:
         """Return the tokens of a text in which none is special."""

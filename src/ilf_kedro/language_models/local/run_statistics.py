@@ -11,7 +11,7 @@ class RunStatistics:
 
     `hits` and `misses` count answers; `n_asked` the tokens that one prompt and one answer at a time would
     have computed, `n_computed` those that were; `n_truncated` prompts whose post was cut, by `n_cut`
-    tokens in all; `n_merged` boundaries at which prompt and answer merge into one token.
+    tokens in all.
     """
 
     hits: int = 0
@@ -20,5 +20,3 @@ class RunStatistics:
     n_computed: int = 0
     n_truncated: int = 0
     n_cut: int = 0
-    n_merged: int = 0
-    n_halved: int = 0

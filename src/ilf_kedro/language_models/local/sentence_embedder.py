@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,21 +21,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
+from ilf_kedro.language_models.cache.codecs import VECTOR
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache, cache_key
 from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
-from ilf_kedro.language_models.local.batching import BatchRunner, RunStatistics, batches_by_size
+from ilf_kedro.language_models.local.batching import CachedBatches, RunStatistics, batches_by_size
 from ilf_kedro.language_models.local.loading import Device, context_length, load_tokenizer, resolve_device
 from ilf_kedro.language_models.local.resident import RESIDENT
-from ilf_kedro.language_models.protocol import (
-    Capability,
-    Choice,
-    ChoiceProbabilities,
-    Completion,
-    MissingCapabilityError,
-    SamplingOptions,
-    TokenLogProbabilities,
-)
-from ilf_kedro.prompting import Prompt
+from ilf_kedro.language_models.protocol import Capability
 from ilf_kedro.schemas import Options, UserError
 
 __all__ = ["HOW_TO_INSTALL", "PACKAGED_NAME", "SentenceEmbedder", "SentenceEmbedderOptions", "packaged_encoder"]
@@ -89,7 +81,7 @@ def packaged_encoder() -> Path:
 
 
 class SentenceEmbedder:
-    """A sentence encoder on this machine; of LanguageModel's questions it answers `embed` alone.
+    """A sentence encoder on this machine; implements Embedder.
 
     Nothing is loaded before it is needed: the tokenizer for the first request, the weights (in float32) for
     the first that is not in the cache. Texts longer than the encoder sees are cut, and counted.
@@ -105,7 +97,7 @@ class SentenceEmbedder:
         self.source = source
         self.statistics = RunStatistics()
         self._options = options
-        self._runner = BatchRunner(cache, self.statistics)
+        self._batches = CachedBatches(cache, self.statistics)
 
     @property
     def name(self) -> str:
@@ -122,38 +114,8 @@ class SentenceEmbedder:
         """Embed alone."""
         return frozenset({Capability.EMBED})
 
-    def generate(
-        self, prompts: Sequence[Prompt], samples: range, options: SamplingOptions, *, seed: int, label: str = ""
-    ) -> list[list[Completion]]:
-        """Refuse: an encoder writes nothing.
-
-        Raises:
-            MissingCapabilityError: always.
-        """
-        self._refuse(Capability.GENERATE)
-
-    def choice_probabilities(
-        self, prompts: Sequence[Prompt], choices: Sequence[Choice], *, label: str = ""
-    ) -> list[ChoiceProbabilities]:
-        """Refuse: an encoder has no next word.
-
-        Raises:
-            MissingCapabilityError: always.
-        """
-        self._refuse(Capability.CHOICE_PROBABILITIES)
-
-    def log_likelihood(
-        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", whole: bool = False
-    ) -> list[TokenLogProbabilities]:
-        """Refuse: an encoder has no next word.
-
-        Raises:
-            MissingCapabilityError: always.
-        """
-        self._refuse(Capability.LOG_LIKELIHOOD)
-
     def embed(self, texts: Sequence[str], *, label: str = "") -> NDArray[np.float32]:
-        """Return one unit vector per text, shape (len(texts), dimension); see LanguageModel.
+        """Return one unit vector per text, shape (len(texts), dimension); see Embedder.
 
         Raises:
             UserError: the encoder pools its tokens in a way that is not known here.
@@ -163,15 +125,14 @@ class SentenceEmbedder:
         tokens = [self._tokens(text) for text in texts]
         keys = [[self._key(text)] for text in texts]
 
-        def compute(batch: list[int]) -> list[list[str]]:
+        def compute(batch: list[int]) -> list[list[NDArray[np.float32]]]:
             self.statistics.n_asked += sum(len(tokens[index]) for index in batch)
-            vectors = self._vectors([tokens[index] for index in batch])
-            return [[json.dumps(vector.tolist())] for vector in vectors]
+            return [[vector] for vector in self._vectors([tokens[index] for index in batch])]
 
         limits = self._options.max_batch_tokens, self._options.max_batch_texts
         batches = batches_by_size([len(each) for each in tokens], 1, *limits)
-        answers = self._runner.run(batches, keys, compute, label)
-        return np.array([json.loads(answer) for (answer,) in answers], dtype=np.float32)
+        answers = self._batches.run(batches, keys, compute, VECTOR, label)
+        return np.array([vector for (vector,) in answers], dtype=np.float32)
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -238,9 +199,6 @@ class SentenceEmbedder:
             device=self._device,
             text=text,
         )
-
-    def _refuse(self, capability: Capability) -> NoReturn:
-        raise MissingCapabilityError(f"{capability}()", capability, self.name)
 
 
 def _read_json(file: Path) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from ilf_kedro.language_models.openai.cost_tracker import Fault, Spending, Usage
 from ilf_kedro.language_models.openai.errors import ApiError, ApiUnavailableError
 from ilf_kedro.language_models.openai.options import ApiOptions
 from ilf_kedro.language_models.openai.runner import Job, Store
+from ilf_kedro.language_models.openai.work import Fields
 
 logger = logging.getLogger(__name__)
 
@@ -185,7 +186,7 @@ class BatchRunner:
 
         Of an earlier batch only good answers count: what failed was booked then, and is asked for again.
         """
-        values: dict[str, str] = {}
+        values: dict[str, Fields] = {}
         refusals: list[ApiError] = []
         for line in (*self._lines(batch.output_file_id), *self._lines(batch.error_file_id)):
             job, response = self._wanted.get(line.custom_id), line.response
@@ -208,7 +209,7 @@ class BatchRunner:
             refusals += filter(None, [self._client.permanent_error(400, {"error": {"message": message}})])
         return refusals
 
-    def _read(self, custom_id: str, job: Job, body: JsonValue, *, earlier: bool) -> Mapping[str, str]:
+    def _read(self, custom_id: str, job: Job, body: JsonValue, *, earlier: bool) -> Mapping[str, Fields]:
         """Read one answer and book it; an answer that cannot be read leaves its job wanted."""
         usage: Usage | None
         try:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 
 from ilf_kedro.language_models.openai.client import ApiClient
 from ilf_kedro.language_models.openai.errors import ApiRefusedError
 from ilf_kedro.language_models.openai.options import ApiOptions
-from ilf_kedro.language_models.openai.work import echo_work, next_token_work
+from ilf_kedro.language_models.openai.work import Fields, echo_work, next_token_work
 from ilf_kedro.language_models.protocol import TokenLogProbabilities
 
 logger = logging.getLogger(__name__)
@@ -29,7 +28,7 @@ def probe_echo(client: ApiClient, options: ApiOptions) -> bool:
     whole = echo_work(options, _PROBE, "echo")
     try:
         values = client.ask(whole.request(("echo",)), whole.reader(("echo",))).values
-        start, end, echoed = json.loads(values["echo"])["tokens"][-1]
+        start, end, echoed = values["echo"]["tokens"][-1]
         before = next_token_work(options, _PROBE[:start], "top")
         values = client.ask(before.request(("top",)), before.reader(("top",))).values
     except ApiRefusedError as error:
@@ -38,7 +37,7 @@ def probe_echo(client: ApiClient, options: ApiOptions) -> bool:
         logger.info("%s does not echo log-probabilities, so that log-likelihoods cannot be asked", options.base_url)
         logger.debug("It said: %s", error)
         return False
-    listed = json.loads(values["top"])["top"].get(_PROBE[start:end])
+    listed = values["top"]["top"].get(_PROBE[start:end])
     truthful = listed is not None and abs(listed - echoed) < _TOLERANCE
     if not truthful:
         logger.warning(
@@ -48,18 +47,18 @@ def probe_echo(client: ApiClient, options: ApiOptions) -> bool:
     return bool(truthful)
 
 
-def continuation_part(value: str, start: int) -> TokenLogProbabilities:
+def continuation_part(fields: Fields, start: int) -> TokenLogProbabilities:
     """Return the tokens of an echoed text that end after the character `start`, with spans counted from there."""
-    tokens = [token for token in json.loads(value)["tokens"] if token[1] > start]
+    tokens = [token for token in fields["tokens"] if token[1] > start]
     return TokenLogProbabilities(
         tuple(float(value) for _, _, value in tokens),
         tuple((max(0, first - start), last - start) for first, last, _ in tokens),
     )
 
 
-def whole_text(value: str, start: int) -> TokenLogProbabilities:
+def whole_text(fields: Fields, start: int) -> TokenLogProbabilities:
     """Return all tokens of an echoed text but its first, with spans counted from the character `start`."""
-    tokens = json.loads(value)["tokens"]
+    tokens = fields["tokens"]
     return TokenLogProbabilities(
         tuple(float(value) for _, _, value in tokens),
         tuple((first - start if last <= start else max(0, first - start), last - start) for first, last, _ in tokens),

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from ilf_kedro.language_models.cache.codecs import read_completion
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache, cache_key
 from ilf_kedro.language_models.openai import echo
 from ilf_kedro.language_models.openai.batch import BatchRunner
@@ -26,12 +27,12 @@ from ilf_kedro.language_models.openai.requests import shorten
 from ilf_kedro.language_models.openai.runner import forecast, plan_jobs, run_jobs
 from ilf_kedro.language_models.openai.top_log_probabilities import choice_probabilities_from_top
 from ilf_kedro.language_models.openai.work import (
+    Fields,
     Work,
     echo_work,
     embedding_work,
     generation_work,
     next_token_work,
-    read_completion,
     usage_in,
 )
 from ilf_kedro.language_models.protocol import (
@@ -169,7 +170,7 @@ class OpenAICompatibleLanguageModel:
         keys = [self._key("next_token", prompt=text, alternatives=self.options.alternatives) for text in texts]
         works: list[Work] = [next_token_work(self.options, text, key) for text, key in zip(texts, keys, strict=True)]
         values = self._answer(works, label or "Asking")
-        answers = [choice_probabilities_from_top(json.loads(values[key])["top"], choices) for key in keys]
+        answers = [choice_probabilities_from_top(values[key]["top"], choices) for key in keys]
         worst = max((answer.bound for answer in answers if answer.defined), default=0.0)
         if worst > 0.01:
             logger.warning(
@@ -213,7 +214,7 @@ class OpenAICompatibleLanguageModel:
         keys = [self._key("embed", text=text, embedding_model=self.options.embedding_model) for text in texts]
         work = embedding_work(self.options, dict(zip(keys, texts, strict=True)))
         values = self._answer([work], label or "Embedding", self.options.embedding_model)
-        vectors = np.array([json.loads(values[key])["vector"] for key in keys], dtype=np.float32)
+        vectors = np.array([values[key]["vector"] for key in keys], dtype=np.float32)
         return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
 
     @cached_property
@@ -225,10 +226,11 @@ class OpenAICompatibleLanguageModel:
         self._client.stopping.clear()
         return echo.probe_echo(self._client, self.options)
 
-    def _answer(self, works: Sequence[Work], label: str, billed_model: str | None = None) -> dict[str, str]:
+    def _answer(self, works: Sequence[Work], label: str, billed_model: str | None = None) -> dict[str, Fields]:
         """Return the values of every key, from the cache or the server."""
         keys = list(dict.fromkeys(key for work in works for key in work.keys))
-        values = self._cache.get_many(keys) if self._cache is not None else {}
+        known = self._cache.get_many(keys) if self._cache is not None else {}
+        values: dict[str, Fields] = {key: json.loads(text) for key, text in known.items()}
         price = self.options.prices.get(billed_model or self.options.model)
         self._spending.book_saved(len(values), sum((usage_in(value) for value in values.values()), Usage()), price)
         jobs = plan_jobs(works, values)
@@ -238,9 +240,9 @@ class OpenAICompatibleLanguageModel:
         logger.info("%s with %s: %s; %d answers are in the cache", label, self._name, expected, len(values))
         self._warn_of_budget(expected)
 
-        def store(new: Mapping[str, str]) -> None:
+        def store(new: Mapping[str, Fields]) -> None:
             if self._cache is not None:
-                self._cache.put_many(new)
+                self._cache.put_many({key: json.dumps(fields) for key, fields in new.items()})
             values.update(new)
 
         try:

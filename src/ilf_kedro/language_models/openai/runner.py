@@ -13,11 +13,11 @@ from ilf_kedro.language_models.openai.client import ApiClient
 from ilf_kedro.language_models.openai.cost_tracker import Forecast, Usage
 from ilf_kedro.language_models.openai.options import ApiOptions
 from ilf_kedro.language_models.openai.requests import ApiRequest
-from ilf_kedro.language_models.openai.work import Work
+from ilf_kedro.language_models.openai.work import Fields, Work
 
 logger = logging.getLogger(__name__)
 
-Store = Callable[[Mapping[str, str]], None]
+Store = Callable[[Mapping[str, Fields]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Job:
         return self.work.request(self.keys)
 
 
-def plan_jobs(works: Sequence[Work], known: Mapping[str, str]) -> list[Job]:
+def plan_jobs(works: Sequence[Work], known: Mapping[str, Fields]) -> list[Job]:
     """Return the requests that fill what is not known, each key once."""
     claimed = set(known)
     jobs = []

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from pydantic import JsonValue
 
+from ilf_kedro.language_models.cache.codecs import completion_fields
 from ilf_kedro.language_models.openai import requests
 from ilf_kedro.language_models.openai.answers import (
     Answer,
@@ -20,18 +21,22 @@ from ilf_kedro.language_models.openai.answers import (
 from ilf_kedro.language_models.openai.cost_tracker import Fault, Usage
 from ilf_kedro.language_models.openai.options import ApiOptions
 from ilf_kedro.language_models.openai.requests import ApiRequest
-from ilf_kedro.language_models.protocol import Completion, SamplingOptions
+from ilf_kedro.language_models.protocol import Completion, FinishReason, SamplingOptions
 
 EMBEDDINGS_PER_REQUEST = 64
 
 Keys = Sequence[str]
 
 
+Fields = dict[str, Any]
+"""What is kept under a key, as JSON says it: an answer's fields, and the `usage` that it was billed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What one answer gives: cache values (JSON texts) by key, its usage, and what was unusual in it."""
+    """What one answer gives: the fields to keep by key, its usage, and what was unusual in it."""
 
-    values: Mapping[str, str]
+    values: Mapping[str, Fields]
     usage: Usage | None
     remarks: tuple[Fault, ...] = ()
 
@@ -118,17 +123,12 @@ def _read_completions(body: bytes, keys: Keys, options: ApiOptions, sampling: Sa
     values, remarks = {}, []
     for position, (key, choice, n_tokens) in enumerate(zip(keys, choices, tokens, strict=False)):
         text, stopped = requests.cut_at_stop(choice.content, sampling.stop)
-        finish = "stop" if stopped else choice.finish
+        finish: FinishReason = "stop" if stopped else choice.finish
         sampled = choice.logprobs.sampled() if choice.logprobs and options.token_log_probabilities else None
-        values[key] = _value(
-            spent if position == 0 else None,
-            text=text,
-            n_tokens=n_tokens,
-            finish_reason=finish,
-            seed=seed,
-            log_probabilities=None if sampled is None else [token.logprob for token in sampled],
-            model=answer.model,
-        )
+        token_values = None if sampled is None else tuple(token.logprob for token in sampled)
+        completion = Completion(text, n_tokens, finish, seed, token_values)
+        fields = completion_fields(completion)
+        values[key] = _value(spent if position == 0 else None, **fields, seed=seed, model=answer.model)
         remarks += [Fault.REFUSED] if finish == "refused" else [Fault.LENGTH] if finish == "length" else []
     if len(choices) < len(keys):
         remarks.append(Fault.FEWER_CHOICES)
@@ -153,7 +153,7 @@ def _read_next_token(body: bytes, keys: Keys) -> Values:
 
 def _read_embeddings(body: bytes, keys: Keys) -> Values:
     answer = read_answer(body, EmbeddingAnswer)
-    values: dict[str, str] = {}
+    values: dict[str, Fields] = {}
     for item in answer.data:
         if 0 <= item.index < len(keys):
             values[keys[item.index]] = _value(answer.spent if item.index == 0 else None, vector=[*item.embedding])
@@ -162,22 +162,9 @@ def _read_embeddings(body: bytes, keys: Keys) -> Values:
     return Values(values, answer.spent, (Fault.FEWER_CHOICES,) if len(values) < len(keys) else ())
 
 
-def read_completion(value: str, seed: int) -> Completion:
-    """Turn a cache value of generation_work into a completion asked for under `seed`."""
-    fields = json.loads(value)
-    log_probabilities = fields["log_probabilities"]
-    return Completion(
-        fields["text"],
-        fields["n_tokens"],
-        fields["finish_reason"],
-        seed,
-        None if log_probabilities is None else tuple(log_probabilities),
-    )
-
-
-def usage_in(value: str) -> Usage:
-    """Return what a cache value cost when it was asked for (0 for all but the first of one request)."""
-    return Usage(*json.loads(value)["usage"])
+def usage_in(fields: Fields) -> Usage:
+    """Return what an answer cost when it was asked for (0 for all but the first of one request)."""
+    return Usage(*fields["usage"])
 
 
 def echoed_tokens(answer: Answer, text: str) -> list[JsonValue] | None:
@@ -201,10 +188,9 @@ def echoed_tokens(answer: Answer, text: str) -> list[JsonValue] | None:
     return tokens
 
 
-def _value(usage: Usage | None, **fields: JsonValue) -> str:
+def _value(usage: Usage | None, **fields: JsonValue) -> Fields:
     spent = usage or Usage()
-    counts: JsonValue = [spent.input_tokens, spent.output_tokens, spent.cached_input_tokens]
-    return json.dumps({**fields, "usage": counts})
+    return {**fields, "usage": [spent.input_tokens, spent.output_tokens, spent.cached_input_tokens]}
 
 
 def _tokens_each(choices: Sequence[ApiChoice], total: int, max_new_tokens: int) -> list[int]:

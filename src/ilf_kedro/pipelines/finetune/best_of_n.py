@@ -9,8 +9,8 @@ from ilf_kedro.language_models.protocol import LanguageModel
 from ilf_kedro.pipelines.reward_model.inputs import reward_model_from
 from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.prompting import PromptTemplate
-from ilf_kedro.reward_models.asking import SummaryToScore
-from ilf_kedro.schemas import DataFrame, Examples, Rewards, Summaries, text_or_empty
+from ilf_kedro.reward_models import reward_summaries
+from ilf_kedro.schemas import DataFrame, Examples, Rewards, Summaries
 
 HUMAN = "human_summary"
 
@@ -32,15 +32,8 @@ def reward_candidates(
     human = posts[["example_id", "human_summary"]].dropna().rename(columns={"human_summary": "text"})
     parts: list[pd.DataFrame] = [candidates, human.assign(model=HUMAN, sample_index=0)]
     table = pd.concat([part[["example_id", "model", "sample_index", "text"]] for part in parts], ignore_index=True)
-    by_id = posts.set_index("example_id")
-    written = table["text"].str.strip() != ""
-    rows = [
-        SummaryToScore(example_id, text_or_empty(by_id.loc[example_id, "title"]), by_id.loc[example_id, "post"], text)
-        for example_id, text in table.loc[written, ["example_id", "text"]].itertuples(index=False)
-    ]
     model = reward_model_from(reward_base_model, checkpoint, options, template, pair_template)
-    table["reward"] = 0.0
-    table.loc[written, "reward"] = model.rewards(rows)
+    table["reward"] = reward_summaries(model, posts, table).fillna(0.0)
     return Rewards.validate(table[["example_id", "model", "sample_index", "reward"]])
 
 

@@ -21,7 +21,7 @@ from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.report.sections import Section
-from ilf_kedro.reward_models.asking import SummaryToScore
+from ilf_kedro.reward_models import reward_summaries
 from ilf_kedro.schemas import (
     DataFrame,
     Examples,
@@ -46,7 +46,6 @@ from ilf_kedro.schemas import (
     TrainingLogs,
     Verdicts,
     WinRates,
-    text_or_empty,
 )
 from ilf_kedro.schemas.run_record import RunRecord
 
@@ -79,16 +78,9 @@ def score_rewards(
     summaries: DataFrame[Summaries],
 ) -> DataFrame[Rewards]:
     """Score every summary, and the human ones, by the reward model; an empty summary gets the lowest reward."""
-    posts = examples[["example_id", "title", "post"]]
-    table = model_metrics.with_human_summaries(examples, summaries).merge(posts, on="example_id", how="left")
-    written = table["text"].str.strip() != ""
-    rows = [
-        SummaryToScore(row["example_id"], text_or_empty(row["title"]), row["post"], row["text"])
-        for row in table[written].to_dict("records")
-    ]
-    table["reward"] = 0.0
+    table = model_metrics.with_human_summaries(examples, summaries)
     model = reward_model_from(reward_base_model, checkpoint, reward_model, template, pair_template)
-    table.loc[written, "reward"] = model.rewards(rows)
+    table["reward"] = reward_summaries(model, examples, table).fillna(0.0)
     return Rewards.validate(table[["example_id", "model", "sample_index", "reward"]])
 
 

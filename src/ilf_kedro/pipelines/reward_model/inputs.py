@@ -6,7 +6,7 @@ from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import LanguageModel
 from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.prompting import PromptTemplate
-from ilf_kedro.reward_models.asking import RewardModel, open_reward_model
+from ilf_kedro.reward_models import RewardModel, open_reward_model
 
 __all__ = ["REWARD_MODEL_INPUTS", "reward_model_from"]
 

@@ -12,7 +12,7 @@ from ilf_kedro.pipelines.reward_model.inputs import reward_model_from
 from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.pipelines.training_log import training_log
 from ilf_kedro.prompting import PromptTemplate
-from ilf_kedro.reward_models.asking import RewardModel, RewardModelKind, SummaryToScore
+from ilf_kedro.reward_models import RewardInput, RewardModel, RewardModelKind
 from ilf_kedro.schemas import (
     Comparisons,
     DataFrame,
@@ -22,7 +22,6 @@ from ilf_kedro.schemas import (
     RewardPredictions,
     TrainingLog,
     UserError,
-    text_or_empty,
 )
 from ilf_kedro.training.reward_model import fit_reward_model
 from ilf_kedro.training.workspace import TrainingWorkspace
@@ -116,7 +115,7 @@ def predictions(
 ) -> DataFrame[RewardPredictions]:
     """Return a reward model's view of every comparison."""
     summaries = [
-        SummaryToScore(row["example_id"], text_or_empty(row["title"]), row["post"], row[column])
+        RewardInput.of(row, row[column])
         for row in comparisons.to_dict("records")
         for column in ("summary_a", "summary_b")
     ]

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from ilf_kedro.pipelines.names import repeated_values
-from ilf_kedro.reward_models.asking import RewardModelKind
+from ilf_kedro.reward_models import RewardModelKind
 from ilf_kedro.schemas import Options
 from ilf_kedro.training.options import TrainingOptions
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from ilf_kedro.evaluation.reward_breakdown import LENGTH_GROUPS
 from ilf_kedro.report.labels import GREY
 from ilf_kedro.report.plots import interval_bars, panels
-from ilf_kedro.reward_models.asking import RewardModelKind
+from ilf_kedro.reward_models import RewardModelKind
 from ilf_kedro.schemas import DataFrame, RewardModelAccuracies
 
 __all__ = ["KINDS", "by_length_figure", "learning_curve"]

@@ -12,7 +12,7 @@ from ilf_kedro.pipelines.reward_model.nodes import predictions, train_kind
 from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.pipelines.training_log import training_log
 from ilf_kedro.prompting import PromptTemplate
-from ilf_kedro.reward_models.asking import RewardModelKind, open_reward_model
+from ilf_kedro.reward_models import RewardModelKind, open_reward_model
 from ilf_kedro.schemas import (
     Comparisons,
     DataFrame,

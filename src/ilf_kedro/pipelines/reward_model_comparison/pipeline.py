@@ -8,7 +8,7 @@ from ilf_kedro.pipelines.namespaces import bind, namespaced
 from ilf_kedro.pipelines.pages import page_node
 from ilf_kedro.pipelines.reward_model.options import ComparisonOptions
 from ilf_kedro.pipelines.reward_model_comparison import nodes, section
-from ilf_kedro.reward_models.asking import RewardModelKind
+from ilf_kedro.reward_models import RewardModelKind
 
 NAME = "reward_model_comparison"
 

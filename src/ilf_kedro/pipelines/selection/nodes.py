@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
-from ilf_kedro.language_models.protocol import Capability, LanguageModel, TokenCounter
+from ilf_kedro.language_models.protocol import Capability, Embedder, LanguageModel, TokenCounter
 from ilf_kedro.pipelines.requirements import asks, require_texts
 from ilf_kedro.pipelines.reward_model.inputs import reward_model_from
 from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
@@ -80,7 +80,7 @@ def score_log_probability(
 
 @asks("the scorer embedding_similarity", embedder=Capability.EMBED)
 def score_embedding_similarity(
-    refinements: DataFrame[Refinements], examples: DataFrame[Examples], embedder: LanguageModel
+    refinements: DataFrame[Refinements], examples: DataFrame[Examples], embedder: Embedder
 ) -> DataFrame[Scores]:
     """Score by how alike the refinement and the feedback are."""
     _require(examples, refinements, "embedding_similarity", "feedback")

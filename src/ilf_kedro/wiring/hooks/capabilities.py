@@ -8,7 +8,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 
-from ilf_kedro.language_models.protocol import LanguageModel, MissingCapabilityError
+from ilf_kedro.language_models.protocol import MissingCapabilityError, Model
 from ilf_kedro.pipelines.requirements import questions
 from ilf_kedro.wiring.config_loader import ConfigurationError
 
@@ -36,7 +36,7 @@ class CapabilityHook:
             if question.dataset in made_by_the_run:
                 continue
             model = load(question.dataset)
-            if isinstance(model, LanguageModel) and question.capability not in model.capabilities:
+            if isinstance(model, Model) and question.capability not in model.capabilities:
                 fault = MissingCapabilityError(question.user, question.capability, model.name)
                 faults.append(f"  {question.dataset}: {fault}")
         if faults:

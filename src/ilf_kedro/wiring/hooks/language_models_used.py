@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ilf_kedro.language_models.local.run_statistics import RunStatistics
 from ilf_kedro.language_models.openai.cost_tracker import Spending, SpendingReport
-from ilf_kedro.language_models.protocol import LanguageModel
+from ilf_kedro.language_models.protocol import Model
 from ilf_kedro.schemas.run_record import ApiSpending, LanguageModelUsed, LocalWork
 
 
@@ -27,7 +27,7 @@ class LanguageModelsUsed:
     def __init__(self) -> None:
         self._entries: dict[tuple[str, str], _Entry] = {}
 
-    def add(self, dataset: str, model: LanguageModel, node: str = "") -> None:
+    def add(self, dataset: str, model: Model, node: str = "") -> None:
         """Take down a model that a node was given; what it does from now on counts."""
         entry = self._entries.setdefault((dataset, node), _Entry(model.name, model.revision))
         if isinstance(statistics := getattr(model, "statistics", None), RunStatistics):

@@ -20,7 +20,7 @@ from kedro.pipeline.node import Node
 
 from ilf_kedro.datasets.language_model_dataset import open_new_ledgers
 from ilf_kedro.datasets.run_record import CurrentRunRecordDataset
-from ilf_kedro.language_models.protocol import LanguageModel
+from ilf_kedro.language_models.protocol import Model
 from ilf_kedro.schemas.redaction import redact, redact_values
 from ilf_kedro.schemas.run_record import (
     DatasetVersion,
@@ -148,7 +148,7 @@ class RunRecordHook:
         is_new = dataset_name not in self._run.loaded
         if is_new and (version := _describe(dataset_name, data, self._run.catalog, saved=False)) is not None:
             self._run.loaded[dataset_name] = version
-        if isinstance(data, LanguageModel):
+        if isinstance(data, Model):
             self._run.models.add(dataset_name, data, node.name)
 
     @hook_impl

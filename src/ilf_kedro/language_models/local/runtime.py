@@ -1,0 +1,216 @@
+"""A model on this machine, as all that ask it share it: tokenizer, weights, batches, cache and statistics."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from ilf_kedro.language_models.cache.codecs import SCORES, Codec
+from ilf_kedro.language_models.cache.completion_cache import CompletionCache, cache_key
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, ModelSource
+from ilf_kedro.language_models.local.batching import Answer, CachedBatches, Compute, batches_by_prefix, batches_by_size
+from ilf_kedro.language_models.local.decoding import Sample, run_decoding
+from ilf_kedro.language_models.local.formatting import Formatted, Formatter
+from ilf_kedro.language_models.local.loading import (
+    LoadedModel,
+    context_length,
+    load_model,
+    load_tokenizer,
+    resolve_device,
+    resolve_dtype,
+)
+from ilf_kedro.language_models.local.options import LocalOptions
+from ilf_kedro.language_models.local.resident import RESIDENT
+from ilf_kedro.language_models.local.run_statistics import RunStatistics
+from ilf_kedro.language_models.local.sampling import random_stream
+from ilf_kedro.language_models.protocol import Context, SamplingOptions
+from ilf_kedro.prompting import Prompt
+
+__all__ = ["LocalRuntime", "load_language_model"]
+
+logger = logging.getLogger(__name__)
+
+ENGINE_VERSION = 4  # part of every cache key: raise it where answers change
+
+
+class LocalRuntime:
+    """Runs one model's forward passes, and keeps what they answer in the cache.
+
+    Nothing is loaded before it is needed: the tokenizer for the first request, the weights (by `load`) for
+    the first that is not in the cache. One model's weights are in memory at a time, whichever was asked last.
+    """
+
+    def __init__(
+        self,
+        source: ModelSource,
+        *,
+        checkpoint: Checkpoint | None,
+        cache: CompletionCache | None,
+        options: LocalOptions,
+        statistics: RunStatistics,
+        load: Callable[[LocalRuntime], LoadedModel],
+    ) -> None:
+        self.source, self.checkpoint = source, checkpoint
+        self.cache, self.options, self.statistics = cache, options, statistics
+        self._load = load
+        self._batches = CachedBatches(cache, statistics)
+
+    @property
+    def name(self) -> str:
+        """The base model's name, and the checkpoint's where there is one."""
+        return self.source.name if self.checkpoint is None else f"{self.source.name}+{self.revision[:8]}"
+
+    @property
+    def revision(self) -> str:
+        """The content hash of the checkpoint, or else of the base model's files."""
+        return self.source.revision if self.checkpoint is None else self.checkpoint.record.content_hash
+
+    @cached_property
+    def formatter(self) -> Formatter:
+        """The model's tokenizer and format; loaded when first asked for."""
+        tokenizer = load_tokenizer(self.source, self.checkpoint)
+        return Formatter(tokenizer, self.source.format, context_length(self.source))
+
+    @cached_property
+    def device(self) -> str:
+        """The type of the device that computes."""
+        return resolve_device(self.options.device)
+
+    @cached_property
+    def dtype(self) -> str:
+        """The type of the weights."""
+        return resolve_dtype(self.source.dtype, self.device)
+
+    @contextmanager
+    def loaded(self) -> Iterator[LoadedModel]:
+        """Give the weights, loading them where another model's are in memory."""
+        key = f"{self._load.__qualname__}:{self.revision}:{self.dtype}:{self.device}"
+        with RESIDENT.use(key, lambda: self._load(self)) as loaded, torch.inference_mode():
+            before = loaded.engine.n_computed
+            yield loaded
+            self.statistics.n_computed += loaded.engine.n_computed - before
+
+    def format(self, prompt: Prompt, n_reserved: int) -> Formatted:
+        """Format a prompt with room for `n_reserved` tokens after it, and count what was cut.
+
+        Raises:
+            PromptTooLongError: it does not fit the context, even with its post cut away.
+        """
+        formatted = self.formatter.prompt(prompt, n_reserved)
+        self.count_cut(formatted)
+        return formatted
+
+    def count_cut(self, formatted: Formatted) -> None:
+        """Count a prompt whose post was cut; the first is logged."""
+        if not formatted.n_cut:
+            return
+        if not self.statistics.n_truncated:
+            logger.warning("%s: posts longer than the context are cut (counted in the statistics)", self.name)
+        self.statistics.n_truncated += 1
+        self.statistics.n_cut += formatted.n_cut
+
+    def key(self, question: str, text: str, **parts: JsonValue) -> str:
+        """Return the cache key of a question about a text."""
+        return cache_key(
+            backend="local",
+            engine=ENGINE_VERSION,
+            revision=self.revision,
+            format=self.source.format,
+            template=self.formatter.template_hash,
+            dtype=self.dtype,
+            device=self.device,
+            question=question,
+            text=text,
+            **parts,
+        )
+
+    def sample(
+        self,
+        contexts: Sequence[Context],
+        samples: range,
+        options: SamplingOptions,
+        *,
+        seed: int,
+        keys: Sequence[Sequence[str]],
+        finish: Callable[[Sample], Answer],
+        codec: Codec[Answer],
+        label: str,
+        with_text: bool = True,
+    ) -> list[list[Answer]]:
+        """Draw the samples with these indices after each context; `finish` makes an answer of each.
+
+        `with_text` false leaves the samples' text empty, where only tokens are wanted.
+        """
+        to_text = self._to_text if with_text else _no_text
+        lengths = [len(each.tokens) for each in contexts]
+
+        def compute(batch: list[int]) -> list[list[Answer]]:
+            rows = [[Sample(random_stream(seed, contexts[index].example_id, i)) for i in samples] for index in batch]
+            with self.loaded() as loaded:
+                tokens = [contexts[index].tokens for index in batch]
+                decoding = loaded.engine.decode(tokens, len(samples), options.max_new_tokens)
+                run_decoding(decoding, [s for row in rows for s in row], options, loaded.ends, to_text)
+            self.statistics.n_asked += sum(
+                lengths[i] + len(sample.tokens) for i, row in zip(batch, rows, strict=True) for sample in row
+            )
+            return [[finish(sample) for sample in row] for row in rows]
+
+        limits = self.options.max_batch_tokens, self.options.max_batch_samples
+        return self._batches.run(batches_by_size(lengths, len(samples), *limits), keys, compute, codec, label)
+
+    def score(
+        self,
+        requests: Sequence[tuple[Sequence[tuple[int, ...]], int]],
+        keys: Sequence[str],
+        label: str,
+        *,
+        as_one: bool = True,
+    ) -> list[list[NDArray[np.float64]]]:
+        """Return the token log-probabilities of every sequence of every request, from the request's start on.
+
+        The statistics count the sequences of a request as one question, or else each as its own.
+        """
+
+        def compute(batch: list[int]) -> list[list[list[NDArray[np.float64]]]]:
+            flat = [(sequence, requests[index][1]) for index in batch for sequence in requests[index][0]]
+            with self.loaded() as loaded:
+                scores = iter(loaded.engine.score([sequence for sequence, _ in flat], [start for _, start in flat]))
+            asked = [requests[index][0] for index in batch]
+            self.statistics.n_asked += sum(len(each) for row in asked for each in (row[:1] if as_one else row))
+            return [[list(islice(scores, len(requests[index][0])))] for index in batch]
+
+        return [answer for (answer,) in self.run([each for each, _ in requests], keys, compute, SCORES, label)]
+
+    def run(
+        self,
+        requests: Sequence[Sequence[Sequence[int]]],
+        keys: Sequence[str],
+        compute: Compute[Answer],
+        codec: Codec[Answer],
+        label: str,
+    ) -> list[list[Answer]]:
+        """Answer requests, each of one or more token sequences, in batches that share prefixes."""
+        batches = batches_by_prefix(requests, self.options.max_batch_tokens)
+        return self._batches.run(batches, [[key] for key in keys], compute, codec, label)
+
+    def _to_text(self, tokens: list[int]) -> str:
+        return str(self.formatter.tokenizer.decode(tokens, skip_special_tokens=True))
+
+
+def _no_text(tokens: list[int]) -> str:
+    del tokens
+    return ""
+
+
+def load_language_model(runtime: LocalRuntime) -> LoadedModel:
+    """Load the weights under the model's own head."""
+    tokenizer = runtime.formatter.tokenizer
+    return load_model(runtime.source, runtime.checkpoint, runtime.dtype, runtime.device, tokenizer)

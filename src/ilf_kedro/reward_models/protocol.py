@@ -1,0 +1,65 @@
+"""What a reward model is: it says how good a summary of a post is (paper, appendix on reward models).
+
+There are three kinds, and one scale. A reward lies between 0 and 1, and the log-odds of preferring one
+summary to another is the difference of the log-odds of their rewards (Bradley and Terry 1952).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from ilf_kedro.schemas import text_or_empty
+
+__all__ = ["Pair", "PairRewards", "RewardInput", "RewardModel", "RewardModelKind"]
+
+RewardModelKind = Literal["yes_no", "classification", "a_b"]
+
+
+@dataclass(frozen=True, slots=True)
+class RewardInput:
+    """A summary of a post, as a reward model reads it."""
+
+    example_id: str
+    title: str
+    post: str
+    summary: str
+
+    @classmethod
+    def of(cls, example: Mapping[Any, Any], summary: str) -> RewardInput:
+        """Return a summary of an example's post; `example` is a row with its example_id, title and post."""
+        return cls(str(example["example_id"]), text_or_empty(example["title"]), str(example["post"]), summary)
+
+
+@dataclass(frozen=True, slots=True)
+class PairRewards:
+    """The rewards of two summaries of one post, which tell the probability that the first is preferred.
+
+    `in_orders`: that probability where the first summary was shown first, and where it was shown second;
+    None for a reward model that reads each summary alone.
+    """
+
+    first: float
+    second: float
+    in_orders: tuple[float, float] | None = None
+
+
+Pair = tuple[RewardInput, RewardInput]
+
+
+class RewardModel(Protocol):
+    """What rewards summaries. Rewards come back in the order asked, each between 0 and 1."""
+
+    @property
+    def name(self) -> str:
+        """The language model's name, for logs and reports."""
+        ...
+
+    def rewards(self, summaries: Sequence[RewardInput], *, label: str = "rewards") -> list[float]:
+        """Return each summary's reward, which depends on it and its post alone."""
+        ...
+
+    def compare(self, pairs: Sequence[Pair], *, label: str = "rewards") -> list[PairRewards]:
+        """Return the rewards of both summaries of each pair, as they stand to each other."""
+        ...

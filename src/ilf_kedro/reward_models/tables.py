@@ -1,0 +1,30 @@
+"""Rewards of whole tables of summaries."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ilf_kedro.reward_models.protocol import RewardInput, RewardModel
+from ilf_kedro.schemas import DataFrame, Examples
+
+__all__ = ["reward_summaries"]
+
+
+def reward_summaries(
+    model: RewardModel, examples: DataFrame[Examples], summaries: pd.DataFrame, *, label: str = "rewards"
+) -> pd.Series:
+    """Return the reward of each row's `text`, a summary of its `example_id`'s post; shape and index of `summaries`.
+
+    Empty texts are not asked about; their rewards are null.
+
+    Raises:
+        KeyError: an example_id is not among the examples.
+    """
+    by_id = examples.set_index("example_id", drop=False)
+    written = summaries[summaries["text"].str.strip() != ""]
+    asked = [
+        RewardInput.of(by_id.loc[example_id].to_dict(), text)
+        for example_id, text in zip(written["example_id"], written["text"], strict=True)
+    ]
+    rewards = model.rewards(asked, label=label)
+    return pd.Series(rewards, index=written.index, dtype="float64").reindex(summaries.index)
