@@ -13,6 +13,7 @@ from kedro.io.core import AbstractDataset, DatasetError, get_protocol_and_path
 from ilf_kedro.datasets._config import parse_options
 from ilf_kedro.datasets._hub import HubFile, fetch
 from ilf_kedro.schemas import RawLines
+from ilf_kedro.tasks.reading.json_rows import decode_lines
 
 
 class RawLinesDataset(AbstractDataset[NoReturn, RawLines]):
@@ -87,18 +88,6 @@ class RawLinesDataset(AbstractDataset[NoReturn, RawLines]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath, "hub": str(self._hub) if self._hub else None}
-
-
-def decode_lines(content: bytes) -> tuple[str, ...]:
-    """Split UTF-8 bytes at LF or CRLF alone (never at U+2028 and its like, which JSON strings may hold).
-
-    Bytes that are not UTF-8 become lone surrogates, from which they can be told again.
-    """
-    text = content.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-    lines = text.split("\n")
-    if not lines[-1]:
-        lines.pop()
-    return tuple(line.removesuffix("\r") for line in lines)
 
 
 def _shown(filepath: str) -> str:

@@ -39,7 +39,7 @@ from ilf_kedro.schemas.export import (
 )
 from ilf_kedro.schemas.faults import Fault, InvalidDataError, nearest, printable, show_value
 from ilf_kedro.schemas.finetune_arms import JointOutputs, RefinerMetrics
-from ilf_kedro.schemas.raw import RawRow, RawRows, RowSource, raw_rows
+from ilf_kedro.schemas.raw import RawRow, RawRows, RowSource, plain_value, raw_rows
 from ilf_kedro.schemas.refinements import (
     FeedbackTexts,
     RankedSelections,
@@ -165,6 +165,7 @@ __all__ = [
     "WinRates",
     "WrittenExamples",
     "nearest",
+    "plain_value",
     "printable",
     "raw_rows",
     "show_value",

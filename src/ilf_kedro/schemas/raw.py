@@ -103,7 +103,7 @@ def plain_value(value: object) -> object:  # one line per type that tables hold
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, Decimal):
-        return plain_value(float(value))
+        return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, bytes | bytearray):
