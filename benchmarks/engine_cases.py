@@ -32,18 +32,18 @@ TEXT = (
 )
 # The order of the paper's code: each structure's own text stands before what all share.
 REFERENCE_ORDER = (
-    "You will see a post, a summary, feedback on it and a new summary. Decide whether the new one follows it.\n\n"
-    "Post: {post}\n\nSummary: {initial_summary}\n\nFeedback: {feedback}\n\nNew summary: {refinement}\n\n"
-    "Does the new summary incorporate the feedback? Answer Yes or No.\n\nAnswer:",
-    "Post: {post}\n\nOriginal summary: {initial_summary}\n\nFeedback: {feedback}\n\nNew summary: {refinement}\n\n"
+    "You will see an input, an output, feedback on it and a new output. Decide whether the new one follows it.\n\n"
+    "Post: {post}\n\nOutput: {initial_output}\n\nFeedback: {feedback}\n\nNew output: {refinement}\n\n"
+    "Does the new output incorporate the feedback? Answer Yes or No.\n\nAnswer:",
+    "Post: {post}\n\nOriginal output: {initial_output}\n\nFeedback: {feedback}\n\nNew output: {refinement}\n\n"
     "Question: Is the feedback incorporated?\n\nAnswer:",
-    "A summary was revised after feedback. Judge the statement at the end.\n\nPost: {post}\n\nSummary: "
-    "{initial_summary}\n\nFeedback: {feedback}\n\nNew summary: {refinement}\n\nThe feedback is followed. Answer "
+    "An output was revised after feedback. Judge the statement at the end.\n\nPost: {post}\n\nOutput: "
+    "{initial_output}\n\nFeedback: {feedback}\n\nNew output: {refinement}\n\nThe feedback is followed. Answer "
     "True or False.\n\nAnswer:",
-    "Question: does a new summary use the feedback?\n\nPost: {post}\n\nQuestion: does a new summary use the "
-    "feedback?\n\nSummary: {initial_summary}\n\nFeedback: {feedback}\n\nNew summary: {refinement}\n\nAnswer:",
-    "Feedback: {feedback}\n\nPost: {post}\n\nSummary: {initial_summary}\n\nFeedback: {feedback}\n\nNew summary: "
-    "{refinement}\n\nThe new summary follows the feedback. Answer True or False.\n\nAnswer:",
+    "Question: does a new output use the feedback?\n\nPost: {post}\n\nQuestion: does a new output use the "
+    "feedback?\n\nOutput: {initial_output}\n\nFeedback: {feedback}\n\nNew output: {refinement}\n\nAnswer:",
+    "Feedback: {feedback}\n\nPost: {post}\n\nOutput: {initial_output}\n\nFeedback: {feedback}\n\nNew output: "
+    "{refinement}\n\nThe new output follows the feedback. Answer True or False.\n\nAnswer:",
 )
 
 
@@ -161,7 +161,7 @@ class Bench:
 
     def instruct_rm(self, name: str, templates: list[PromptTemplate], n_naive: int) -> Case:
         """Ask five templates about five refinements of one example."""
-        values = {"title": self.words(8), "post": self.words(260), "initial_summary": self.words(25)}
+        values = {"title": self.words(8), "post": self.words(260), "initial_output": self.words(25)}
         values["feedback"] = self.words(25)
         refinements = [self.words(28) for _ in range(5)]
         prompts = [
@@ -191,10 +191,10 @@ class Bench:
         return Case(name, engine, oracle, _shared(sequences), difference)
 
     def log_likelihood(self, name: str, n_naive: int, *, joint: bool) -> Case:
-        """The text of r|xyf, or, joint, all of post, summary, feedback and refinement."""
-        post, summary, feedback = self.words(250), self.words(25), self.words(25)
-        head = "Write a better summary with the feedback.\n\nPost:"
-        rest = f" {post}\n\nSummary: {summary}\n\nFeedback: {feedback}\n\nBetter summary:"
+        """The text of r|xyf, or, joint, all of post, output, feedback and refinement."""
+        post, output, feedback = self.words(250), self.words(25), self.words(25)
+        head = "Write a better output with the feedback.\n\nPost:"
+        rest = f" {post}\n\nOutput: {output}\n\nFeedback: {feedback}\n\nBetter output:"
         refinements = [" " + self.words(28) for _ in range(5)]
         prompts = [Prompt(head if joint else head + rest)] * 5
         continuations = [rest + text if joint else text for text in refinements]
@@ -233,7 +233,7 @@ def our_templates() -> list[PromptTemplate]:
 
 
 def reference_templates() -> list[PromptTemplate]:
-    slots = frozenset({"post", "initial_summary", "feedback", "refinement"})
+    slots = frozenset({"post", "initial_output", "feedback", "refinement"})
     return [PromptTemplate(text=text, slots=slots, truncate=None) for text in REFERENCE_ORDER]
 
 

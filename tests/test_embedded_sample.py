@@ -44,15 +44,13 @@ def test_ids_and_posts_are_unique_over_all_splits(rows: list[dict[str, Any]]) ->
         assert len({" ".join(row[column].split()).casefold() for row in rows}) == len(rows), column
 
 
-def test_posts_are_of_many_subreddits_and_of_a_forum_posts_length(rows: list[dict[str, Any]]) -> None:
+def test_inputs_are_of_many_subreddits_and_of_a_forum_posts_length(rows: list[dict[str, Any]]) -> None:
     assert len({row["subreddit"] for row in rows}) >= 12
     lengths = {row["id"]: len(row["post"].split()) for row in rows}
     assert {each: n for each, n in lengths.items() if not 100 <= n <= 300} == {}
 
 
-def test_ideal_summaries_fit_into_what_a_model_may_write(
-    rows: list[dict[str, Any]], tiny_model_directory: Path
-) -> None:
+def test_ideal_outputs_fit_into_what_a_model_may_write(rows: list[dict[str, Any]], tiny_model_directory: Path) -> None:
     """48 tokens; the tiny model has the embedded model's tokenizer."""
     tokenizer = Tokenizer.from_file(str(tiny_model_directory / "tokenizer.json"))
     lengths = {
@@ -61,7 +59,7 @@ def test_ideal_summaries_fit_into_what_a_model_may_write(
     assert {each: n for each, n in lengths.items() if not 5 <= n <= 48} == {}
 
 
-def test_every_row_compares_two_different_summaries(rows: list[dict[str, Any]]) -> None:
+def test_every_row_compares_two_different_outputs(rows: list[dict[str, Any]]) -> None:
     assert {row["comparison_preference"] for row in rows} == {"Summary A", "Summary B"}
     assert [
         row["id"] for row in rows if row[A].strip() == row[B].strip() or not row[A].strip() or not row[B].strip()

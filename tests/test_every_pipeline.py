@@ -20,7 +20,7 @@ SMALLER = {
     "reward_model": {"comparison": {"train_sizes": [4]}},
     "sweep": {"arms": ["refinements"], "epochs": [1], "prompt_loss_weight": [0.0], "learning_rate_multiplier": [0.1]},
     "rounds": {"sizes": [4, 4]},
-    "analysis": {"samples_per_post": 1, "max_new_tokens": 2, "unconditional_samples": 2, "unconditional_tokens": 2},
+    "analysis": {"samples_per_input": 1, "max_new_tokens": 2, "unconditional_samples": 2, "unconditional_tokens": 2},
     "controls": {"n_examples": 2},
 }
 
@@ -29,9 +29,7 @@ SMALLER = {
 def project(tmp_path_factory: pytest.TempPathFactory) -> WholeProject:
     """A project in which the main job ran once."""
     project = WholeProject.create(tmp_path_factory.mktemp("every_pipeline") / "project")
-    project.write_local(
-        "parameters.yml", {"train_sizes": [4], "finetune": {"arms": ["refinements", "human_summaries"]}}
-    )
+    project.write_local("parameters.yml", {"train_sizes": [4], "finetune": {"arms": ["refinements", "references"]}})
     project.kedro("run", "--env", "test")
     return project
 

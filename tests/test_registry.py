@@ -59,19 +59,19 @@ def test_the_structure_follows_the_environment(project_root: Path, env: str | No
 def test_the_structure_follows_params_after_another_environment(project_root: Path) -> None:
     """One process, three sessions: each gets its own structure."""
     in_context(project_root, "test")
-    asked = {"finetune": {"arms": ["human_summaries", "initial_summaries"]}, "train_sizes": [3]}
+    asked = {"finetune": {"arms": ["references", "initial_outputs"]}, "train_sizes": [3]}
     registered = in_context(project_root, "test", asked)
-    assert structure(registered["finetune"]) == expected(["human_summaries", "initial_summaries"], [3])
-    assert "finetune.best_of_n.summaries" not in registered["finetune"].all_outputs(), "it needs the refinements arm"
+    assert structure(registered["finetune"]) == expected(["references", "initial_outputs"], [3])
+    assert "finetune.best_of_n.outputs" not in registered["finetune"].all_outputs(), "it needs the refinements arm"
     report = registered["reporting"]
-    assert {name for name in report.inputs() if name.endswith(".summaries")} == {
-        "finetune.base.summaries",
-        "finetune.human_summaries.n3.summaries",
-        "finetune.initial_summaries.n3.summaries",
+    assert {name for name in report.inputs() if name.endswith(".outputs")} == {
+        "finetune.base.outputs",
+        "finetune.references.n3.outputs",
+        "finetune.initial_outputs.n3.outputs",
     }
     refined = in_context(project_root, "test", {"finetune": {"arms": ["refinements"]}, "train_sizes": [2, 5]})
     assert structure(refined["__default__"]) == expected(["refinements"], [2, 5])
-    assert "finetune.best_of_n.summaries" in refined["reporting"].inputs()
+    assert "finetune.best_of_n.outputs" in refined["reporting"].inputs()
 
 
 def test_without_a_context_the_environment_is_that_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,10 +89,10 @@ def test_without_a_context_the_environment_is_that_of_the_variable(monkeypatch: 
 def test_kedro_viz_shows_what_was_asked_for(project_root: Path) -> None:
     """It makes a context without calling hooks."""
     data_loader = pytest.importorskip("kedro_viz.integrations.kedro.data_loader")
-    asked = {"finetune": {"arms": ["human_summaries"]}}
+    asked = {"finetune": {"arms": ["references"]}}
     _, registered, _ = data_loader.load_data(project_root, env="test", extra_params=asked)
     sizes = list(declared_parameters().train_sizes)
-    assert structure(registered["__default__"]) == expected(["human_summaries"], sizes)
+    assert structure(registered["__default__"]) == expected(["references"], sizes)
 
 
 def test_wrong_parameters_stop_the_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ KILL_AT = {
     "refinement": "Running node: sample_refinement_without_feedback",
     "selection": "Running node: score_instruct_rm",
     "reward_model": "Running node: predict_preferences",
-    "finetune": "Completed node: finetune.human_summaries.n8.train",
+    "finetune": "Completed node: finetune.references.n8.train",
 }
 STEPS = re.compile(r"ran (\d+) optimiser steps in")
 N_TRAININGS = 7  # the reward model, and 3 arms at 2 sizes
@@ -38,10 +38,10 @@ def test_the_whole_loop_makes_every_table_a_report_and_a_record(undisturbed: tup
     assert report is not None
     assert "<html" in (project.path / report[1]).read_text("utf-8")
     tables = project.tables()
-    for arm in ("refinements", "human_summaries", "initial_summaries"):
+    for arm in ("refinements", "references", "initial_outputs"):
         for size in (4, 8):
             assert 1 <= len(tables[f"05_model_input/finetune/{arm}_n{size}_targets.parquet"]) <= size
-            assert len(tables[f"07_model_output/finetune/{arm}.n{size}_summaries.parquet"]) == 12
+            assert len(tables[f"07_model_output/finetune/{arm}.n{size}_outputs.parquet"]) == 12
     record = project.record()
     assert record.outcome == "succeeded"
     assert len(record.nodes) == record.nodes_planned
@@ -167,15 +167,15 @@ def test_an_older_version_is_loaded_where_it_is_asked_for(
     assert project.latest(f"{name}/*/*.parquet")[name].parent.name > older
     assert len(project.tables()[name]) == 11
     project.kedro(
-        *("run", "--env", "test", "--namespaces", "finetune.human_summaries.n4"),
+        *("run", "--env", "test", "--namespaces", "finetune.references.n4"),
         *("--load-versions", f"examples.test:{older}"),
     )
     loaded = {each.name: each.version for each in project.record().loaded}
     assert loaded["examples.test"] == older
-    summaries = "07_model_output/finetune/human_summaries.n4_summaries.parquet"
-    assert project.latest(f"{summaries}/*/*")[summaries] != undisturbed[0].latest(f"{summaries}/*/*")[summaries]
-    assert list(project.tables()[summaries]["example_id"]) == list(
-        undisturbed[0].tables()[summaries]["example_id"]
+    outputs = "07_model_output/finetune/references.n4_outputs.parquet"
+    assert project.latest(f"{outputs}/*/*")[outputs] != undisturbed[0].latest(f"{outputs}/*/*")[outputs]
+    assert list(project.tables()[outputs]["example_id"]) == list(
+        undisturbed[0].tables()[outputs]["example_id"]
     )  # all 12
 
 

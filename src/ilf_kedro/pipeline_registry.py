@@ -27,8 +27,8 @@ from ilf_kedro.pipelines import (
     word_removal_probe,
 )
 from ilf_kedro.pipelines.finetune.arms import RefinementSource
+from ilf_kedro.pipelines.policy_arms import policy_arms
 from ilf_kedro.pipelines.refine_and_select import needed_scorers
-from ilf_kedro.pipelines.summary_arms import summary_arms
 from ilf_kedro.wiring.config_loader import LayeredConfigLoader
 from ilf_kedro.wiring.parameter_check import check_parameters
 from ilf_kedro.wiring.parameters import Parameters
@@ -73,7 +73,7 @@ def _main_job(parameters: Parameters, source: RefinementSource) -> dict[str, Pip
 
 def _analyses(parameters: Parameters, source: RefinementSource) -> dict[str, Pipeline]:
     """Return what each answers a question of its own, with a page of its own; export writes files."""
-    arms, sizes = summary_arms(parameters.finetune.arms), parameters.train_sizes
+    arms, sizes = policy_arms(parameters.finetune.arms), parameters.train_sizes
     return {
         "tournament": tournament.create_pipeline(parameters.tournament),
         "controls": controls.create_pipeline(parameters.controls.points),

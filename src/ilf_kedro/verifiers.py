@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Row", "lacks", "matches", "numbers_from_post", "words_within"]
+__all__ = ["Row", "lacks", "matches", "numbers_from_inputs", "words_within"]
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
@@ -22,7 +22,7 @@ class Row:
     example_id: str
     title: str
     post: str
-    initial_summary: str
+    initial_output: str
     feedback: str
     refinement: str
 
@@ -42,7 +42,7 @@ def lacks(row: Row, *, pattern: str, ignore_case: bool = False) -> bool:
     return not matches(row, pattern=pattern, ignore_case=ignore_case)
 
 
-def numbers_from_post(row: Row) -> float:
+def numbers_from_inputs(row: Row) -> float:
     """Return the share of the refinement's numbers, in digits, that stand in the title or the post; 1 without any."""
     known = set(_NUMBER.findall(f"{row.title} {row.post}"))
     found = _NUMBER.findall(row.refinement)

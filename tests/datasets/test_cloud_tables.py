@@ -57,9 +57,9 @@ published_results:
   load_args: {dtype: str, keep_default_na: false}
   save_args: {index: false}
 
-run_summary:
+run_output:
   type: json.JSONDataset
-  filepath: ${globals:root}/08_reporting/summary.json
+  filepath: ${globals:root}/08_reporting/output.json
   versioned: true
 """
 
@@ -156,13 +156,13 @@ def test_figures_reports_and_other_files_come_back(configuration: dict[str, Any]
     saving = catalog(configuration, FIRST)
     saving.save("figure.scaling", figure)
     saving.save("report", page)
-    saving.save("run_summary", {"seconds": 1.5})
+    saving.save("run_output", {"seconds": 1.5})
     saving.save("published_results", pd.DataFrame({"id": ["007"], "value": [""]}))
 
     loading = catalog(configuration)
     assert loading.load("figure.scaling") == figure
     assert loading.load("report") == page
-    assert loading.load("run_summary") == {"seconds": 1.5}
+    assert loading.load("run_output") == {"seconds": 1.5}
     assert loading.load("published_results").to_dict("list") == {"id": ["007"], "value": [""]}
     assert loading.get("figure.scaling").preview()["data"][0]["name"] == "refinements"
 

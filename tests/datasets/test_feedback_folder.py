@@ -20,7 +20,7 @@ def questions(*ids: str) -> pd.DataFrame:
             "example_id": ids,
             "title": [None if i == "007" else f"title {i}" for i in ids],
             "post": [f"post {i}\nwith “lines”" for i in ids],
-            "initial_summary": [f"summary {i}" for i in ids],
+            "initial_output": [f"output {i}" for i in ids],
         }
     )
 
@@ -40,16 +40,16 @@ def test_the_run_stops_with_what_to_annotate_and_goes_on_when_it_is_there(tmp_pa
         folder.collect(asked)
     own, base = (tmp_path / "feedback" / f"{name}.jsonl" for name in asked)
     for path, n in ((own, 2), (base, 1)):  # both at once
-        assert f"{n} summaries wait for feedback in {path}" in str(caught.value)
+        assert f"{n} outputs wait for feedback in {path}" in str(caught.value)
     assert "run the same command again" in str(caught.value)
     assert lines(own)[1] == {
         "example_id": "007",
         "title": "",
         "post": "post 007\nwith “lines”",
-        "initial_summary": "summary 007",
+        "initial_output": "output 007",
         "feedback": "",
     }
-    with pytest.raises(FeedbackNeededError, match="2 summaries wait"):  # nothing was filled in
+    with pytest.raises(FeedbackNeededError, match="2 outputs wait"):  # nothing was filled in
         folder.collect(asked)
     for path in (own, base):
         write(path, [{**row, "feedback": f" About {row['example_id']}. "} for row in reversed(lines(path))])
@@ -69,7 +69,7 @@ def test_every_fault_is_named_at_once_and_the_file_stays(tmp_path: Path) -> None
         ["a"],
         {"example_id": "b", "feedback": ""},
         {"example_id": "c", "feedback": 3},
-        {"example_id": "e", "feedback": "Fine.", "initial_summary": "an older one"},
+        {"example_id": "e", "feedback": "Fine.", "initial_output": "an older one"},
         "",
     ]
     write(path, rows)
@@ -84,7 +84,7 @@ def test_every_fault_is_named_at_once_and_the_file_stays(tmp_path: Path) -> None
         "line 4 is no JSON in UTF-8",
         "line 5 is no object",
         "line 7 is no object",
-        "line 8: the feedback is on another summary of 'e'",
+        "line 8: the feedback is on another output of 'e'",
         "no line has the example 'c'",
         "no line has the example 'd'",
         "the feedback on the example 'b' is empty",

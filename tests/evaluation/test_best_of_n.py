@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ilf_kedro.evaluation.best_of_n import best_of_n, expected_best, kl_bound, rank_among
 from ilf_kedro.evaluation.intervals import Bootstrap
 from ilf_kedro.evaluation.text_metrics import rouge_l
-from ilf_kedro.schemas import Rewards, Summaries
+from ilf_kedro.schemas import Outputs, Rewards
 from tests.support.example_tables import examples
 
 
@@ -82,15 +82,15 @@ def tables(with_human: bool = True) -> tuple[pd.DataFrame, pd.DataFrame, pd.Data
     candidates = pd.DataFrame(rows, columns=["example_id", "model", "sample_index", "text"])
     candidates = candidates.assign(raw_text="", finish_reason="stop", n_tokens=1, seed=0)
     scored = [(e, "m", i, r) for e, rewards in REWARDS.items() for i, r in enumerate(rewards)]
-    scored += [(e, "human_summary", 0, reward) for e, (_, reward) in HUMAN.items() if with_human]
+    scored += [(e, "reference", 0, reward) for e, (_, reward) in HUMAN.items() if with_human]
     rewards = pd.DataFrame(scored, columns=["example_id", "model", "sample_index", "reward"])
     texts = [text for text, _ in HUMAN.values()] if with_human else None
-    return Summaries.validate(candidates), Rewards.validate(rewards), examples(2, "test", human_summary=texts)
+    return Outputs.validate(candidates), Rewards.validate(rewards), examples(2, "test", reference=texts)
 
 
 def test_the_table_has_the_mean_over_posts_for_every_n() -> None:
-    candidates, rewards, posts = tables()
-    found = best_of_n(candidates, rewards, posts, Bootstrap(resamples=50)).set_index(["metric", "n"])
+    candidates, rewards, inputs = tables()
+    found = best_of_n(candidates, rewards, inputs, Bootstrap(resamples=50)).set_index(["metric", "n"])
     assert set(found.index) == {(m, n) for m in ("reward", "rouge_l") for n in (1, 2, 3)} | {("human_rank", 3)}
     for n in (1, 2, 3):
         by_reward = [over_subsets(REWARDS[e], REWARDS[e], n) for e in TEXTS]
@@ -102,9 +102,9 @@ def test_the_table_has_the_mean_over_posts_for_every_n() -> None:
     rank = found.loc[("human_rank", 3)]
     assert rank["value"] == (2 + 4) / 2
     assert rank["standard_error"] == pytest.approx(np.std([2, 4], ddof=1) / math.sqrt(2))
-    assert rank["n_posts"] == 2
+    assert rank["n_inputs"] == 2
 
 
-def test_a_split_without_human_summaries_has_the_reward_alone() -> None:
+def test_a_split_without_references_has_the_reward_alone() -> None:
     found = best_of_n(*tables(with_human=False), Bootstrap(resamples=50))
     assert set(found["metric"]) == {"reward"}

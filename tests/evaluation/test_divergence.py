@@ -132,7 +132,7 @@ def test_a_model_diverges_from_itself_by_exactly_nothing(models):
 
 
 def test_errors_are_over_posts_and_apart_from_them_those_of_sampling():
-    """Two posts that differ and are sampled without error; and one post's samples that differ."""
+    """Two inputs that differ and are sampled without error; and one post's samples that differ."""
     rows = [("a", 1.0, 2), ("a", 1.0, 2), ("b", 3.0, 4), ("b", 3.0, 4), ("c", 2.0, 2), ("c", 2.0, 2)]
     table = pd.DataFrame(rows, columns=["example_id", "log_ratio", "n_tokens"]).assign(controlled=lambda t: t.log_ratio)
     per_sequence, per_token, *_ = estimate(table, BOOTSTRAP)

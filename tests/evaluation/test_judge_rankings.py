@@ -15,15 +15,15 @@ from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceProbabi
 from ilf_kedro.prompting import Prompt, PromptTemplate
 
 TEMPLATE = PromptTemplate(
-    text="{title}|{post}|{summary_a}|{summary_b}|",
-    slots=("title", "post", "summary_a", "summary_b"),
+    text="{title}|{post}|{output_a}|{output_b}|",
+    slots=("title", "post", "output_a", "output_b"),
     positive=("A",),
     negative=("B",),
 )
 
 
 class Judge:
-    """Answers by a function of the two summaries, in the order shown."""
+    """Answers by a function of the two outputs, in the order shown."""
 
     name, revision = "scripted", "0"
 
@@ -41,8 +41,8 @@ class Judge:
 
 
 def ranks(judge: Judge, *texts: list[str]) -> list[list[int]]:
-    posts = {f"e{i}": ("title", "post") for i in range(len(texts))}
-    return [each.tolist() for each in judge_ranks(judge, TEMPLATE, posts, texts)]  # type: ignore[arg-type]
+    inputs = {f"e{i}": ("title", "post") for i in range(len(texts))}
+    return [each.tolist() for each in judge_ranks(judge, TEMPLATE, inputs, texts)]  # type: ignore[arg-type]
 
 
 def test_a_judge_of_length_ranks_by_length_in_any_order() -> None:

@@ -8,22 +8,22 @@ from collections.abc import Sequence
 import pandas as pd
 import pytest
 
-from ilf_kedro.evaluation.judging import judge_summaries
+from ilf_kedro.evaluation.judging import judge_outputs
 from ilf_kedro.evaluation.win_rates import outcomes_from_verdicts
 from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceProbabilities, MissingCapabilityError
 from ilf_kedro.prompting import Prompt, PromptTemplate
-from ilf_kedro.schemas import Examples, Summaries, UserError
+from ilf_kedro.schemas import Examples, Outputs, UserError
 
 TEMPLATE = PromptTemplate(
-    text="{title}|{post}|{summary_a}|{summary_b}",
-    slots=("title", "post", "summary_a", "summary_b"),
+    text="{title}|{post}|{output_a}|{output_b}",
+    slots=("title", "post", "output_a", "output_b"),
     positive=("A", " A"),
     negative=("B", " B"),
 )
 
 
 class LongerIsBetter:
-    """A judge that prefers the longer summary, or, with `always_first`, the one that stands first."""
+    """A judge that prefers the longer output, or, with `always_first`, the one that stands first."""
 
     name = "longer-is-better"
     revision = "1"
@@ -51,22 +51,22 @@ def examples(human: Sequence[str | None] = ("aaa", "bbb", "ccc")) -> pd.DataFram
     columns = Examples.column_names()
     rows = [
         dict.fromkeys(columns)
-        | {"example_id": f"e{i}", "split": "test", "position": i, "post": f"post {i}", "human_summary": text}
+        | {"example_id": f"e{i}", "split": "test", "position": i, "post": f"post {i}", "reference": text}
         for i, text in enumerate(human)
     ]
     return Examples.validate(pd.DataFrame(rows, columns=columns))
 
 
-def summaries() -> pd.DataFrame:
+def outputs() -> pd.DataFrame:
     rows = [("e0", "m", 0, "long text"), ("e0", "m", 1, "!"), ("e1", "m", 0, "x"), ("e2", "m", 0, "{p}")]
     table = pd.DataFrame(rows, columns=["example_id", "model", "sample_index", "text"])
     filled = table.assign(raw_text="", finish_reason="stop", n_tokens=1, seed=0)
-    return Summaries.validate(filled[Summaries.column_names()])
+    return Outputs.validate(filled[Outputs.column_names()])
 
 
 def test_each_pair_is_asked_in_both_orders_with_the_first_sample_only() -> None:
     judge = LongerIsBetter()
-    verdicts = judge_summaries(judge, TEMPLATE, examples(), summaries())
+    verdicts = judge_outputs(judge, TEMPLATE, examples(), outputs())
     assert sorted(prompt.text for prompt in judge.prompts) == sorted(
         [
             "|post 0|long text|aaa",
@@ -84,24 +84,24 @@ def test_each_pair_is_asked_in_both_orders_with_the_first_sample_only() -> None:
 
 
 def test_a_judge_that_always_takes_the_first_gives_ties() -> None:
-    verdicts = judge_summaries(LongerIsBetter(always_first=True), TEMPLATE, examples(), summaries())
+    verdicts = judge_outputs(LongerIsBetter(always_first=True), TEMPLATE, examples(), outputs())
     outcomes = outcomes_from_verdicts(verdicts)
     assert outcomes["outcome"].tolist() == [0.5] * 3
     assert not outcomes["agrees"].any()
 
 
-def test_only_as_many_posts_are_judged_as_asked_and_those_with_human_summaries() -> None:
-    verdicts = judge_summaries(LongerIsBetter(), TEMPLATE, examples((None, "bbb", "ccc")), summaries(), n_judged=1)
+def test_only_as_many_posts_are_judged_as_asked_and_those_with_references() -> None:
+    verdicts = judge_outputs(LongerIsBetter(), TEMPLATE, examples((None, "bbb", "ccc")), outputs(), n_judged=1)
     assert set(verdicts["example_id"]) == {"e1"}
 
 
-def test_missing_human_summaries_are_named() -> None:
+def test_missing_references_are_named() -> None:
     with pytest.raises(UserError, match=r"test split has no ideal_human_summary in any of its 2 rows"):
-        judge_summaries(LongerIsBetter(), TEMPLATE, examples((None, " ")), summaries())
+        judge_outputs(LongerIsBetter(), TEMPLATE, examples((None, " ")), outputs())
 
 
 def test_a_judge_that_cannot_weigh_choices_is_refused_before_any_request() -> None:
     judge = LongerIsBetter(capable=False)
     with pytest.raises(MissingCapabilityError, match="the judge needs"):
-        judge_summaries(judge, TEMPLATE, examples(), summaries())
+        judge_outputs(judge, TEMPLATE, examples(), outputs())
     assert judge.prompts == []

@@ -1,4 +1,4 @@
-"""Where a reward model is right: by length, and by the order in which summaries are shown."""
+"""Where a reward model is right: by length, and by the order in which outputs are shown."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_reward_model_that_counts_tokens_is_right_where_the_preferred_one_is_l
     }
 
 
-def test_the_letter_of_the_preferred_summary_does_not_matter() -> None:
+def test_the_letter_of_the_preferred_output_does_not_matter() -> None:
     rows = [("a", 0.9, 0.1, 30, 20), ("a", 0.3, 0.6, 20, 29), ("a", 0.5, 0.5, 20, 21)]
     turned = [("b", b, a, n_b, n_a) for _, a, b, n_a, n_b in rows]
     assert found(predictions(rows)) == found(predictions(turned))

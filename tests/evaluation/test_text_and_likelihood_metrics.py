@@ -14,7 +14,7 @@ from ilf_kedro.evaluation.log_likelihoods import nll_difference, nll_per_token
 from ilf_kedro.evaluation.model_metrics import model_metrics
 from ilf_kedro.evaluation.refinement_metrics import refinement_metrics, scorer_agreement
 from ilf_kedro.evaluation.text_metrics import rouge_l, words
-from ilf_kedro.schemas import Examples, LogLikelihoods, Outcomes, Rewards, Scores, Selections, Summaries, UserError
+from ilf_kedro.schemas import Examples, LogLikelihoods, Outcomes, Outputs, Rewards, Scores, Selections, UserError
 
 BOOTSTRAP = Bootstrap(resamples=200)
 
@@ -48,7 +48,7 @@ def test_words_of_any_text(text: str) -> None:
 
 
 def log_likelihoods(model: str, values: list[tuple[float, int]]) -> pd.DataFrame:
-    rows = [(f"e{i}", model, "human_summary", value, n) for i, (value, n) in enumerate(values)]
+    rows = [(f"e{i}", model, "reference", value, n) for i, (value, n) in enumerate(values)]
     columns = ["example_id", "model", "text_kind", "log_likelihood", "n_tokens"]
     return LogLikelihoods.validate(pd.DataFrame(rows, columns=columns))
 
@@ -74,18 +74,17 @@ def test_nll_difference_refuses_another_tokenizer() -> None:
 def examples() -> pd.DataFrame:
     columns = Examples.column_names()
     rows = [
-        dict.fromkeys(columns)
-        | {"example_id": f"e{i}", "split": "test", "position": i, "post": "p", "human_summary": s}
+        dict.fromkeys(columns) | {"example_id": f"e{i}", "split": "test", "position": i, "post": "p", "reference": s}
         for i, s in enumerate(["one two three", "one two", None])
     ]
     return Examples.validate(pd.DataFrame(rows, columns=columns))
 
 
-def summaries() -> pd.DataFrame:
+def outputs() -> pd.DataFrame:
     rows = [("e0", 0, "one two three"), ("e0", 1, "four"), ("e1", 0, "one"), ("e2", 0, "")]
     table = pd.DataFrame(rows, columns=["example_id", "sample_index", "text"])
     filled = table.assign(model="finetune.base", raw_text="", finish_reason="stop", n_tokens=1, seed=0)
-    return Summaries.validate(filled[Summaries.column_names()])
+    return Outputs.validate(filled[Outputs.column_names()])
 
 
 def test_every_metric_of_every_model_is_an_average_over_examples() -> None:
@@ -95,14 +94,14 @@ def test_every_metric_of_every_model_is_an_average_over_examples() -> None:
     )
     outcomes = pd.DataFrame(
         [
-            ("e0", "finetune.base", "human_summary", "j", True, 1.0),
-            ("e1", "finetune.base", "human_summary", "j", False, 0.5),
+            ("e0", "finetune.base", "reference", "j", True, 1.0),
+            ("e1", "finetune.base", "reference", "j", False, 0.5),
         ],
         columns=["example_id", "model", "baseline", "judged_by", "agrees", "outcome"],
     )
     table = model_metrics(
         examples(),
-        summaries(),
+        outputs(),
         log_likelihoods("finetune.base", [(-3.0, 3), (-4.0, 2)]),
         Rewards.validate(rewards),
         Outcomes.validate(outcomes),
@@ -116,9 +115,9 @@ def test_every_metric_of_every_model_is_an_average_over_examples() -> None:
     assert value["finetune.base", "length_tokens"] == pytest.approx(2 * (2 + 1 + 0) / 3)
     assert value["finetune.base", "reward"] == pytest.approx((0.3 + 0.9) / 2)
     assert value["finetune.base", "win_rate"] == 0.75
-    assert value["human_summary", "length_words"] == 2.5
+    assert value["reference", "length_words"] == 2.5
     assert table.loc[("finetune.base", "length_words"), "n"] == 3
-    assert ("human_summary", "rouge_l") not in value
+    assert ("reference", "rouge_l") not in value
 
 
 def scores() -> pd.DataFrame:

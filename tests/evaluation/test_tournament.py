@@ -22,7 +22,7 @@ def figures(metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def test_two_examples_by_hand() -> None:
-    """Example a: the best of three is chosen; b: the worst, which is also tied with the initial summary."""
+    """Example a: the best of three is chosen; b: the worst, which is also tied with the initial output."""
     rankings = ranked({"a": [1, 2, 3], "b": [3, 1, 2]}, initial={"a": 2, "b": 3})
     table = scores({"s": {"a": [9, 5, 1], "b": [9, 5, 1]}})
     metrics = scorer_metrics(rankings, table, BOOTSTRAP)
@@ -43,7 +43,7 @@ def test_random_is_exact_whatever_was_drawn() -> None:
     found = {row["metric"]: row["value"] for row in metrics.to_dict("records")}
     assert found[WIN_RATE] == found["pairwise_accuracy"] == found[f"length_controlled_{WIN_RATE}"] == 0.5
     assert found["kendall_tau"] == 0
-    # Over an initial summary of rank 2: a win, a tie and a loss in a; two wins and a loss in b.
+    # Over an initial output of rank 2: a win, a tie and a loss in a; two wins and a loss in b.
     assert found["win_rate_over_initial"] == pytest.approx((0.5 + 2 / 3) / 2)
     assert figures(metrics, WIN_RATE)["standard_error"].isna().all()
 

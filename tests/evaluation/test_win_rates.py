@@ -62,7 +62,7 @@ def verdicts(pairs: list[tuple[str, str]], model: str = "m") -> pd.DataFrame:
         {
             "example_id": f"e{i}",
             "model": model,
-            "baseline": "human_summary",
+            "baseline": "reference",
             "order": order,
             "p_first": 0.6,
             "prefers": prefers,
@@ -110,18 +110,18 @@ def test_agreement_is_given_per_model_and_for_all() -> None:
     assert table.loc["all", ["n_pairs", "n_examples"]].tolist() == [6, 3]
 
 
-def test_steady_verdicts_for_the_human_and_for_the_longer_summary_are_counted() -> None:
-    # Human summaries have three words. By hand: m wins with 5 words and with 2, the human wins against 2, 5 and 3.
+def test_steady_verdicts_for_the_human_and_for_the_longer_output_are_counted() -> None:
+    # References have three words. By hand: m wins with 5 words and with 2, the human wins against 2, 5 and 3.
     written = [(1, "a b c d e", True), (1, "a b", True), (0, "a b", True), (0, "a b c d e", True), (0, "a b c", True)]
     written.append((0.5, "a b c d", False))
     ids = [f"e{i}" for i in range(len(written))]
     frame = pd.DataFrame(written, columns=["outcome", "text", "agrees"]).assign(example_id=ids, model="m")
     longer_sample = frame.assign(sample_index=1, text="a b c d e f g h")
-    summaries = pd.concat([frame.assign(sample_index=0), longer_sample])
-    examples = pd.DataFrame({"example_id": ids, "human_summary": "x y z"})
+    outputs = pd.concat([frame.assign(sample_index=0), longer_sample])
+    examples = pd.DataFrame({"example_id": ids, "reference": "x y z"})
     outcomes = frame.drop(columns="text")
-    assert steady_verdicts(outcomes, summaries, examples) == SteadyVerdicts(n=5, for_human=3, n_unequal=4, for_longer=2)
-    assert steady_verdicts(outcomes.tail(1), summaries, examples) == SteadyVerdicts(0, 0, 0, 0)
+    assert steady_verdicts(outcomes, outputs, examples) == SteadyVerdicts(n=5, for_human=3, n_unequal=4, for_longer=2)
+    assert steady_verdicts(outcomes.tail(1), outputs, examples) == SteadyVerdicts(0, 0, 0, 0)
 
 
 def test_a_pair_judged_in_one_order_only_is_refused() -> None:

@@ -54,9 +54,9 @@ BACKENDS = {
 }
 
 PROMPTS = [
-    Prompt("Title: A cat\n\nPost: My cat ran away.\n\nSummary:", "one"),
+    Prompt("Title: A cat\n\nPost: My cat ran away.\n\nOutput:", "one"),
     Prompt("Is it so? Answer:", "two"),
-    Prompt("Title: A cat\n\nPost: My cat came back {so} 🙂.\n\nSummary:", "three"),
+    Prompt("Title: A cat\n\nPost: My cat came back {so} 🙂.\n\nOutput:", "three"),
 ]
 CHOICES = (Choice("Yes", ("Yes", " Yes")), Choice("No", ("No", " No")), Choice("Maybe", (" Maybe",)))
 OPTIONS = SamplingOptions(max_new_tokens=6)

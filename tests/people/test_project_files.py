@@ -56,7 +56,7 @@ def test_feedback_becomes_the_file_that_a_round_waits_for(tmp_path: Path) -> Non
     answer_all(database, "ben", FeedbackAnswer(feedback="ben on 0"))
     lines = round_feedback(database.do(list_records), database.do(list_items))
     (tmp_path / "round_1.jsonl").write_text(to_lines(lines), encoding="utf-8")
-    table = examples(3).rename(columns={"initial_output": "initial_summary"})
+    table = examples(3).rename(columns={"initial_output": "initial_output"})
     feedback = FeedbackFolder(tmp_path).collect({"round_1": table})["round_1"]
     assert feedback.tolist() == ["anna on 0\nsecond line", "anna on 1\nsecond line", ""]
 
@@ -86,14 +86,14 @@ def test_rankings_are_read_by_the_tournament(tmp_path: Path) -> None:
     bad = RankingAnswer(kind="rank", ranks={}, all_bad=True)  # nothing was ranked
     answer_all(database, "anna", by_source(items[0], **ranks), bad)
     lines = to_lines(ranked_examples(database.do(list_records), items)).splitlines()
-    development = pd.DataFrame({"example_id": ["e0", "e1"], "initial_summary": ["Text 0 about 0.", "Text 0 about 1."]})
+    development = pd.DataFrame({"example_id": ["e0", "e1"], "initial_output": ["Text 0 about 0.", "Text 0 about 1."]})
     table = read_rankings(RawLines("rankings.jsonl", tuple(lines)), development)
     assert table["ranked_by"].str.startswith("human:annotator-").all()
-    found = table.set_index("text")[["rank", "is_initial_summary"]].to_dict("index")
+    found = table.set_index("text")[["rank", "is_initial_output"]].to_dict("index")
     assert found == {
-        "Text 0 about 0.": {"rank": 2, "is_initial_summary": True},
-        "Text 1 about 0.": {"rank": 1, "is_initial_summary": False},
-        "Text 2 about 0.": {"rank": 2, "is_initial_summary": False},
+        "Text 0 about 0.": {"rank": 2, "is_initial_output": True},
+        "Text 1 about 0.": {"rank": 1, "is_initial_output": False},
+        "Text 2 about 0.": {"rank": 2, "is_initial_output": False},
     }
 
 

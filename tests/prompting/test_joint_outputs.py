@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ilf_kedro.prompting.joint_outputs import END, MARKER, JointOutput, parse_joint_output, write_joint_output
 
-PIECES = st.lists(st.sampled_from([MARKER, END, "words of a summary.", "\n", " ", "###", "Ünïcode 🙂"]), max_size=7)
+PIECES = st.lists(st.sampled_from([MARKER, END, "words of an output.", "\n", " ", "###", "Ünïcode 🙂"]), max_size=7)
 
 
 @given(st.text(), st.text())

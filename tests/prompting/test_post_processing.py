@@ -92,8 +92,8 @@ def test_departures_really_depart() -> None:
         ("She left me... and I am", "She left me... and I am"),
         ("He asked me to go at 5 p.m. on Friday", "He asked me to go at 5 p.m. on Friday"),
         ("First.\nSecond.", "First."),
-        ("Improved summary:\n\n- The cat left.", "The cat left."),
-        ("Summary:", "Summary:"),
+        ("Improved output:\n\n- The cat left.", "The cat left."),
+        ("Output:", "Output:"),
     ],
 )
 def test_what_belongs_to_the_first_word_stays_and_abbreviations_end_nothing(raw: str, expected: str) -> None:

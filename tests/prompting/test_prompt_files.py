@@ -14,12 +14,12 @@ GOLDEN = Path(__file__).parent / "golden"
 VALUES = {
     "title": "My cat {ran} away",
     "post": "She left on Monday.\n\nWhere do I look?",
-    "initial_summary": "A cat is gone.",
+    "initial_output": "A cat is gone.",
     "feedback": "Say when she left.",
     "refinement": "The cat left on Monday.",
-    "summary": "The cat left on Monday; where to look?",
-    "summary_a": "The cat left on Monday.",
-    "summary_b": "A cat is gone.",
+    "output": "The cat left on Monday; where to look?",
+    "output_a": "The cat left on Monday.",
+    "output_b": "A cat is gone.",
     "point": "Say when she left.",
 }
 

@@ -29,21 +29,21 @@ from ilf_kedro.schemas import UserError
 from tests.support.training_records import checkpoint
 
 TEMPLATE = PromptTemplate(
-    text="{title}|{post}|TL;DR: {summary}\nGood?",
-    slots=("title", "post", "summary"),
+    text="{title}|{post}|TL;DR: {output}\nGood?",
+    slots=("title", "post", "output"),
     positive=("Yes", " Yes"),
     negative=("No", " No"),
 )
 PAIR_TEMPLATE = PromptTemplate(
-    text="{title}|{post}|{summary_a}|{summary_b}|",
-    slots=("title", "post", "summary_a", "summary_b"),
+    text="{title}|{post}|{output_a}|{output_b}|",
+    slots=("title", "post", "output_a", "output_b"),
     positive=("A",),
     negative=("B",),
 )
 POST = "It began. Then it ended."
 
 
-def summary(text: str, post: str = POST) -> RewardInput:
+def output(text: str, post: str = POST) -> RewardInput:
     return RewardInput("e0", "t", post, text)
 
 
@@ -72,11 +72,11 @@ class TestYesNo:
         return YesNoRewardModel(table, TEMPLATE)
 
     def test_a_reward_is_the_probability_of_the_positive_answer(self) -> None:
-        assert self.model().rewards([summary("bad"), summary("good")]) == pytest.approx([0.2, 0.9])
+        assert self.model().rewards([output("bad"), output("good")]) == pytest.approx([0.2, 0.9])
         assert self.model().rewards([]) == []
 
-    def test_a_pair_has_the_rewards_of_its_summaries(self) -> None:
-        (pair,) = self.model().compare([(summary("bad"), summary("good"))])
+    def test_a_pair_has_the_rewards_of_its_outputs(self) -> None:
+        (pair,) = self.model().compare([(output("bad"), output("good"))])
         assert (pair.first, pair.second) == pytest.approx((0.2, 0.9))
         assert pair.in_orders is None
 
@@ -99,23 +99,23 @@ class TestPairs:
         return PairwiseRewardModel(self.table, PAIR_TEMPLATE)
 
     def test_both_orders_are_asked_and_a_liking_for_a_position_cancels_out(self) -> None:
-        (pair,) = self.model().compare([(summary("good"), summary("bad"))])
+        (pair,) = self.model().compare([(output("good"), output("bad"))])
         assert self.table.asked == [f"t|{POST}|good|bad|", f"t|{POST}|bad|good|"]
         assert logit(pair.first) - logit(pair.second) == pytest.approx(1.5 + 0.5)
         assert pair.in_orders == pytest.approx((expit(2 + self.BIAS), expit(2 - self.BIAS)))
 
     def test_the_order_of_a_pair_does_not_matter(self) -> None:
         model = self.model()
-        (one,), (other,) = (model.compare([pair]) for pair in ((summary("good"), summary("bad")),) * 2)
-        (turned,) = model.compare([(summary("bad"), summary("good"))])
+        (one,), (other,) = (model.compare([pair]) for pair in ((output("good"), output("bad")),) * 2)
+        (turned,) = model.compare([(output("bad"), output("good"))])
         assert (turned.first, turned.second) == pytest.approx((one.second, one.first))
         assert one == other
 
     def test_a_reward_is_against_the_posts_first_sentence(self) -> None:
         model = self.model()
-        assert model.rewards([summary("good"), summary("bad")]) == pytest.approx([expit(1.5), expit(-0.5)])
+        assert model.rewards([output("good"), output("bad")]) == pytest.approx([expit(1.5), expit(-0.5)])
         assert {text.split("|")[2] for text in self.table.asked} == {"good", "bad", "It began."}
-        assert model.rewards([summary("It began.")]) == pytest.approx([0.5])
+        assert model.rewards([output("It began.")]) == pytest.approx([0.5])
 
 
 class TestScalarHead:
@@ -136,7 +136,7 @@ class TestScalarHead:
         AutoTokenizer.from_pretrained(tiny_model_directory).save_pretrained(tmp_path / "rm")
         return ModelSource("rm", tmp_path / "rm", "rm", dtype="float32")
 
-    SUMMARIES: ClassVar = [summary("A cat is gone."), summary("gone"), summary("A dog.", "Another post, longer.")]
+    OUTPUTS: ClassVar = [output("A cat is gone."), output("gone"), output("A dog.", "Another post, longer.")]
 
     def expected(self, directory: Path) -> list[float]:
         """Each text alone through transformers' own classifier."""
@@ -144,7 +144,7 @@ class TestScalarHead:
 
         tokenizer = AutoTokenizer.from_pretrained(directory)
         model = AutoModelForSequenceClassification.from_pretrained(directory)
-        texts = [f"t|{each.post}|TL;DR: {each.summary}\nGood?" for each in self.SUMMARIES]
+        texts = [f"t|{each.post}|TL;DR: {each.output}\nGood?" for each in self.OUTPUTS]
         with torch.no_grad():
             scores = [model(torch.tensor([tokenizer(text).input_ids])).logits.item() for text in texts]
         return list(expit(scores))
@@ -155,8 +155,8 @@ class TestScalarHead:
         for options in (LocalOptions(), LocalOptions(max_batch_tokens=1)):
             language_model = LocalLanguageModel(classifier_source, options=options)
             model = open_reward_model("classification", language_model, TEMPLATE)
-            assert model.rewards(self.SUMMARIES) == pytest.approx(expected, abs=1e-6)
-        first, second, _ = self.SUMMARIES
+            assert model.rewards(self.OUTPUTS) == pytest.approx(expected, abs=1e-6)
+        first, second, _ = self.OUTPUTS
         (pair,) = model.compare([(first, second)])
         assert (pair.first, pair.second) == pytest.approx(expected[:2], abs=1e-6)
 
@@ -168,7 +168,7 @@ class TestScalarHead:
         for _ in range(2):
             statistics = RunStatistics()
             language_model = LocalLanguageModel(classifier_source, cache=cache, statistics=statistics)
-            rewards = open_reward_model("classification", language_model, TEMPLATE).rewards(self.SUMMARIES)
+            rewards = open_reward_model("classification", language_model, TEMPLATE).rewards(self.OUTPUTS)
             runs.append((rewards, statistics.n_computed, statistics.n_asked))
         (first, computed, asked), (second, again, _) = runs
         assert first == second
@@ -183,7 +183,7 @@ class TestScalarHead:
     def test_a_model_without_a_head_is_refused_with_what_to_do(self, source: ModelSource) -> None:
         model = open_reward_model("classification", LocalLanguageModel(source), TEMPLATE)
         with pytest.raises(UserError, match=r"holds no reward model with a scalar head(.|\n)*reward_model\.trained"):
-            model.rewards(self.SUMMARIES)
+            model.rewards(self.OUTPUTS)
 
     def test_a_model_of_another_backend_is_refused(self) -> None:
         table: Any = TableModel(lambda _: 0.5)
@@ -206,7 +206,7 @@ def test_a_checkpoint_of_another_kind_is_refused(
 def test_an_api_model_is_asked_as_it_is_but_cannot_be_given_weights() -> None:
     table: Any = TableModel(lambda _: 0.7)
     as_it_is = open_reward_model("yes_no", table, TEMPLATE, checkpoint(method="none", kind="untrained"))
-    assert as_it_is.rewards([summary("x")]) == pytest.approx([0.7])
+    assert as_it_is.rewards([output("x")]) == pytest.approx([0.7])
     with pytest.raises(UserError, match=r"cannot be given .* weights; set reward_model\.trained to false"):
         open_reward_model("yes_no", table, TEMPLATE, checkpoint())
 
@@ -222,8 +222,8 @@ def test_a_model_that_cannot_answer_is_refused_before_it_is_asked(kind: RewardMo
     ("kind", "template", "message"),
     [
         ("yes_no", TEMPLATE.model_copy(update={"negative": ()}), r"negative: \[\]"),
-        ("yes_no", PAIR_TEMPLATE, r"needs the slots \['post', 'summary', 'title'\]"),
-        ("a_b", TEMPLATE, r"needs the slots \['post', 'summary_a', 'summary_b', 'title'\]"),
+        ("yes_no", PAIR_TEMPLATE, r"needs the slots \['post', 'output', 'title'\]"),
+        ("a_b", TEMPLATE, r"needs the slots \['post', 'output_a', 'output_b', 'title'\]"),
     ],
 )
 def test_a_template_of_another_kind_is_refused(kind: RewardModelKind, template: PromptTemplate, message: str) -> None:

@@ -22,7 +22,7 @@ from tests.support.released_opt import write_released
 
 PROMPT = Path(__file__).parents[2] / "conf" / "base" / "prompts" / "reward_model_released_opt.yml"
 TEMPLATE = PromptTemplate.model_validate(yaml.safe_load(PROMPT.read_text(encoding="utf-8")))
-SUMMARY = RewardInput("e", "My cat", "She left on Monday.\n\nWhere do I look?", "A cat is gone.")
+POLICY = RewardInput("e", "My cat", "She left on Monday.\n\nWhere do I look?", "A cat is gone.")
 # The format, written out once more: it is an interface.
 EXPECTED = (
     "Title: My cat\n\nText: She left on Monday.\n\nWhere do I look?\n\nTL;DR: A cat is gone.\n\nQuestion: Is the above "
@@ -67,13 +67,13 @@ def test_the_reward_is_that_of_the_exact_input(converted: Path) -> None:
             logits = model(torch.tensor([ids + answer])).logits[0].double().log_softmax(-1)
             totals.append(sum(logits[len(ids) - 1 + i, token] for i, token in enumerate(answer)))
     expected = torch.stack(totals).softmax(0)[0].item()
-    (reward,) = open_reward_model("yes_no", local(converted), TEMPLATE).rewards([SUMMARY])
+    (reward,) = open_reward_model("yes_no", local(converted), TEMPLATE).rewards([POLICY])
     assert reward == pytest.approx(expected, abs=1e-5)
 
 
 def test_long_posts_are_cut_without_losing_either_end(converted: Path) -> None:
     model = local(converted)
-    question = TEMPLATE.render("e", title="t", post="She left. " * 400, summary="A cat.")
+    question = TEMPLATE.render("e", title="t", post="She left. " * 400, output="A cat.")
     formatted = model.formatter.prompt(question, 2)
     assert formatted.n_cut > 0
     assert formatted.tokens[0] == 2
@@ -87,7 +87,7 @@ def test_a_tokenizer_without_the_first_token_is_refused_when_the_model_is_opened
         open_reward_model("yes_no", local(plain), TEMPLATE)
     assert '"add_bos_token": true' in str(caught.value)
     with_first = convert(bare, tmp_path / "with", add_bos_token=True)
-    assert open_reward_model("yes_no", local(with_first), TEMPLATE).rewards([SUMMARY])
+    assert open_reward_model("yes_no", local(with_first), TEMPLATE).rewards([POLICY])
 
 
 def test_a_text_that_ends_otherwise_is_refused(converted: Path) -> None:

@@ -132,6 +132,6 @@ def test_a_model_without_choices_is_refused_before_the_first_request() -> None:
 
 
 def test_a_template_with_an_unknown_slot_is_refused() -> None:
-    template = PromptTemplate(text="{post} {summary}", slots=("post", "summary"), positive=("Y",), negative=("N",))
-    with pytest.raises(TemplateError, match="summary"):
+    template = PromptTemplate(text="{post} {output}", slots=("post", "output"), positive=("Y",), negative=("N",))
+    with pytest.raises(TemplateError, match="output"):
         classifier_scores(ScriptedLanguageModel(), template, examples(2), TABLE)

@@ -45,13 +45,13 @@ CASES = json.loads((ROOT / "tests" / "reference" / "method_cases.json").read_tex
 # The reference's names of rankings, and ours.
 NAMES = {
     "r_given_xyf": "refinement_given_feedback",
-    "r_given_x": "refinement_given_post",
+    "r_given_x": "refinement_given_input",
     "f_given_xr": "feedback_given_refinement",
     "f_given_xr_minus_expected_feedback": "feedback_near_expected",
     "f_given_xr_minus_r_given_xyf": "feedback_minus_refinement_given_feedback",
-    "f_given_xr_minus_r_given_x": "feedback_minus_refinement_given_post",
+    "f_given_xr_minus_r_given_x": "feedback_minus_refinement_given_input",
     "f_given_xr_minus_r_given_xyf_minus_expected_feedback": "feedback_minus_refinement_given_feedback_near_expected",
-    "f_given_xr_minus_r_given_x_minus_expected_feedback": "feedback_minus_refinement_given_post_near_expected",
+    "f_given_xr_minus_r_given_x_minus_expected_feedback": "feedback_minus_refinement_given_input_near_expected",
     "joint_probability_xyfr": "joint_refinement_last",
     "joint_probability_xrf": "joint_feedback_last",
 }
@@ -67,7 +67,7 @@ ROWS = examples(
     3,
     title=["A cat", None, "Rain"],
     post=["My cat ran away. She left on Monday.", "12 dogs 🙂 bark\n\nat night; what now?", "It rains {feedback}."],
-    initial_summary=["A cat left.", "Dogs bark.", "Rain."],
+    initial_output=["A cat left.", "Dogs bark.", "Rain."],
     feedback=["Say when she left.", "12 of them 🙂.\nSay how many.\n", "Too short"],
 )
 TEXTS = {
@@ -112,18 +112,18 @@ def wide(scores: pd.DataFrame) -> pd.DataFrame:
 
 def expected_scores(t: pd.DataFrame) -> pd.DataFrame:
     """Combine the terms by the formulae, written out once more."""
-    r, r_alone, f = t["refinement_given_feedback"], t["refinement_given_post"], t["feedback_given_refinement"]
+    r, r_alone, f = t["refinement_given_feedback"], t["refinement_given_input"], t["feedback_given_refinement"]
     e = np.mean([np.mean(group) for _, group in f.dropna().groupby(level="example_id")])
     return pd.DataFrame(
         {
             "refinement_given_feedback": r,
-            "refinement_given_post": r_alone,
+            "refinement_given_input": r_alone,
             "feedback_given_refinement": -f,
             "feedback_near_expected": -(f - e).abs(),
             "feedback_minus_refinement_given_feedback": r - f,
-            "feedback_minus_refinement_given_post": r_alone - f,
+            "feedback_minus_refinement_given_input": r_alone - f,
             "feedback_minus_refinement_given_feedback_near_expected": -(f - r - e).abs(),
-            "feedback_minus_refinement_given_post_near_expected": -(f - r_alone - e).abs(),
+            "feedback_minus_refinement_given_input_near_expected": -(f - r_alone - e).abs(),
             "joint_refinement_last": t["joint_refinement_last"],
             "joint_feedback_last": -t["joint_feedback_last"],
             "joint_feedback_last_maximised": t["joint_feedback_last"],
@@ -168,7 +168,7 @@ def test_neither_batches_nor_order_nor_other_methods_change_a_score(directory: P
 @pytest.mark.parametrize("format", ["plain", "chat"])
 def test_a_post_that_is_too_long_is_cut_and_counted(directory: Path, format: str) -> None:  # noqa: A002
     words = "One sentence about a cat that ran away on Monday. " * 40
-    long = examples(1, post=[words], feedback=["Say when."], initial_summary=["A cat."])
+    long = examples(1, post=[words], feedback=["Say when."], initial_output=["A cat."])
     table = refinements({"train-0": ["She left on Monday.", "Cat."]})
     model = local(directory, format)
     found = wide(log_probability_scores(model, I1, I2, long, table))
@@ -245,7 +245,7 @@ def test_the_expected_feedback_is_a_mean_of_means_of_what_is_defined(values: lis
 
 
 def test_texts_without_which_a_term_has_no_meaning_leave_null_scores() -> None:
-    rows = examples(4, feedback=["f", None, "f", "f"], initial_summary=["y", "y", "  ", "y"])
+    rows = examples(4, feedback=["f", None, "f", "f"], initial_output=["y", "y", "  ", "y"])
     table = refinements({f"train-{i}": ["a b", "c d e"] for i in range(4)} | {"elsewhere": ["x"]})
     model = ScriptedLanguageModel()
     found = wide(log_probability_scores(model, I1, I2, rows, table))
@@ -270,7 +270,7 @@ def test_a_server_that_echoes_gives_the_same_terms() -> None:
     terms = {}
     for template in (I1, I2):
         text = template.text.replace("{feedback}", "Say when.").replace("{refinement}", "She left on Monday.")
-        for slot in ("title", "post", "initial_summary"):
+        for slot in ("title", "post", "initial_output"):
             text = text.replace(f"{{{slot}}}", rows.iloc[0][slot])
         places = [0, *(place for place, letter in enumerate(text) if letter == " "), len(text)]
         words = [(text[:a], text[a:b]) for a, b in itertools.pairwise(places)]
@@ -323,7 +323,7 @@ def test_parts_in_another_order_are_refused(text: str, message: str) -> None:
 
 
 @given(
-    st.dictionaries(st.sampled_from(["title", "post", "initial_summary"]), st.text(), min_size=3),
+    st.dictionaries(st.sampled_from(["title", "post", "initial_output"]), st.text(), min_size=3),
     st.text(min_size=1).map(str.strip).filter(bool),
     st.text(min_size=1).map(str.strip).filter(bool),
 )

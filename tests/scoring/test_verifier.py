@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from ilf_kedro.schemas import UserError
 from ilf_kedro.scoring.verifier import VerifierOptions, check_verifier, verifier_scores
 from ilf_kedro.scoring.verifier_process import VerifierProcess
-from ilf_kedro.verifiers import Row, lacks, matches, numbers_from_post, words_within
+from ilf_kedro.verifiers import Row, lacks, matches, numbers_from_inputs, words_within
 from tests.support.example_tables import examples, refinements
 
 FILE = Path(__file__).parents[1] / "support" / "misbehaving_verifiers.py"
@@ -33,7 +33,7 @@ def obeyed(*orders: str, options: VerifierOptions = OBEY, **changes: object) -> 
 
 def row(refinement: str, **texts: str) -> Row:
     return Row(
-        **{"example_id": "x", "title": "", "post": "", "initial_summary": "", "feedback": "", **texts},
+        **{"example_id": "x", "title": "", "post": "", "initial_output": "", "feedback": "", **texts},
         refinement=refinement,
     )
 
@@ -53,7 +53,7 @@ def child_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_verifier_is_given_every_field_of_the_row_and_its_arguments() -> None:
     table = refinements({"train-1": ["initial 1", "post 1", "", "train-1"], "train-0": ["feedback 0", "title 0"]})
-    names = ["example_id", "title", "post", "initial_summary", "feedback"]
+    names = ["example_id", "title", "post", "initial_output", "feedback"]
     scores = verifier_scores(VerifierOptions(callable=f"{ROWS}:place", arguments={"names": names}), examples(2), table)
     assert list(scores["score"].fillna(-1)) == [3, 2, -1, 0, 4, 1]
     assert list(scores["scorer"].unique()) == ["verifier"]
@@ -223,7 +223,7 @@ def test_the_verifiers_that_come_with_the_project() -> None:
     assert not matches(row("Costs"), pattern="costs")
     assert matches(row("Costs"), pattern="costs", ignore_case=True)
     assert lacks(row("a"), pattern="b")
-    assert numbers_from_post(row("3 of 1,200 and 7.5", title="1,200", post="It was 7.5, not 3.5")) == pytest.approx(
+    assert numbers_from_inputs(row("3 of 1,200 and 7.5", title="1,200", post="It was 7.5, not 3.5")) == pytest.approx(
         2 / 3
     )
-    assert numbers_from_post(row("none")) == 1.0
+    assert numbers_from_inputs(row("none")) == 1.0

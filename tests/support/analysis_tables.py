@@ -11,7 +11,7 @@ from ilf_kedro.pipelines.analysis.estimates import estimate_divergences, estimat
 from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.schemas import DivergenceSamples, TargetLogLikelihoods
 
-ARMS = ("refinements", "human_summaries", "initial_summaries")
+ARMS = ("refinements", "references", "initial_outputs")
 MODELS = (("refinements", 6), *((arm, 12) for arm in ARMS))
 REPORTING = ReportingOptions(bootstrap_resamples=100)  # the fewest
 
@@ -36,9 +36,9 @@ def likelihoods():
 def divergence_samples(model: str):
     rng = np.random.default_rng(len(model))
     rows = []
-    for condition, n_posts, n_samples in (("test_posts", 12, 2), ("unconditional", 20, 1)):
+    for condition, n_inputs, n_samples in (("test_inputs", 12, 2), ("unconditional", 20, 1)):
         for direction in ("forward", "backward"):
-            for post in range(n_posts):
+            for post in range(n_inputs):
                 for index in range(n_samples):
                     log_ratio = rng.normal(0.3, 0.2)
                     row = {"example_id": f"{condition}-{post}", "sample_index": index, "log_ratio": log_ratio}

@@ -18,13 +18,13 @@ def examples(n: int = 4, split: str = "train", **columns: object) -> pd.DataFram
         "subreddit": "dogs",
         "title": [f"title {i}" for i in range(n)],
         "post": [f"post {i}" for i in range(n)],
-        "reference_summary": "short",
-        "human_summary": [f"human {i}" for i in range(n)],
-        "initial_summary": [f"initial {i}" for i in range(n)],
+        "tldr_reference": "short",
+        "reference": [f"human {i}" for i in range(n)],
+        "initial_output": [f"initial {i}" for i in range(n)],
         "feedback": [f"feedback {i}" for i in range(n)],
         "feedback_class": "Coverage",
         "seconds_feedback": None,
-        "seconds_human_summary": None,
+        "seconds_reference": None,
         "seconds_comparison": None,
     }
     return Examples.validate(pd.DataFrame({**table, **columns}))
@@ -37,19 +37,19 @@ def subsets(table: pd.DataFrame, *sizes: int) -> pd.DataFrame:
 
 
 WITH_FEEDBACK = PromptTemplate(
-    text="{title}|{post}|{initial_summary}|{feedback}|", slots=("title", "post", "initial_summary", "feedback")
+    text="{title}|{post}|{initial_output}|{feedback}|", slots=("title", "post", "initial_output", "feedback")
 )
-WITHOUT_FEEDBACK = PromptTemplate(text="{title}|{post}|{initial_summary}|", slots=("title", "post", "initial_summary"))
+WITHOUT_FEEDBACK = PromptTemplate(text="{title}|{post}|{initial_output}|", slots=("title", "post", "initial_output"))
 
-SLOTS = ("title", "post", "initial_summary", "feedback", "refinement")
+SLOTS = ("title", "post", "initial_output", "feedback", "refinement")
 YES_NO = PromptTemplate(
-    text="1{title}{post}{initial_summary}{feedback}>{refinement}",
+    text="1{title}{post}{initial_output}{feedback}>{refinement}",
     slots=SLOTS,
     positive=("Yes", " Yes"),
     negative=("No", " No"),
 )
 TRUE_FALSE = PromptTemplate(
-    text="2{title}{post}{initial_summary}{feedback}>{refinement}", slots=SLOTS, positive=("True",), negative=("False",)
+    text="2{title}{post}{initial_output}{feedback}>{refinement}", slots=SLOTS, positive=("True",), negative=("False",)
 )
 
 

@@ -33,7 +33,7 @@ def prompt_of(body: dict[str, Any]) -> str:
 def text_for(body: dict[str, Any], index: int) -> str:
     sample = "greedy" if body.get("temperature") == 0 else f"{body.get('seed')}|{index}"
     digest = hashlib.sha256(f"{prompt_of(body)}|{sample}".encode()).hexdigest()
-    return f"summary {digest[:12]} of {prompt_of(body)[:20]}"
+    return f"output {digest[:12]} of {prompt_of(body)[:20]}"
 
 
 class MisbehavingServer:

@@ -19,7 +19,7 @@ def ranked(
     lengths: Mapping[str, Sequence[int]] | None = None,
     initial: Mapping[str, int] | None = None,
 ) -> pd.DataFrame:
-    """Return each example's candidates with their ranks; `initial` adds an initial summary of that rank."""
+    """Return each example's candidates with their ranks; `initial` adds an initial output of that rank."""
     rows = []
     for example_id, own in ranks.items():
         every = [*own, *([initial[example_id]] if initial else [])]
@@ -31,7 +31,7 @@ def ranked(
                     "sample_index": index,
                     "text": f"text {index} of {example_id}",
                     "n_tokens": lengths[example_id][index] if lengths else 10 + index,
-                    "is_initial_summary": index == len(own),
+                    "is_initial_output": index == len(own),
                     "rank": rank,
                 }
             )

@@ -22,7 +22,7 @@ from ilf_kedro.schemas.run_record import (
 )
 
 ROOT = Path(__file__).parents[2]
-ARMS = ("refinements", "human_summaries", "initial_summaries")
+ARMS = ("refinements", "references", "initial_outputs")
 METHODS = ("refinement_with_feedback", "refinement_without_feedback")
 SCORERS = ("random", "longest", *(f"instruct_rm_{i}" for i in range(1, 6)), "instruct_rm_ensemble")
 POST = (
@@ -34,7 +34,7 @@ SENTENCE = "the author asks whether a landlord may charge for an old carpet and 
 
 @dataclass(frozen=True)
 class FakeRun:
-    """What the pipelines before reporting would have left, for `n_test` posts and the given sizes.
+    """What the pipelines before reporting would have left, for `n_test` inputs and the given sizes.
 
     The larger tables are made once for all tests: copy one before you change it.
     """
@@ -66,13 +66,13 @@ class FakeRun:
                 "subreddit": "legaladvice",
                 "title": title,
                 "post": POST,
-                "reference_summary": self.text(rng),
-                "human_summary": self.text(rng),
-                "initial_summary": self.text(rng) if split != "test" else None,
-                "feedback": "The summary should say that there are photos and a receipt." if split != "test" else None,
+                "tldr_reference": self.text(rng),
+                "reference": self.text(rng),
+                "initial_output": self.text(rng) if split != "test" else None,
+                "feedback": "The output should say that there are photos and a receipt." if split != "test" else None,
                 "feedback_class": "Coverage",
                 "seconds_feedback": None,
-                "seconds_human_summary": None,
+                "seconds_reference": None,
                 "seconds_comparison": None,
             }
             for i in range(n)
@@ -123,7 +123,7 @@ class FakeRun:
         chosen = best.merge(self.all_refinements()[["example_id", "method", "sample_index", "text"]])
         return schemas.Selections.validate(chosen[schemas.Selections.column_names()])
 
-    def summaries(self, model: str) -> pd.DataFrame:
+    def outputs(self, model: str) -> pd.DataFrame:
         rng = np.random.default_rng([self.seed, len(model)])
         rows = [
             {
@@ -138,7 +138,7 @@ class FakeRun:
             }
             for i in range(self.n_test)
         ]
-        return schemas.Summaries.validate(pd.DataFrame(rows))
+        return schemas.Outputs.validate(pd.DataFrame(rows))
 
     def log_likelihoods(self, model: str) -> pd.DataFrame:
         rng = np.random.default_rng(self.seed)
@@ -149,7 +149,7 @@ class FakeRun:
         rows = {
             "example_id": [f"test-{i}" for i in range(self.n_test)],
             "model": model,
-            "text_kind": "human_summary",
+            "text_kind": "reference",
             "log_likelihood": -(hardness - gain + own) * n_tokens,
             "n_tokens": n_tokens,
         }
@@ -166,7 +166,7 @@ class FakeRun:
         rng = np.random.default_rng(self.seed)
         rows = [
             {"example_id": f"test-{i}", "model": model, "sample_index": 0, "reward": rng.uniform(0.35, 0.6)}
-            for model in ("human_summary", *self.models)
+            for model in ("reference", *self.models)
             for i in range(self.n_test)
         ]
         return schemas.Rewards.validate(pd.DataFrame(rows))
@@ -177,12 +177,12 @@ class FakeRun:
         rows = [(f"test-{i}", "finetune.best_of_n", k, self.text(rng)) for i in range(self.n_test) for k in range(4)]
         table = pd.DataFrame(rows, columns=["example_id", "model", "sample_index", "text"])
         table = table.assign(raw_text=table["text"], finish_reason="stop", n_tokens=9, seed=0)
-        return schemas.Summaries.validate(table)
+        return schemas.Outputs.validate(table)
 
     def candidate_rewards(self) -> pd.DataFrame:
-        """Their rewards, and those of the human summaries."""
+        """Their rewards, and those of the references."""
         table = self.candidates()[["example_id", "model", "sample_index"]]
-        human = table[table["sample_index"] == 0].assign(model="human_summary")
+        human = table[table["sample_index"] == 0].assign(model="reference")
         both = pd.concat([table, human], ignore_index=True)
         rewards = np.random.default_rng(self.seed).uniform(0.35, 0.6, len(both))
         return schemas.Rewards.validate(both.assign(reward=rewards))
@@ -202,7 +202,7 @@ class FakeRun:
                         (
                             f"test-{i}",
                             model,
-                            "human_summary",
+                            "reference",
                             order,
                             0.6 if first else 0.4,
                             prefers,
@@ -255,7 +255,7 @@ class FakeRun:
         rows = [
             (split, text, "tokens", n, 30.5, 1.25, 29.0, 48.0)
             for split, n in (("train", self.n_train), ("development", 8), ("validation", 12), ("test", self.n_test))
-            for text in ("title", "post", "human_summary", "initial_summary", "feedback")
+            for text in ("title", "post", "reference", "initial_output", "feedback")
         ]
         rows.append(("development", "feedback", "seconds", 0, None, None, None, None))
         columns = schemas.TextStatistics.column_names()
@@ -305,7 +305,7 @@ class FakeRun:
                         answers_computed=23,
                         tokens_asked=987654,
                         tokens_computed=123456,
-                        posts_cut=5,
+                        inputs_truncated=5,
                     ),
                 ),
                 LanguageModelUsed(dataset="base_model", name="smollm2-135m-instruct", revision="cd" * 32),

@@ -32,7 +32,7 @@ class Oracle:
         first, second = self._read(refining, row, refinement), self._read(commenting, row, refinement)
         return {
             "refinement_given_feedback": _mean(first, "refinement"),
-            "refinement_given_post": _mean(second, "refinement"),
+            "refinement_given_input": _mean(second, "refinement"),
             "feedback_given_refinement": _mean(second, "feedback"),
             "joint_refinement_last": _mean(first, "whole"),
             "joint_feedback_last": _mean(second, "whole"),

@@ -25,7 +25,7 @@ NO_VERDICTS = SteadyVerdicts(0, 0, 0, 0)
 
 
 class Judge:
-    """A judge and token counter: it takes the first summary with probability 0.6, whatever it says."""
+    """A judge and token counter: it takes the first output with probability 0.6, whatever it says."""
 
     name = "always-first"
     revision = "1"
@@ -43,8 +43,8 @@ class Judge:
 
 
 JUDGE_PROMPT = PromptTemplate(
-    text="{title} {post} {summary_a} {summary_b}",
-    slots=("title", "post", "summary_a", "summary_b"),
+    text="{title} {post} {output_a} {output_b}",
+    slots=("title", "post", "output_a", "output_b"),
     positive=("A",),
     negative=("B",),
 )
@@ -77,7 +77,7 @@ def catalog_of(run: FakeRun) -> DataCatalog:
         "params:seed": 0,
     }
     data["refinements.all"] = run.all_refinements()
-    data |= {f"{model}.summaries": run.summaries(model) for model in run.models}
+    data |= {f"{model}.outputs": run.outputs(model) for model in run.models}
     data |= {f"{model}.log_likelihoods": run.log_likelihoods(model) for model in run.models[:-1]}
     sizes = {model: int(model.rpartition(".n")[2]) for model in run.models[1:-1]}
     sizes["finetune.refinements.n16"] = 15
@@ -140,13 +140,13 @@ def small_report(
         test.loc[len(test) - 1, "example_id"] = f"{prefix}test-1"
     if post is not None:
         train = schemas.Examples.validate(train.assign(post=post, title=post, feedback=post))
-    summaries = nodes.collect_summaries(*(run.summaries(model) for model in run.models))
+    outputs = nodes.collect_outputs(*(run.outputs(model) for model in run.models))
     likelihoods = nodes.collect_log_likelihoods(*(run.log_likelihoods(model) for model in run.models[:-1]))
     verdicts = run.verdicts(steadiness)
     if n_judged is not None:
         verdicts = verdicts[verdicts["example_id"].isin(test["example_id"].head(n_judged))]
     outcomes, _, agreement = nodes.count_wins(verdicts, OPTIONS)
-    metrics = nodes.measure_models(test, summaries, likelihoods, run.rewards(), outcomes, Judge(), OPTIONS, 0)
+    metrics = nodes.measure_models(test, outputs, likelihoods, run.rewards(), outcomes, Judge(), OPTIONS, 0)
     compared, alike = nodes.compare_refinements(run.scores(), run.selections(), OPTIONS, 0)
     accuracy = run.accuracy(n_comparisons)
     logs = nodes.collect_training_logs(reward_model=run.training_log(3))
@@ -167,7 +167,7 @@ def small_report(
         refinements=run.all_refinements(),
         scores=run.scores(),
         selections=run.selections(),
-        summaries=summaries,
+        outputs=outputs,
         rewards=run.rewards(),
         outcomes=outcomes,
         training_logs=logs,

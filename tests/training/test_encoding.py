@@ -35,9 +35,9 @@ def label_ids(encoded: EncodedExample) -> list[int]:
 
 def test_plain_text_is_tokenised_as_it_stands_and_ends(tokenizer: Any) -> None:
     prompt = TEMPLATE.render("x", title="A", post="The post.")
-    encoded = encode(tokenizer, TrainingExample(prompt, " A summary."), prompt_loss_weight=0.25)
-    assert tokenizer.decode(encoded.input_ids) == prompt.text + " A summary." + tokenizer.eos_token
-    assert tokenizer.decode(label_ids(encoded)) == " A summary." + tokenizer.eos_token
+    encoded = encode(tokenizer, TrainingExample(prompt, " An output."), prompt_loss_weight=0.25)
+    assert tokenizer.decode(encoded.input_ids) == prompt.text + " An output." + tokenizer.eos_token
+    assert tokenizer.decode(label_ids(encoded)) == " An output." + tokenizer.eos_token
     assert set(encoded.loss_weights) == {0.25, 1.0}
     assert not encoded.truncated
 
@@ -92,26 +92,26 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_siz
 @given(
     post=st.text(max_size=400),
     title=TEXT,
-    summary=TEXT.filter(lambda text: text.strip() == text and text != ""),
+    output=TEXT.filter(lambda text: text.strip() == text and text != ""),
     max_tokens=st.integers(16, 400),
     ends=st.booleans(),
 )
 def test_no_label_token_is_ever_truncated(
-    tokenizer: Any, post: str, title: str, summary: str, max_tokens: int, ends: bool
+    tokenizer: Any, post: str, title: str, output: str, max_tokens: int, ends: bool
 ) -> None:
     prompt = TEMPLATE.render("x", title=title, post=post)
-    example = TrainingExample(prompt, f" {summary}", ends=ends)
+    example = TrainingExample(prompt, f" {output}", ends=ends)
     try:
         encoded = encode(tokenizer, example, max_tokens=max_tokens)
     except ExampleError:
-        shortest = tokenizer(TEMPLATE.render("x", title=title, post="").text + f" {summary}")["input_ids"]
+        shortest = tokenizer(TEMPLATE.render("x", title=title, post="").text + f" {output}")["input_ids"]
         assert len(shortest) + ends > max_tokens
         return
-    expected = tokenizer(f" {summary}", add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id] * ends
+    expected = tokenizer(f" {output}", add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id] * ends
     assert label_ids(encoded) == expected
     assert encoded.input_ids[-len(expected) :].tolist() == expected
     assert len(encoded.input_ids) <= max_tokens
-    whole = tokenizer(prompt.text + f" {summary}")["input_ids"] + [tokenizer.eos_token_id] * ends
+    whole = tokenizer(prompt.text + f" {output}")["input_ids"] + [tokenizer.eos_token_id] * ends
     assert encoded.truncated == (len(whole) > max_tokens)
     if not encoded.truncated:
         assert encoded.input_ids.tolist() == whole

@@ -132,7 +132,7 @@ def test_adapters_begin_as_the_base_model_and_the_head_is_trained_in_float32(bas
 
 def preference_pairs(n: int = 6) -> list[PreferencePair]:
     def prompt(kind: str, i: int) -> Prompt:
-        text = f"Post: {'They said things. ' * (i + 1)}\nSummary: {kind} {i * 7 % 5}"
+        text = f"Post: {'They said things. ' * (i + 1)}\nOutput: {kind} {i * 7 % 5}"
         return Prompt(text, f"e{i}", (6, 6 + 18 * (i + 1)))
 
     return [PreferencePair(prompt("good", i), prompt("bad", i)) for i in range(n)]
@@ -188,13 +188,13 @@ def test_a_finished_training_is_used_again_and_the_data_the_seed_and_the_loss_co
     assert len(hashes) == 4
 
 
-def test_posts_are_cut_to_fit_and_counted(base: ModelSource, workspace: TrainingWorkspace) -> None:
+def test_inputs_are_cut_to_fit_and_counted(base: ModelSource, workspace: TrainingWorkspace) -> None:
     assert 0 < train(base, workspace, max_tokens=32).record.n_truncated < 6
 
 
-def test_a_summary_that_does_not_fit_is_named(base: ModelSource, workspace: TrainingWorkspace) -> None:
+def test_a_output_that_does_not_fit_is_named(base: ModelSource, workspace: TrainingWorkspace) -> None:
     pairs = [PreferencePair(Prompt("word " * 50, "long"), Prompt("short", "long"))]
-    with pytest.raises(ExampleError, match="a summary of example 'long' does not fit max_tokens = 20"):
+    with pytest.raises(ExampleError, match="an output of example 'long' does not fit max_tokens = 20"):
         train_on_preferences(base, pairs, options(max_tokens=20), seed=0, workspace=workspace, label="rm")
 
 

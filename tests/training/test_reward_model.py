@@ -17,14 +17,14 @@ from ilf_kedro.training.reward_model import fit_reward_model, pair_examples, pre
 from ilf_kedro.training.workspace import TrainingWorkspace
 
 TEMPLATE = PromptTemplate(
-    text="Title: {title}\nText: {post}\nTL;DR: {summary}\nGood?",
-    slots=("title", "post", "summary"),
+    text="Title: {title}\nText: {post}\nTL;DR: {output}\nGood?",
+    slots=("title", "post", "output"),
     positive=("Yes", " Yes"),
     negative=("No", " No"),
 )
 PAIR_TEMPLATE = PromptTemplate(
-    text="{title}/{post}/A: {summary_a}/B: {summary_b}/Better:",
-    slots=("title", "post", "summary_a", "summary_b"),
+    text="{title}/{post}/A: {output_a}/B: {output_b}/Better:",
+    slots=("title", "post", "output_a", "output_b"),
     positive=("A", " A"),
     negative=("B", " B"),
 )
@@ -33,13 +33,13 @@ PAIR_TEMPLATE = PromptTemplate(
 def comparisons() -> pd.DataFrame:
     rows = [
         ("e0", "A title", "The post.", "good", "bad", "a"),
-        ("e1", None, "Another {summary}.", "worse", "better", "b"),
+        ("e1", None, "Another {output}.", "worse", "better", "b"),
     ]
     return table_of(rows)
 
 
 def table_of(rows: list[tuple[str, str | None, str, str, str, str]]) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=["example_id", "title", "post", "summary_a", "summary_b", "preferred"])
+    table = pd.DataFrame(rows, columns=["example_id", "title", "post", "output_a", "output_b", "preferred"])
     table["split"], table["position"] = "train", range(len(table))
     return Comparisons.validate(table)
 
@@ -49,15 +49,15 @@ def test_each_comparison_gives_a_yes_and_a_no() -> None:
     assert [(e.prompt.text, e.completion, e.ends) for e in examples] == [
         ("Title: A title\nText: The post.\nTL;DR: good\nGood?", " Yes", False),
         ("Title: A title\nText: The post.\nTL;DR: bad\nGood?", " No", False),
-        ("Title: \nText: Another {summary}.\nTL;DR: better\nGood?", " Yes", False),
-        ("Title: \nText: Another {summary}.\nTL;DR: worse\nGood?", " No", False),
+        ("Title: \nText: Another {output}.\nTL;DR: better\nGood?", " Yes", False),
+        ("Title: \nText: Another {output}.\nTL;DR: worse\nGood?", " No", False),
     ]
     assert [e.prompt.example_id for e in examples] == ["e0", "e0", "e1", "e1"]
     start, end = examples[0].prompt.truncatable or (0, 0)
     assert examples[0].prompt.text[start:end] == "The post."
 
 
-def test_a_pair_is_what_is_read_of_the_preferred_summary_and_of_the_other() -> None:
+def test_a_pair_is_what_is_read_of_the_preferred_output_and_of_the_other() -> None:
     assert [
         (pair.preferred.text[-10:], pair.other.text[-10:]) for pair in preference_pairs(comparisons(), TEMPLATE)
     ] == [
@@ -79,7 +79,7 @@ class TestPairExamples:
             orders.append(first)
         return orders
 
-    def test_the_label_is_the_preferred_summary_and_both_are_equally_frequent(self) -> None:
+    def test_the_label_is_the_preferred_output_and_both_are_equally_frequent(self) -> None:
         for seed in range(5):
             orders = self.shown(seed)
             assert all(set(orders[i : i + 2]) == {"A", "B"} for i in range(0, 8, 2))
@@ -95,9 +95,9 @@ class TestPairExamples:
     ("make", "template", "message"),
     [
         (reward_examples, TEMPLATE.model_copy(update={"negative": ()}), r"negative: \[\]"),
-        (reward_examples, PAIR_TEMPLATE, r"found \['post', 'summary_a', 'summary_b', 'title'\]"),
+        (reward_examples, PAIR_TEMPLATE, r"found \['post', 'output_a', 'output_b', 'title'\]"),
         (preference_pairs, PAIR_TEMPLATE, "needs the slots"),
-        (lambda table, template: pair_examples(table, template, 0), TEMPLATE, r"needs the slots \['post', 'summary_a'"),
+        (lambda table, template: pair_examples(table, template, 0), TEMPLATE, r"needs the slots \['post', 'output_a'"),
     ],
 )
 def test_a_template_that_asks_no_such_question_is_refused(make, template: PromptTemplate, message: str) -> None:
@@ -119,9 +119,9 @@ def test_a_yes_or_no_reward_model_learns_what_is_preferred(base: ModelSource, wo
 def learn(
     kind: RewardModelKind, base: ModelSource, workspace: TrainingWorkspace, method: str, rate: float
 ) -> list[float]:
-    """Train where summaries with the word "fine" are preferred; return how often unseen ones with it win.
+    """Train where outputs with the word "fine" are preferred; return how often unseen ones with it win.
 
-    Once with the rewards of a comparison, once with the rewards of each summary for itself.
+    Once with the rewards of a comparison, once with the rewards of each output for itself.
     """
     words = ["lake", "road", "bread", "stone", "light", "cloud"]
     table = table_of([(f"e{i}", None, f"Post {i}.", f"{w} fine", f"{w} poor", "a") for i, w in enumerate(words[:4])])
@@ -144,7 +144,7 @@ def learn(
 def test_every_kind_makes_the_same_number_of_steps(
     base: ModelSource, workspace: TrainingWorkspace, kind: RewardModelKind
 ) -> None:
-    """A batch of 4 summaries is that of 2 comparisons: 5 comparisons are 3 steps."""
+    """A batch of 4 outputs is that of 2 comparisons: 5 comparisons are 3 steps."""
     table = table_of([(f"e{i}", None, "Post. It ends.", "one", "two", "a") for i in range(5)])
     record = fit_reward_model(
         kind,

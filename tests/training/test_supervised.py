@@ -30,7 +30,7 @@ TEMPLATE = PromptTemplate(text="Post {title}: {post}\nTL;DR:", slots=("title", "
 def training_examples(n: int = 8) -> list[TrainingExample]:
     return [
         TrainingExample(
-            TEMPLATE.render(f"e{i}", title=str(i), post="They said things. " * (i + 1)), f" Summary {i * 7 % 5}."
+            TEMPLATE.render(f"e{i}", title=str(i), post="They said things. " * (i + 1)), f" Output {i * 7 % 5}."
         )
         for i in range(n)
     ]
@@ -206,7 +206,7 @@ def test_it_learns_a_batch_by_heart(base: ModelSource, workspace: TrainingWorksp
     assert log[-1]["loss"] < 1
 
 
-def test_posts_that_were_cut_are_counted_and_logged(
+def test_inputs_that_were_cut_are_counted_and_logged(
     base: ModelSource, workspace: TrainingWorkspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     record = train(base, workspace, max_tokens=32).record

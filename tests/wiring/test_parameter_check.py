@@ -85,7 +85,7 @@ def test_an_unknown_key_in_a_list_is_refused_with_its_position() -> None:
         ("finetune.training.learning_rate", float("inf"), "found inf, expected a finite number"),
         (
             "finetune.arms",
-            ["refinements", "human_summaries", "refinements"],
+            ["refinements", "references", "refinements"],
             "each arm once, found refinements more often; name it once",
         ),
         (

@@ -41,7 +41,7 @@ def make_metrics() -> pd.DataFrame:
 
 
 def make_table() -> pd.DataFrame:
-    return pd.DataFrame({"text": ["a post"], "number": [7.0]})
+    return pd.DataFrame({"text": ["an input"], "number": [7.0]})
 
 
 def fail() -> None:

@@ -13,7 +13,7 @@ from ilf_kedro.schemas import UserError
 
 __all__ = ["FeedbackFolder", "FeedbackNeededError"]
 
-_SHOWN = ["example_id", "title", "post", "initial_summary"]
+_SHOWN = ["example_id", "title", "post", "initial_output"]
 
 
 class FeedbackNeededError(UserError):
@@ -32,7 +32,7 @@ class _Reading:
 
 
 class FeedbackFolder:
-    """Holds one JSON-lines file per name: a line has example_id, title, post, initial_summary and feedback.
+    """Holds one JSON-lines file per name: a line has example_id, title, post, initial_output and feedback.
 
     Where `nothing_to_say` is true, the feedback may be empty. `kedro annotate export --format rounds` writes such
     files.
@@ -45,7 +45,7 @@ class FeedbackFolder:
     def collect(self, questions: dict[str, pd.DataFrame]) -> dict[str, pd.Series[str]]:
         """Return the feedback on every row of the tables `questions`, each by its file's name.
 
-        A table has the columns example_id, title, post and initial_summary, and each example once. Missing files are
+        A table has the columns example_id, title, post and initial_output, and each example once. Missing files are
         written, all of them before anything is refused.
 
         Raises:
@@ -70,13 +70,13 @@ class FeedbackFolder:
         faults: list[str] = []
         feedback: dict[str, str] = {}
         silent: set[str] = set()
-        summaries = dict(zip(table["example_id"], table["initial_summary"], strict=True))
+        outputs = dict(zip(table["example_id"], table["initial_output"], strict=True))
         for number, line in enumerate(path.read_bytes().splitlines(), start=1):
             if line.strip():
-                _read_line(line, number, summaries, feedback, silent, faults)
-        faults += [f"no line has the example {missing!r}" for missing in summaries if missing not in feedback]
+                _read_line(line, number, outputs, feedback, silent, faults)
+        faults += [f"no line has the example {missing!r}" for missing in outputs if missing not in feedback]
         empty = [example_id for example_id, text in feedback.items() if not text and example_id not in silent]
-        if not faults and len(empty) == len(summaries):
+        if not faults and len(empty) == len(outputs):
             return _Reading(path, len(table), {}, waits=True)
         faults += [f"the feedback on the example {example_id!r} is empty" for example_id in empty]
         return _Reading(path, len(table), feedback, tuple(faults))
@@ -85,7 +85,7 @@ class FeedbackFolder:
 def _read_line(
     line: bytes,
     number: int,
-    summaries: dict[str, str],
+    outputs: dict[str, str],
     feedback: dict[str, str],
     silent: set[str],
     faults: list[str],
@@ -99,7 +99,7 @@ def _read_line(
     example_id, text = (row.get(key) for key in ("example_id", "feedback")) if isinstance(row, dict) else (None, None)
     if not isinstance(example_id, str) or not isinstance(text, str):
         faults.append(f"line {number} is no object with the texts example_id and feedback")
-    elif example_id not in summaries:
+    elif example_id not in outputs:
         faults.append(f"line {number}: there is no example {example_id!r} in this round")
     elif example_id in feedback:
         faults.append(f"line {number}: the example {example_id!r} stands there twice")
@@ -107,9 +107,9 @@ def _read_line(
         feedback[example_id] = text.strip()
         if row.get("nothing_to_say") is True:
             silent.add(example_id)
-        if row.get("initial_summary", summaries[example_id]) != summaries[example_id]:
+        if row.get("initial_output", outputs[example_id]) != outputs[example_id]:
             faults.append(
-                f"line {number}: the feedback is on another summary of {example_id!r} than the model's present one "
+                f"line {number}: the feedback is on another output of {example_id!r} than the model's present one "
                 "(options, seed or model have changed since the file was written)"
             )
 
@@ -118,14 +118,14 @@ def _message(readings: list[_Reading]) -> str:
     lines = []
     for reading in readings:
         if reading.waits:
-            lines.append(f"{reading.n} summaries wait for feedback in {reading.path}")
+            lines.append(f"{reading.n} outputs wait for feedback in {reading.path}")
         elif reading.faults:
             lines.append(f"{reading.path} has {len(reading.faults)} fault(s):")
             lines += [f"  {fault}" for fault in reading.faults]
     return (
         "feedback by people is needed before the run can go on:\n  "
         + "\n  ".join(lines)
-        + '\nRead each post and its initial_summary, write what is wrong or missing into "feedback" (one to three '
+        + '\nRead each post and its initial_output, write what is wrong or missing into "feedback" (one to three '
         "sentences), save the file, and run the same command again. To have a file written afresh, move it away."
     )
 

@@ -11,11 +11,11 @@ from scipy.special import comb
 
 from ilf_kedro.evaluation.intervals import Bootstrap, mean_estimate
 from ilf_kedro.evaluation.text_metrics import rouge_l
-from ilf_kedro.schemas import BestOfN, DataFrame, Examples, Rewards, Summaries
+from ilf_kedro.schemas import BestOfN, DataFrame, Examples, Outputs, Rewards
 
 __all__ = ["HUMAN", "best_of_n", "expected_best", "kl_bound", "rank_among"]
 
-HUMAN = "human_summary"
+HUMAN = "reference"
 
 
 def expected_best(values: ArrayLike, rewards: ArrayLike) -> NDArray[np.float64]:
@@ -59,18 +59,18 @@ def rank_among(reward: float, others: ArrayLike) -> float:
 
 
 def best_of_n(
-    candidates: DataFrame[Summaries], rewards: DataFrame[Rewards], examples: DataFrame[Examples], bootstrap: Bootstrap
+    candidates: DataFrame[Outputs], rewards: DataFrame[Rewards], examples: DataFrame[Examples], bootstrap: Bootstrap
 ) -> DataFrame[BestOfN]:
-    """Estimate reward and ROUGE-L of the best of n for every n, and the human summary's rank; see BestOfN.
+    """Estimate reward and ROUGE-L of the best of n for every n, and the reference's rank; see BestOfN.
 
-    `rewards` holds those of the candidates and, as the model "human_summary", of the human summaries. Intervals
-    are over posts. What needs human summaries is left out where the split has none.
+    `rewards` holds those of the candidates and, as the model "reference", of the references. Intervals
+    are over inputs. What needs references is left out where the split has none.
     """
     human = rewards[rewards["model"] == HUMAN].set_index("example_id")["reward"]
     table = candidates[["example_id", "model", "sample_index", "text"]].merge(
         rewards[rewards["model"] != HUMAN], on=["example_id", "model", "sample_index"], validate="one_to_one"
     )
-    references = examples.set_index("example_id")["human_summary"].dropna()
+    references = examples.set_index("example_id")["reference"].dropna()
     curves: dict[str, list[NDArray[np.float64]]] = {"reward": [], "rouge_l": []}
     ranks = []
     for example_id, own in table.sort_values("sample_index").groupby("example_id", sort=False):
@@ -98,7 +98,7 @@ def _row(metric: str, n: int, values: ArrayLike, bootstrap: Bootstrap) -> dict[s
         "metric": metric,
         "n": n,
         "kl_bound": kl_bound(n),
-        "n_posts": estimate.n,
+        "n_inputs": estimate.n,
         "value": estimate.value,
         "standard_error": estimate.standard_error,
         "lower": estimate.lower,

@@ -27,9 +27,9 @@ ESTIMATORS: tuple[Estimator, ...] = ("log_ratio", "controlled")
 
 @dataclass(frozen=True, slots=True)
 class DivergenceEstimate:
-    """A divergence over posts, with the part of its error that more samples per post would remove.
+    """A divergence over inputs, with the part of its error that more samples per post would remove.
 
-    `monte_carlo_error` is None where a post has a single sample, for then the two cannot be told apart.
+    `monte_carlo_error` is None where an input has a single sample, for then the two cannot be told apart.
     """
 
     estimator: Estimator
@@ -92,31 +92,31 @@ def sample_terms(
 def estimate(terms: pd.DataFrame, bootstrap: Bootstrap) -> list[DivergenceEstimate]:
     """Estimate one divergence by both estimators, per sequence and per token.
 
-    Samples of one post are averaged first: errors and intervals are over posts. Nats per token are the
-    ratio of the sums over posts, so that tokens count alike.
+    Samples of one post are averaged first: errors and intervals are over inputs. Nats per token are the
+    ratio of the sums over inputs, so that tokens count alike.
 
     `terms` has the rows of one pair of models, in one direction and under one condition (sample_terms).
     """
     columns = [*ESTIMATORS, "n_tokens"]
-    by_post = terms.groupby("example_id", sort=True)[columns]
-    means, n_posts, n_samples = by_post.mean(), by_post.ngroups, len(terms)
+    by_input = terms.groupby("example_id", sort=True)[columns]
+    means, n_inputs, n_samples = by_input.mean(), by_input.ngroups, len(terms)
     found = []
     for estimator in ESTIMATORS:
         per_sequence = mean_estimate(means[estimator], bootstrap)
-        error = _within_error(terms, terms[estimator], n_posts)
+        error = _within_error(terms, terms[estimator], n_inputs)
         found.append(DivergenceEstimate(estimator, "nats_per_sequence", per_sequence, n_samples, error))
         per_token = ratio_estimate(means[estimator], means["n_tokens"], bootstrap)
         residuals = terms[estimator] - per_token.value * terms["n_tokens"]
-        error = _within_error(terms, residuals, n_posts)
+        error = _within_error(terms, residuals, n_inputs)
         error = None if error is None else error / float(means["n_tokens"].mean())
         found.append(DivergenceEstimate(estimator, "nats_per_token", per_token, n_samples, error))
     return found
 
 
-def _within_error(terms: pd.DataFrame, values: pd.Series, n_posts: int) -> float | None:
-    """Return the standard error, due to sampling alone, of the mean over posts of their samples' means."""
-    by_post = values.groupby(terms["example_id"])
-    counts = by_post.size()
+def _within_error(terms: pd.DataFrame, values: pd.Series, n_inputs: int) -> float | None:
+    """Return the standard error, due to sampling alone, of the mean over inputs of their samples' means."""
+    by_input = values.groupby(terms["example_id"])
+    counts = by_input.size()
     if (counts < 2).any():
         return None
-    return float(np.sqrt((by_post.var(ddof=1) / counts).sum()) / n_posts)
+    return float(np.sqrt((by_input.var(ddof=1) / counts).sum()) / n_inputs)

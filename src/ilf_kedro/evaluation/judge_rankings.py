@@ -17,11 +17,14 @@ __all__ = ["copeland_ranks", "judge_ranks"]
 
 
 def judge_ranks(
-    judge: LanguageModel, template: PromptTemplate, posts: Mapping[str, tuple[str, str]], texts: Sequence[Sequence[str]]
+    judge: LanguageModel,
+    template: PromptTemplate,
+    inputs: Mapping[str, tuple[str, str]],
+    texts: Sequence[Sequence[str]],
 ) -> list[NDArray[np.int64]]:
     """Rank the texts of each post by what `judge` prefers; these are a language model's ranks, not people's.
 
-    `posts` maps an example to its title and post, in the order of `texts`. Every two texts are shown in both
+    `inputs` maps an example to its title and post, in the order of `texts`. Every two texts are shown in both
     orders, and only a preference that both orders agree on counts (else each gets ½, as where both are equally
     probable). Ranks are Copeland's: by the number of texts that a text beats, equal numbers being ties.
 
@@ -30,10 +33,10 @@ def judge_ranks(
     """
     require(judge, Capability.CHOICE_PROBABILITIES, user="the judge")
     prompts: list[Prompt] = []
-    for (example_id, (title, post)), own in zip(posts.items(), texts, strict=True):
+    for (example_id, (title, post)), own in zip(inputs.items(), texts, strict=True):
         for one, other in combinations(own, 2):
             for first, second in ((one, other), (other, one)):
-                prompts.append(template.render(example_id, title=title, post=post, summary_a=first, summary_b=second))
+                prompts.append(template.render(example_id, title=title, post=post, output_a=first, output_b=second))
     choices = (Choice("first", template.positive), Choice("second", template.negative))
     answers = iter(judge.choice_probabilities(prompts, choices, label="judge of rankings"))
     ranks = []

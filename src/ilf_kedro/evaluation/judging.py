@@ -1,4 +1,4 @@
-"""A language model judges pairs of summaries, in both orders."""
+"""A language model judges pairs of outputs, in both orders."""
 
 from __future__ import annotations
 
@@ -9,56 +9,56 @@ import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, Choice, LanguageModel, require
 from ilf_kedro.prompting import Prompt, PromptTemplate
-from ilf_kedro.schemas import DataFrame, Examples, Summaries, UserError, Verdicts, text_or_empty
+from ilf_kedro.schemas import DataFrame, Examples, Outputs, UserError, Verdicts, text_or_empty
 
-__all__ = ["HUMAN_SUMMARY", "judge_summaries", "judged_examples"]
+__all__ = ["REFERENCE", "judge_outputs", "judged_examples"]
 
-HUMAN_SUMMARY = "human_summary"
+REFERENCE = "reference"
 ORDERS = ("model_first", "baseline_first")
 
 
 def judged_examples(examples: DataFrame[Examples], n_judged: int | None = None) -> pd.DataFrame:
-    """Return the first `n_judged` examples (all where None) that have a human summary, in file order.
+    """Return the first `n_judged` examples (all where None) that have a reference, in file order.
 
     Raises:
         UserError: no example has one.
     """
-    with_summary = examples[examples["human_summary"].fillna("").str.strip() != ""].sort_values("position")
-    if with_summary.empty:
+    with_output = examples[examples["reference"].fillna("").str.strip() != ""].sort_values("position")
+    if with_output.empty:
         splits = ", ".join(sorted(examples["split"].unique())) or "empty"
         raise UserError(
             f"the {splits} split has no ideal_human_summary in any of its {len(examples)} rows, but it is the "
             "baseline of win rates and ROUGE-L: add the column to the raw file of that split"
         )
-    return with_summary.head(n_judged) if n_judged is not None else with_summary
+    return with_output.head(n_judged) if n_judged is not None else with_output
 
 
-def judge_summaries(
+def judge_outputs(
     judge: LanguageModel,
     template: PromptTemplate,
     examples: DataFrame[Examples],
-    summaries: DataFrame[Summaries],
+    outputs: DataFrame[Outputs],
     *,
     n_judged: int | None = None,
 ) -> DataFrame[Verdicts]:
-    """Ask `judge` which is better, each model's first summary or the human one, in both orders.
+    """Ask `judge` which is better, each model's first output or the human one, in both orders.
 
-    The template's `positive` answer names the summary that stands first. A judge that finds both equally
+    The template's `positive` answer names the output that stands first. A judge that finds both equally
     probable prefers neither. These are a language model's verdicts, not people's.
 
     Raises:
         MissingCapabilityError: before any request, where the judge cannot weigh choices.
-        UserError: no example has a human summary.
+        UserError: no example has a reference.
     """
     require(judge, Capability.CHOICE_PROBABILITIES, user="the judge")
-    posts = judged_examples(examples, n_judged)[["example_id", "title", "post", "human_summary", "position"]]
-    first = summaries.loc[summaries["sample_index"] == 0, ["example_id", "model", "text"]]
-    pairs = posts.merge(first, on="example_id").sort_values(["model", "position"]).drop(columns="position")
+    inputs = judged_examples(examples, n_judged)[["example_id", "title", "post", "reference", "position"]]
+    first = outputs.loc[outputs["sample_index"] == 0, ["example_id", "model", "text"]]
+    pairs = inputs.merge(first, on="example_id").sort_values(["model", "position"]).drop(columns="position")
     asked = pairs.merge(pd.DataFrame({"order": ORDERS}), how="cross")
     answers = judge.choice_probabilities(_prompts(template, asked), _choices(template), label="judge")
     p_first = [math.exp(answer.log_probabilities[0]) for answer in answers]
     verdicts = asked[["example_id", "model", "order"]].assign(
-        baseline=HUMAN_SUMMARY,
+        baseline=REFERENCE,
         judged_by=judge.name,
         p_first=p_first,
         prefers=[_preferred(order, p) for order, p in zip(asked["order"], p_first, strict=True)],
@@ -70,15 +70,15 @@ def judge_summaries(
 def _prompts(template: PromptTemplate, asked: pd.DataFrame) -> Sequence[Prompt]:
     prompts = []
     for row in asked.to_dict("records"):
-        shown = (row["text"], row["human_summary"])
-        summary_a, summary_b = shown if row["order"] == ORDERS[0] else shown[::-1]
+        shown = (row["text"], row["reference"])
+        output_a, output_b = shown if row["order"] == ORDERS[0] else shown[::-1]
         prompts.append(
             template.render(
                 example_id=row["example_id"],
                 title=text_or_empty(row["title"]),
                 post=row["post"],
-                summary_a=summary_a,
-                summary_b=summary_b,
+                output_a=output_a,
+                output_b=output_b,
             )
         )
     return prompts

@@ -1,4 +1,4 @@
-"""The figures of every model on the test posts, in one tidy table."""
+"""The figures of every model on the test inputs, in one tidy table."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from dataclasses import asdict
 import pandas as pd
 
 from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, mean_estimate
-from ilf_kedro.evaluation.judging import HUMAN_SUMMARY
+from ilf_kedro.evaluation.judging import REFERENCE
 from ilf_kedro.evaluation.log_likelihoods import nll_difference, nll_per_token
 from ilf_kedro.evaluation.text_metrics import rouge_l, words
-from ilf_kedro.schemas import DataFrame, Examples, LogLikelihoods, ModelMetrics, Outcomes, Rewards, Summaries
+from ilf_kedro.schemas import DataFrame, Examples, LogLikelihoods, ModelMetrics, Outcomes, Outputs, Rewards
 
-__all__ = ["BASE_MODEL", "model_metrics", "with_human_summaries"]
+__all__ = ["BASE_MODEL", "model_metrics", "with_references"]
 
 BASE_MODEL = "finetune.base"
 
 
-def with_human_summaries(examples: DataFrame[Examples], summaries: DataFrame[Summaries]) -> pd.DataFrame:
-    """Return example_id, model, sample_index and text of the summaries and, as one more model, the people's."""
-    human = examples.loc[examples["human_summary"].notna(), ["example_id", "human_summary"]]
-    human = human.rename(columns={"human_summary": "text"}).assign(model=HUMAN_SUMMARY, sample_index=0)
+def with_references(examples: DataFrame[Examples], outputs: DataFrame[Outputs]) -> pd.DataFrame:
+    """Return example_id, model, sample_index and text of the outputs and, as one more model, the people's."""
+    human = examples.loc[examples["reference"].notna(), ["example_id", "reference"]]
+    human = human.rename(columns={"reference": "text"}).assign(model=REFERENCE, sample_index=0)
     columns = ["example_id", "model", "sample_index", "text"]
-    parts: list[pd.DataFrame] = [human[columns], summaries[columns]]
+    parts: list[pd.DataFrame] = [human[columns], outputs[columns]]
     return pd.concat(parts, ignore_index=True)
 
 
 def model_metrics(
     examples: DataFrame[Examples],
-    summaries: DataFrame[Summaries],
+    outputs: DataFrame[Outputs],
     log_likelihoods: DataFrame[LogLikelihoods],
     rewards: DataFrame[Rewards],
     outcomes: DataFrame[Outcomes],
@@ -39,16 +39,16 @@ def model_metrics(
 ) -> DataFrame[ModelMetrics]:
     """Estimate every metric of every model, with errors over examples.
 
-    Metrics: nll_per_token (nats, of the human summaries), nll_minus_base (paired), rouge_l (F1 against the
-    human summary), length_tokens and length_words, reward (p(Yes) of the reward model), win_rate (over the
-    human summaries). Several samples of one example are averaged first.
+    Metrics: nll_per_token (nats, of the references), nll_minus_base (paired), rouge_l (F1 against the
+    reference), length_tokens and length_words, reward (p(Yes) of the reward model), win_rate (over the
+    references). Several samples of one example are averaged first.
     """
-    texts = with_human_summaries(examples, summaries)
+    texts = with_references(examples, outputs)
     texts["length_words"] = words(texts["text"].tolist())
     texts["length_tokens"] = count_tokens(texts["text"].tolist())
     parts = [
         *_nll(log_likelihoods, bootstrap),
-        *_means(_rouge(examples, summaries), "rouge_l", bootstrap),
+        *_means(_rouge(examples, outputs), "rouge_l", bootstrap),
         *_means(texts, "length_tokens", bootstrap),
         *_means(texts, "length_words", bootstrap),
         *_means(rewards, "reward", bootstrap),
@@ -58,13 +58,13 @@ def model_metrics(
     return ModelMetrics.from_rows(rows)
 
 
-def _rouge(examples: DataFrame[Examples], summaries: DataFrame[Summaries]) -> pd.DataFrame:
-    pairs = summaries.merge(examples[["example_id", "human_summary"]].dropna(), on="example_id")
-    return pairs.assign(rouge_l=rouge_l(pairs["text"].tolist(), pairs["human_summary"].tolist()))
+def _rouge(examples: DataFrame[Examples], outputs: DataFrame[Outputs]) -> pd.DataFrame:
+    pairs = outputs.merge(examples[["example_id", "reference"]].dropna(), on="example_id")
+    return pairs.assign(rouge_l=rouge_l(pairs["text"].tolist(), pairs["reference"].tolist()))
 
 
 def _nll(log_likelihoods: DataFrame[LogLikelihoods], bootstrap: Bootstrap) -> Iterator[tuple[str, str, Estimate]]:
-    of_human = log_likelihoods[log_likelihoods["text_kind"] == HUMAN_SUMMARY]
+    of_human = log_likelihoods[log_likelihoods["text_kind"] == REFERENCE]
     base = of_human[of_human["model"] == BASE_MODEL]
     for model, group in of_human.groupby("model", sort=False):
         yield str(model), "nll_per_token", nll_per_token(group, bootstrap)

@@ -1,4 +1,4 @@
-"""Where a reward model is right: by the summaries' difference in length, and by the order they are shown in."""
+"""Where a reward model is right: by the outputs' difference in length, and by the order they are shown in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LENGTH_GROUPS = {
     "4 to 10 longer": (3.5, 10.5),
     "11 or more longer": (10.5, np.inf),
 }
-"""The preferred summary's length against the other's, in tokens; each group lies between its two bounds."""
+"""The preferred output's length against the other's, in tokens; each group lies between its two bounds."""
 
 _Row = tuple[str, str, Estimate]
 
@@ -29,11 +29,11 @@ _Row = tuple[str, str, Estimate]
 def breakdown(predictions: DataFrame[RewardPredictions], *, confidence: float) -> DataFrame[RewardModelBreakdown]:
     """Return shares of comparisons, each with its Wilson interval; a share of none is left out.
 
-    accuracy_by_length: how often the reward model is right, by how much longer the preferred summary is.
-    longer_preferred: how often people, and how often the reward model, prefer the longer of two summaries of
-    unequal length. shown_first: how often the summary shown first is preferred, over both orders (an unbiased
-    one: ½). same_in_both_orders: how often both orders prefer the same summary. The last two are there for
-    reward models that see both summaries at once; where p is ½ nothing is preferred, which counts ½.
+    accuracy_by_length: how often the reward model is right, by how much longer the preferred output is.
+    longer_preferred: how often people, and how often the reward model, prefer the longer of two outputs of
+    unequal length. shown_first: how often the output shown first is preferred, over both orders (an unbiased
+    one: ½). same_in_both_orders: how often both orders prefer the same output. The last two are there for
+    reward models that see both outputs at once; where p is ½ nothing is preferred, which counts ½.
     """
     rows = [*_by_length(predictions, confidence), *_longer(predictions, confidence), *_orders(predictions, confidence)]
     table = [

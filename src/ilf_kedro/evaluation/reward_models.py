@@ -18,7 +18,7 @@ ENOUGH_TO_JUDGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """The share of comparisons whose preferred summary got the higher reward (ties count ½).
+    """The share of comparisons whose preferred output got the higher reward (ties count ½).
 
     `lower` and `upper` bound it by Wilson's interval, `standard_error` is that of the mean (n − 1).
     """
@@ -46,7 +46,7 @@ class Calibration:
 
 
 def pairwise_accuracy(reward_preferred: ArrayLike, reward_other: ArrayLike, *, confidence: float = 0.95) -> Accuracy:
-    """Compare the rewards of the preferred and the other summary, one pair per comparison.
+    """Compare the rewards of the preferred and the other output, one pair per comparison.
 
     Raises:
         ValueError: the two differ in length, are empty, or hold something that is no finite number.
@@ -60,7 +60,7 @@ def pairwise_accuracy(reward_preferred: ArrayLike, reward_other: ArrayLike, *, c
 
 
 def better_and_worse(predictions: DataFrame[RewardPredictions]) -> tuple[pd.Series, pd.Series]:
-    """Return the rewards of the preferred and of the other summary of each comparison."""
+    """Return the rewards of the preferred and of the other output of each comparison."""
     prefers_a = predictions["preferred"] == "a"
     return (
         predictions["reward_a"].where(prefers_a, predictions["reward_b"]),
@@ -82,7 +82,7 @@ def accuracy_row(predictions: DataFrame[RewardPredictions], *, n_train: int, con
 
 
 def probability_preferred(p_first: ArrayLike, p_second: ArrayLike) -> NDArray[np.float64]:
-    """Return the probability that the first of two summaries is preferred, from each one's p(Yes).
+    """Return the probability that the first of two outputs is preferred, from each one's p(Yes).
 
     It is the logistic function of the difference of their log-odds: the chance that, of the two answers, the
     first is Yes and the second No, given that they differ.
@@ -94,9 +94,9 @@ def probability_preferred(p_first: ArrayLike, p_second: ArrayLike) -> NDArray[np
 
 
 def calibration(p_first_preferred: ArrayLike, first_preferred: ArrayLike, *, n_bins: int = 10) -> Calibration:
-    """Bin the probabilities that the first summary is preferred, and compare with how often it was.
+    """Bin the probabilities that the first output is preferred, and compare with how often it was.
 
-    Which summary of a pair is first must not depend on which was preferred (as A and B of the data), or
+    Which output of a pair is first must not depend on which was preferred (as A and B of the data), or
     every outcome would be 1.
 
     Raises:

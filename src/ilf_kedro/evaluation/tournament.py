@@ -33,7 +33,7 @@ _AT_RANDOM = {WIN_RATE: 0.5, _ACCURACY: 0.5, _TAU: 0.0, _LENGTH: np.nan}
 class Ranking:
     """One ranker's ranking of one example's candidates, with their scores.
 
-    `ranks` and `lengths` (tokens) have shape (K,), `scores` (S, K), without the initial summary, whose rank and
+    `ranks` and `lengths` (tokens) have shape (K,), `scores` (S, K), without the initial output, whose rank and
     length are nan where it was not ranked. The rankings of one example have a `weight` of 1 together.
     """
 
@@ -61,7 +61,7 @@ def rankings_of(ranked: DataFrame[RankedCandidates], scores: DataFrame[Scores]) 
     keys = pd.MultiIndex.from_frame(ranked[["example_id", "sample_index"]])
     values = wide.reindex(keys).to_numpy(dtype=np.float64)
     ranks, lengths = (ranked[name].to_numpy(dtype=np.float64) for name in ("rank", "n_tokens"))
-    is_initial = ranked["is_initial_summary"].to_numpy(dtype=np.bool_)
+    is_initial = ranked["is_initial_output"].to_numpy(dtype=np.bool_)
     found = []
     for number in range(numbers.max(initial=-1) + 1):
         rows = np.flatnonzero(numbers == number)
@@ -108,7 +108,7 @@ def scorer_metrics(
     """Estimate how well every scorer agrees with the rankings.
 
     Metrics, each averaged over examples: the win rate of the scorer's choice over a random candidate and over the
-    initial summary, its accuracy on pairs that the ranking tells apart, Kendall's τ-b, and Spearman's correlation
+    initial output, its accuracy on pairs that the ranking tells apart, Kendall's τ-b, and Spearman's correlation
     of score and length; the first three also length-controlled, by a logistic model with the length difference
     as covariate. Equal seeds draw equal examples for every scorer, so that intervals go together.
     `undefined_scores` counts a scorer's null scores among all candidates (n).
@@ -193,7 +193,7 @@ def _against_others(ranking: Ranking, row: int) -> tuple[Floats, Floats, Floats]
 
 
 def _against_initial(ranking: Ranking, row: int) -> tuple[Floats, Floats, Floats]:
-    """Compare the choice with the initial summary; rows weigh nothing where it was not ranked."""
+    """Compare the choice with the initial output; rows weigh nothing where it was not ranked."""
     chosen = rank_statistics.choice_weights(ranking.scores[[row]])[0]
     if np.isnan(ranking.initial_rank):
         return np.zeros(0), np.zeros(0), np.zeros(0)

@@ -16,8 +16,8 @@ from ilf_kedro.schemas import (
     Examples,
     JudgeAgreement,
     Outcomes,
+    Outputs,
     Rankings,
-    Summaries,
     Verdicts,
     WinRates,
     text_or_empty,
@@ -41,7 +41,7 @@ ALL_MODELS = "all"
 class SteadyVerdicts:
     """Where the verdicts went that were the same in both orders.
 
-    `n_unequal` of the `n` are on summaries of unequal length in words; `for_longer` counts among those.
+    `n_unequal` of the `n` are on outputs of unequal length in words; `for_longer` counts among those.
     """
 
     n: int
@@ -134,16 +134,16 @@ def judge_agreement(outcomes: DataFrame[Outcomes], *, confidence: float) -> Data
 
 
 def steady_verdicts(
-    outcomes: DataFrame[Outcomes], summaries: DataFrame[Summaries], examples: DataFrame[Examples]
+    outcomes: DataFrame[Outcomes], outputs: DataFrame[Outputs], examples: DataFrame[Examples]
 ) -> SteadyVerdicts:
-    """Count, among verdicts that both orders agree on, those for the human summary and for the longer one.
+    """Count, among verdicts that both orders agree on, those for the reference and for the longer one.
 
-    A judge that always takes the longer summary, or always the human one, agrees with itself throughout.
+    A judge that always takes the longer output, or always the human one, agrees with itself throughout.
     """
-    first = summaries.loc[summaries["sample_index"] == 0, ["example_id", "model", "text"]]
+    first = outputs.loc[outputs["sample_index"] == 0, ["example_id", "model", "text"]]
     steady = outcomes[outcomes["agrees"]].merge(first, on=["example_id", "model"])
-    steady = steady.merge(examples[["example_id", "human_summary"]], on="example_id")
-    longer_by = words(steady["text"].tolist()) - words([text_or_empty(text) for text in steady["human_summary"]])
+    steady = steady.merge(examples[["example_id", "reference"]], on="example_id")
+    longer_by = words(steady["text"].tolist()) - words([text_or_empty(text) for text in steady["reference"]])
     model_won = (steady["outcome"] == 1).to_numpy()
     return SteadyVerdicts(
         n=len(steady),

@@ -186,7 +186,7 @@ class LikelihoodModel(Model, Protocol):
 
         The continuation is taken literally: in plain format it includes its leading blank. With `whole` the
         prompt's own tokens come first, all but the first of the text that the model sees; their spans are
-        counted back from the prompt's end (negative), so that a post cut before them moves none. Tokens of
+        counted back from the prompt's end (negative), so that an input cut before them moves none. Tokens of
         a chat template have empty spans.
         """
         ...

@@ -52,7 +52,7 @@ class RoundFeedback(Options):
     """A line of the file that a later round waits for (format: rounds)."""
 
     example_id: str
-    initial_summary: str
+    initial_output: str
     feedback: str
     nothing_to_say: bool = False
 
@@ -62,7 +62,7 @@ class RankedText(Options):
 
     text: str
     rank: int
-    is_initial_summary: bool = False
+    is_initial_output: bool = False
 
 
 class RankedExample(Options):
@@ -126,7 +126,7 @@ def round_feedback(records: Sequence[Record], items: Sequence[Item]) -> list[Rou
     for row in collected_feedback(records, items):
         line = RoundFeedback(
             example_id=row.group,
-            initial_summary=row.initial_output,
+            initial_output=row.initial_output,
             feedback=row.feedback or "",
             nothing_to_say=row.nothing_to_say,
         )
@@ -142,11 +142,11 @@ def ranked_examples(records: Sequence[Record], items: Sequence[Item]) -> Iterato
             RankedText(
                 text=each.output.plain,
                 rank=ranks[each.candidate_id],
-                is_initial_summary=INITIAL_OUTPUT in each.sources,
+                is_initial_output=INITIAL_OUTPUT in each.sources,
             )
             for each in by_id[record.item_id].candidates
         )
-        if sum(not each.is_initial_summary for each in candidates) > 1:
+        if sum(not each.is_initial_output for each in candidates) > 1:
             yield RankedExample(
                 example_id=record.example_id, ranked_by=f"human:{record.annotator}", candidates=candidates
             )

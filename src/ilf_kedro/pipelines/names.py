@@ -11,8 +11,8 @@ from ilf_kedro.scoring.names import SCORES
 
 Arm = Literal[
     "refinements",
-    "human_summaries",
-    "initial_summaries",
+    "references",
+    "initial_outputs",
     "feedback_and_refinement",
     "best_of_n_outputs",
     "refinement_model",

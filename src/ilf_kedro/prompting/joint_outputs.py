@@ -7,7 +7,7 @@ from typing import Literal
 
 __all__ = ["END", "MARKER", "JointOutput", "JointStatus", "parse_joint_output", "write_joint_output"]
 
-MARKER = "### Improved summary"
+MARKER = "### Improved output"
 END = "### End"
 
 JointStatus = Literal["parsed", "no_marker", "several_markers", "no_end", "several_ends", "empty"]

@@ -1,4 +1,4 @@
-"""Turns a raw completion into a summary (paper, appendix on post-processing).
+"""Turns a raw completion into an output (paper, appendix on post-processing).
 
 The rules are the reference implementation's, save where it was wrong: it drops everything before the first
 letter or digit (a "$5" loses its sign) and takes every full stop for an end ("Mr. Smith" becomes "Mr.").
@@ -21,7 +21,7 @@ _END = re.compile(r"[.!?…。！？][\"'”’»›)\]}]*$")
 
 
 def clean_completion(text: str, *, ended_by_length: bool = False, first_line_only: bool = True) -> str:
-    """Return the summary in a raw completion; empty where there is nothing but punctuation.
+    """Return the output in a raw completion; empty where there is nothing but punctuation.
 
     Leading bullets, dashes and label punctuation go, blanks are folded, the first line is kept, and an
     unfinished last sentence is dropped. A sentence is unfinished if it lacks its end and either the
@@ -38,7 +38,7 @@ def clean_completion(text: str, *, ended_by_length: bool = False, first_line_onl
 
 
 def _first_line(text: str) -> str:
-    """Return the first line, or the second where the first is a label such as "Summary:"."""
+    """Return the first line, or the second where the first is a label such as "Output:"."""
     first, _, rest = text.partition("\n")
     is_label = first.rstrip().endswith(":") and len(first.split()) <= _LABEL_WORDS
     return _first_line(_LEADING.sub("", rest)) if is_label and rest.strip() else first
@@ -63,7 +63,7 @@ def drop_unfinished_sentence(text: str, *, ended_by_length: bool = False) -> str
 def split_sentences(text: str) -> list[str]:
     """Split English text into sentences without their surrounding blanks; empty text gives none.
 
-    The splitter knows abbreviations, decimals and ellipses, but expects a capital after an end. Posts are
+    The splitter knows abbreviations, decimals and ellipses, but expects a capital after an end. Inputs are
     informal, so a "!" or "?" before a blank, and a whole quotation that opens the text, end one as well.
     """
     pieces = _OPENING_QUOTATION.split(text)

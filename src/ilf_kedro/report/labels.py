@@ -27,7 +27,7 @@ __all__ = [
 BEST_OF_N = "finetune.best_of_n"
 _TRAINED = re.compile(r"finetune\.(?P<arm>.+)\.n(?P<size>\d+)")
 _NAMES = {
-    "human_summary": "human summaries themselves",
+    "reference": "references themselves",
     "finetune.base": "base model, not finetuned",
     "reward_model": "reward model",
     "instruct_rm_ensemble": "InstructRM mean",
@@ -42,11 +42,11 @@ GREY = "#808895"
 # Mid-tones that keep a contrast of 3:1 on white and on near-black, apart also for colour-blind readers.
 _COLOURS = {
     "refinements": "#2f7fd1",
-    "human_summaries": "#2a9d6f",
-    "initial_summaries": "#d9822b",
+    "references": "#2a9d6f",
+    "initial_outputs": "#d9822b",
     BEST_OF_N: "#b05cc6",
     "finetune.base": GREY,
-    "human_summary": "#c2496b",
+    "reference": "#c2496b",
     "refinement_with_feedback": "#2f7fd1",
     "refinement_without_feedback": GREY,
     "refinement_with_shuffled_feedback": "#d9822b",
@@ -70,18 +70,18 @@ METRICS = {
     "nll_per_token": Metric(
         "Negative log-likelihood",
         "NLL",
-        "nats per token of the human test summaries, given their posts",
+        "nats per token of the human test outputs, given their inputs",
         3,
         "lower is better",
     ),
     "nll_minus_base": Metric(
         "NLL less the base model's", "Δ NLL", "nats per token, paired by post", 3, "below 0 is better"
     ),
-    "rouge_l": Metric("ROUGE-L", "ROUGE-L", "F1 against the human summary", 3, "higher is better"),
-    "length_tokens": Metric("Length", "Length", "tokens of the cleaned summary", 1),
+    "rouge_l": Metric("ROUGE-L", "ROUGE-L", "F1 against the reference", 3, "higher is better"),
+    "length_tokens": Metric("Length", "Length", "tokens of the cleaned output", 1),
     "reward": Metric("Reward", "Reward", "the reward model's p(excellent)", 3, "higher is better"),
     "win_rate": Metric(
-        "Win rate over human summaries",
+        "Win rate over references",
         "Win rate",
         "judged by a language model in both orders, not by people",
         3,
@@ -102,7 +102,7 @@ def words_of(name: str) -> str:
 
 
 def model_label(model: str, best_of_n: int) -> str:
-    """Return a model's name in plain words, such as "refinements, 100 posts" or "best of 8"."""
+    """Return a model's name in plain words, such as "refinements, 100 inputs" or "best of 8"."""
     if model == BEST_OF_N:
         return f"best of {best_of_n}"
     trained = arm_and_size(model)
@@ -125,7 +125,7 @@ def in_order(models: Iterable[str]) -> list[str]:
         if trained is not None:
             arms = [name for name in _COLOURS if name not in _NAMES]
             return (2, arms.index(trained[0]) if trained[0] in arms else len(arms), trained[1], trained[0])
-        first = {"human_summary": 0, "finetune.base": 1, BEST_OF_N: 3}
+        first = {"reference": 0, "finetune.base": 1, BEST_OF_N: 3}
         return (first.get(model, 4), 0, 0, model)
 
     return sorted(set(models), key=place)

@@ -3,7 +3,7 @@
 from ilf_kedro.reward_models.asking import PairwiseRewardModel, YesNoRewardModel
 from ilf_kedro.reward_models.opening import open_reward_model
 from ilf_kedro.reward_models.protocol import Pair, PairRewards, RewardInput, RewardModel, RewardModelKind
-from ilf_kedro.reward_models.tables import reward_summaries
+from ilf_kedro.reward_models.tables import reward_outputs
 
 __all__ = [
     "Pair",
@@ -14,5 +14,5 @@ __all__ = [
     "RewardModelKind",
     "YesNoRewardModel",
     "open_reward_model",
-    "reward_summaries",
+    "reward_outputs",
 ]

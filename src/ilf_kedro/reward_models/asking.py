@@ -38,35 +38,35 @@ class _PromptedRewardModel:
 
 
 class YesNoRewardModel(_PromptedRewardModel):
-    """Asks any language model whether a summary is excellent; the reward is p(Yes) ÷ (p(Yes) + p(No))."""
+    """Asks any language model whether an output is excellent; the reward is p(Yes) ÷ (p(Yes) + p(No))."""
 
     slots = SLOTS
 
-    def rewards(self, summaries: Sequence[RewardInput], *, label: str = "rewards") -> list[float]:
+    def rewards(self, outputs: Sequence[RewardInput], *, label: str = "rewards") -> list[float]:
         """See RewardModel."""
-        prompts = [question(self._template, summary) for summary in summaries]
+        prompts = [question(self._template, output) for output in outputs]
         replies = self._model.choice_probabilities(prompts, self._choices, label=label)
         return [math.exp(reply.log_probabilities[0]) for reply in replies]
 
     def compare(self, pairs: Sequence[Pair], *, label: str = "rewards") -> list[PairRewards]:
-        """See RewardModel; each summary is read without sight of the other."""
-        rewards = self.rewards([summary for pair in pairs for summary in pair], label=label)
+        """See RewardModel; each output is read without sight of the other."""
+        rewards = self.rewards([output for pair in pairs for output in pair], label=label)
         return [PairRewards(*pair) for pair in zip(rewards[::2], rewards[1::2], strict=True)]
 
 
 class PairwiseRewardModel(_PromptedRewardModel):
-    """Shows any language model two summaries, in both orders, and asks which is better: A or B.
+    """Shows any language model two outputs, in both orders, and asks which is better: A or B.
 
     The log-odds of both orders are averaged, so that a constant liking for a position cancels out. A
-    summary's reward is the probability that it is preferred to the first sentence of its post: an opponent
-    that every post has, and that is the same for all its summaries.
+    output's reward is the probability that it is preferred to the first sentence of its post: an opponent
+    that every post has, and that is the same for all its outputs.
     """
 
     slots = PAIR_SLOTS
 
-    def rewards(self, summaries: Sequence[RewardInput], *, label: str = "rewards") -> list[float]:
+    def rewards(self, outputs: Sequence[RewardInput], *, label: str = "rewards") -> list[float]:
         """See RewardModel."""
-        pairs = [(summary, _opponent(summary)) for summary in summaries]
+        pairs = [(output, _opponent(output)) for output in outputs]
         return [float(expit(_mean_log_odds(forth, back))) for forth, back in self._ask(pairs, label)]
 
     def compare(self, pairs: Sequence[Pair], *, label: str = "rewards") -> list[PairRewards]:
@@ -85,12 +85,12 @@ class PairwiseRewardModel(_PromptedRewardModel):
         return list(zip(replies[::2], replies[1::2], strict=True))
 
 
-def _opponent(summary: RewardInput) -> RewardInput:
-    first = next(iter(split_sentences(summary.post)), summary.post)
-    return RewardInput(summary.example_id, summary.title, summary.post, first)
+def _opponent(output: RewardInput) -> RewardInput:
+    first = next(iter(split_sentences(output.post)), output.post)
+    return RewardInput(output.example_id, output.title, output.post, first)
 
 
 def _mean_log_odds(forth: ChoiceProbabilities, back: ChoiceProbabilities) -> float:
-    """Return the log-odds of preferring the summary that `forth` shows first and `back` second."""
+    """Return the log-odds of preferring the output that `forth` shows first and `back` second."""
     (first, second), (other_first, other_second) = forth.log_probabilities, back.log_probabilities
     return ((first - second) + (other_second - other_first)) / 2

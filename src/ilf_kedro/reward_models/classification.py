@@ -1,4 +1,4 @@
-"""Reward models with a scalar head: one number where the text about a summary ends."""
+"""Reward models with a scalar head: one number where the text about an output ends."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ def load_scalar_model(runtime: LocalRuntime) -> LoadedModel:
 
 
 class ClassificationRewardModel:
-    """Gives each summary the score of a scalar head, as the reward σ(score); implements RewardModel.
+    """Gives each output the score of a scalar head, as the reward σ(score); implements RewardModel.
 
-    The difference of two scores is then the log-odds of preferring one summary, as the head was trained to say.
+    The difference of two scores is then the log-odds of preferring one output, as the head was trained to say.
 
     Raises:
         UserError: the model is none on this machine.
-        TemplateError: the template has other slots than title, post and summary.
+        TemplateError: the template has other slots than title, post and output.
     """
 
     def __init__(self, model: LanguageModel, template: PromptTemplate) -> None:
@@ -104,14 +104,14 @@ class ClassificationRewardModel:
         """See RewardModel."""
         return self._model.name
 
-    def rewards(self, summaries: Sequence[RewardInput], *, label: str = "rewards") -> list[float]:
+    def rewards(self, outputs: Sequence[RewardInput], *, label: str = "rewards") -> list[float]:
         """See RewardModel."""
-        prompts = [question(self._template, summary) for summary in summaries]
+        prompts = [question(self._template, output) for output in outputs]
         return [float(reward) for reward in expit(self._model.scores(prompts, label=label))]
 
     def compare(self, pairs: Sequence[Pair], *, label: str = "rewards") -> list[PairRewards]:
-        """See RewardModel; each summary is read without sight of the other."""
-        rewards = self.rewards([summary for pair in pairs for summary in pair], label=label)
+        """See RewardModel; each output is read without sight of the other."""
+        rewards = self.rewards([output for pair in pairs for output in pair], label=label)
         return [PairRewards(*pair) for pair in zip(rewards[::2], rewards[1::2], strict=True)]
 
 

@@ -52,7 +52,7 @@ def open_reward_model(
     if template.first_token or template.last_token:
         from ilf_kedro.reward_models.input_format import check_input_format
 
-        check_input_format(model, template, question(template, RewardInput("", "title", "post", "summary")))
+        check_input_format(model, template, question(template, RewardInput("", "title", "post", "output")))
     return YesNoRewardModel(model, template) if kind == "yes_no" else PairwiseRewardModel(model, template)
 
 

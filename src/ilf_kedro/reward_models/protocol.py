@@ -1,7 +1,7 @@
-"""What a reward model is: it says how good a summary of a post is (paper, appendix on reward models).
+"""What a reward model is: it says how good a output is (paper, appendix on reward models).
 
 There are three kinds, and one scale. A reward lies between 0 and 1, and the log-odds of preferring one
-summary to another is the difference of the log-odds of their rewards (Bradley and Terry 1952).
+output to another is the difference of the log-odds of their rewards (Bradley and Terry 1952).
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ RewardModelKind = Literal["yes_no", "classification", "a_b"]
 
 @dataclass(frozen=True, slots=True)
 class RewardInput:
-    """A summary of a post, as a reward model reads it."""
+    """A output, as a reward model reads it."""
 
     example_id: str
     title: str
     post: str
-    summary: str
+    output: str
 
     @classmethod
-    def of(cls, example: Mapping[Any, Any], summary: str) -> RewardInput:
-        """Return a summary of an example's post; `example` is a row with its example_id, title and post."""
-        return cls(str(example["example_id"]), text_or_empty(example["title"]), str(example["post"]), summary)
+    def of(cls, example: Mapping[Any, Any], output: str) -> RewardInput:
+        """Return an output of an example's post; `example` is a row with its example_id, title and post."""
+        return cls(str(example["example_id"]), text_or_empty(example["title"]), str(example["post"]), output)
 
 
 @dataclass(frozen=True, slots=True)
 class PairRewards:
-    """The rewards of two summaries of one post, which tell the probability that the first is preferred.
+    """The rewards of two outputs for one input, which tell the probability that the first is preferred.
 
-    `in_orders`: that probability where the first summary was shown first, and where it was shown second;
-    None for a reward model that reads each summary alone.
+    `in_orders`: that probability where the first output was shown first, and where it was shown second;
+    None for a reward model that reads each output alone.
     """
 
     first: float
@@ -49,17 +49,17 @@ Pair = tuple[RewardInput, RewardInput]
 
 
 class RewardModel(Protocol):
-    """What rewards summaries. Rewards come back in the order asked, each between 0 and 1."""
+    """What rewards outputs. Rewards come back in the order asked, each between 0 and 1."""
 
     @property
     def name(self) -> str:
         """The language model's name, for logs and reports."""
         ...
 
-    def rewards(self, summaries: Sequence[RewardInput], *, label: str = "rewards") -> list[float]:
-        """Return each summary's reward, which depends on it and its post alone."""
+    def rewards(self, outputs: Sequence[RewardInput], *, label: str = "rewards") -> list[float]:
+        """Return each output's reward, which depends on it and its post alone."""
         ...
 
     def compare(self, pairs: Sequence[Pair], *, label: str = "rewards") -> list[PairRewards]:
-        """Return the rewards of both summaries of each pair, as they stand to each other."""
+        """Return the rewards of both outputs of each pair, as they stand to each other."""
         ...

@@ -8,14 +8,14 @@ from ilf_kedro.reward_models.protocol import RewardInput
 
 __all__ = ["PAIR_SLOTS", "SLOTS", "answers", "check_slots", "pair_question", "question"]
 
-SLOTS = frozenset({"title", "post", "summary"})
-PAIR_SLOTS = frozenset({"title", "post", "summary_a", "summary_b"})
+SLOTS = frozenset({"title", "post", "output"})
+PAIR_SLOTS = frozenset({"title", "post", "output_a", "output_b"})
 
 
 def answers(template: PromptTemplate) -> tuple[Choice, Choice]:
     """Return the positive and the negative answer of a question, each named by its first spelling.
 
-    Of a question about two summaries, the positive one says that the first is better.
+    Of a question about two outputs, the positive one says that the first is better.
 
     Raises:
         TemplateError: the template has no spelling for one of them.
@@ -29,25 +29,25 @@ def answers(template: PromptTemplate) -> tuple[Choice, Choice]:
     return positive, Choice(template.negative[0].strip(), template.negative)
 
 
-def question(template: PromptTemplate, summary: RewardInput) -> Prompt:
-    """Render what a reward model reads of one summary.
+def question(template: PromptTemplate, output: RewardInput) -> Prompt:
+    """Render what a reward model reads of one output.
 
     Raises:
-        TemplateError: the template has other slots than title, post and summary.
+        TemplateError: the template has other slots than title, post and output.
     """
     check_slots(template, SLOTS)
-    return template.render(summary.example_id, title=summary.title, post=summary.post, summary=summary.summary)
+    return template.render(output.example_id, title=output.title, post=output.post, output=output.output)
 
 
 def pair_question(template: PromptTemplate, first: RewardInput, second: RewardInput) -> Prompt:
-    """Render what a reward model reads of two summaries of one post.
+    """Render what a reward model reads of two outputs for one input.
 
     Raises:
-        TemplateError: the template has other slots than title, post, summary_a and summary_b.
+        TemplateError: the template has other slots than title, post, output_a and output_b.
     """
     check_slots(template, PAIR_SLOTS)
     return template.render(
-        first.example_id, title=first.title, post=first.post, summary_a=first.summary, summary_b=second.summary
+        first.example_id, title=first.title, post=first.post, output_a=first.output, output_b=second.output
     )
 
 

@@ -1,4 +1,4 @@
-"""Rewards of whole tables of summaries."""
+"""Rewards of whole tables of outputs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import pandas as pd
 from ilf_kedro.reward_models.protocol import RewardInput, RewardModel
 from ilf_kedro.schemas import DataFrame, Examples
 
-__all__ = ["reward_summaries"]
+__all__ = ["reward_outputs"]
 
 
-def reward_summaries(
-    model: RewardModel, examples: DataFrame[Examples], summaries: pd.DataFrame, *, label: str = "rewards"
+def reward_outputs(
+    model: RewardModel, examples: DataFrame[Examples], outputs: pd.DataFrame, *, label: str = "rewards"
 ) -> pd.Series:
-    """Return the reward of each row's `text`, a summary of its `example_id`'s post; shape and index of `summaries`.
+    """Return the reward of each row's `text`, an output of its `example_id`'s post; shape and index of `outputs`.
 
     Empty texts are not asked about; their rewards are null.
 
@@ -21,10 +21,10 @@ def reward_summaries(
         KeyError: an example_id is not among the examples.
     """
     by_id = examples.set_index("example_id", drop=False)
-    written = summaries[summaries["text"].str.strip() != ""]
+    written = outputs[outputs["text"].str.strip() != ""]
     asked = [
         RewardInput.of(by_id.loc[example_id].to_dict(), text)
         for example_id, text in zip(written["example_id"], written["text"], strict=True)
     ]
     rewards = model.rewards(asked, label=label)
-    return pd.Series(rewards, index=written.index, dtype="float64").reindex(summaries.index)
+    return pd.Series(rewards, index=written.index, dtype="float64").reindex(outputs.index)

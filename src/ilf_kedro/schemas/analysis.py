@@ -60,7 +60,7 @@ class TargetLikelihoods(Estimates):
     metric: Series[str] = pa.Field(isin=["nll_per_token", "perplexity", "nll_minus_base"])
 
 
-_CONDITIONS = ["test_posts", "unconditional"]
+_CONDITIONS = ["test_inputs", "unconditional"]
 _DIRECTIONS = ["forward", "backward"]
 
 
@@ -89,7 +89,7 @@ class DivergenceSamples(Table):
 
 
 class Divergences(Table):
-    """Estimated divergences, with the error over posts (or unconditional samples) and that of sampling alone.
+    """Estimated divergences, with the error over inputs (or unconditional samples) and that of sampling alone.
 
     `discrepancy` is the mean over samples of DivergenceSamples.discrepancy, in nats per sequence.
     """

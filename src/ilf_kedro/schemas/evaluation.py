@@ -8,8 +8,8 @@ from pandera.typing import Series
 from ilf_kedro.schemas.base import Estimates, Table
 
 
-class Summaries(Table):
-    """Summaries that a model sampled for test posts.
+class Outputs(Table):
+    """Outputs that a model sampled for test inputs.
 
     `model` is the identifier of the sampler, such as finetune.refinements.n100 or finetune.base.
     """
@@ -38,9 +38,9 @@ class LogLikelihoods(Table):
 
 
 class Verdicts(Table):
-    """A language model's verdict on one pair of summaries in one order.
+    """A language model's verdict on one pair of outputs in one order.
 
-    `first` is the summary that stood first; `p_first` the probability that the judge gave it.
+    `first` is the output that stood first; `p_first` the probability that the judge gave it.
     """
 
     example_id: Series[str]
@@ -107,9 +107,9 @@ class WinRates(Table):
 
 
 class ModelMetrics(Estimates):
-    """One figure of one model on the test posts, with its error and interval over examples.
+    """One figure of one model on the test inputs, with its error and interval over examples.
 
-    `model` "human_summary" is the people's summaries; `note` says why an interval is missing or unusual.
+    `model` "reference" is the references; `note` says why an interval is missing or unusual.
     """
 
     model: Series[str]

@@ -21,26 +21,26 @@ class Examples(Table):
     subreddit: Series[str] = pa.Field(nullable=True)
     title: Series[str] = pa.Field(nullable=True)
     post: Series[str]
-    reference_summary: Series[str] = pa.Field(nullable=True)
-    human_summary: Series[str] = pa.Field(nullable=True)
-    initial_summary: Series[str] = pa.Field(nullable=True)
+    tldr_reference: Series[str] = pa.Field(nullable=True)
+    reference: Series[str] = pa.Field(nullable=True)
+    initial_output: Series[str] = pa.Field(nullable=True)
     feedback: Series[str] = pa.Field(nullable=True)
     feedback_class: Series[str] = pa.Field(nullable=True)
     seconds_feedback: Series[float] = pa.Field(nullable=True)
-    seconds_human_summary: Series[float] = pa.Field(nullable=True)
+    seconds_reference: Series[float] = pa.Field(nullable=True)
     seconds_comparison: Series[float] = pa.Field(nullable=True)
 
 
 class Comparisons(Table):
-    """Binary comparisons: which of two summaries of one post was preferred."""
+    """Binary comparisons: which of two outputs for one input was preferred."""
 
     example_id: Series[str] = pa.Field(unique=True)
     split: Series[str]
     position: Series[int]
     title: Series[str] = pa.Field(nullable=True)
     post: Series[str]
-    summary_a: Series[str]
-    summary_b: Series[str]
+    output_a: Series[str]
+    output_b: Series[str]
     preferred: Series[str] = pa.Field(isin=["a", "b"])
 
 

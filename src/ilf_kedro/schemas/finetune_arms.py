@@ -9,16 +9,16 @@ from ilf_kedro.schemas.base import Estimates, Table
 
 
 class JointOutputs(Table):
-    """Feedback and refinement that a model wrote jointly on one initial summary of each test post.
+    """Feedback and refinement that a model wrote jointly on one initial output of each test post.
 
     `status` is "parsed", or what the strict parser found wrong; then feedback and refinement are empty.
-    `summary_by` names who wrote the initial summary: the split, or a model.
+    `output_by` names who wrote the initial output: the split, or a model.
     """
 
     example_id: Series[str]
     model: Series[str]
-    summary_by: Series[str]
-    initial_summary: Series[str]
+    output_by: Series[str]
+    initial_output: Series[str]
     status: Series[str] = pa.Field(isin=["parsed", "no_marker", "several_markers", "no_end", "several_ends", "empty"])
     feedback: Series[str]
     refinement: Series[str]
@@ -32,7 +32,7 @@ class JointOutputs(Table):
 
 
 class RefinerMetrics(Estimates):
-    """One figure of the refinements that one refiner wrote of the development split's initial summaries.
+    """One figure of the refinements that one refiner wrote of the development split's initial outputs.
 
     `refiner` is "refiner" (the catalog's) or a finetuned refinement model; a metric that ends in
     "_minus_refiner" is the difference from the catalog's, paired by example.

@@ -1,4 +1,4 @@
-"""Rounds of feedback, refinement and finetuning: whose feedback on whose summaries, and how the models did."""
+"""Rounds of feedback, refinement and finetuning: whose feedback on whose outputs, and how the models did."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ FEEDBACK_SOURCE = r"^(data|human|model:.+)$"
 
 
 class RoundExamples(Examples):
-    """The examples of one round: the initial summary that the feedback is on, by whom, and who gave the feedback.
+    """The examples of one round: the initial output that the feedback is on, by whom, and who gave the feedback.
 
-    `feedback_source` is "data" (the split's own feedback, on the split's own summaries), "human" (a file that
+    `feedback_source` is "data" (the split's own feedback, on the split's own outputs), "human" (a file that
     people filled in) or "model:<name>".
     """
 
     round: Series[int] = pa.Field(ge=0)
-    summary_by: Series[str]
+    output_by: Series[str]
     feedback_source: Series[str] = pa.Field(str_matches=FEEDBACK_SOURCE)
 
 
@@ -49,7 +49,7 @@ class RoundModels(Table):
 
 
 class RoundMetrics(Estimates):
-    """One figure of one model of the rounds on the test posts.
+    """One figure of one model of the rounds on the test inputs.
 
     A metric that ends in "_minus_one_round" is the difference from the one-round model of the same train size,
     paired by post. `feedback_source` is the model's.

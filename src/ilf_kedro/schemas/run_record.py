@@ -81,7 +81,7 @@ class DatasetVersion(Options):
 class LocalWork(Options):
     """What a language model on this machine did in a run.
 
-    `tokens_asked` are those that one prompt and one answer at a time would have computed; `posts_cut` the
+    `tokens_asked` are those that one prompt and one answer at a time would have computed; `inputs_truncated` the
     prompts that were longer than the context.
     """
 
@@ -89,7 +89,7 @@ class LocalWork(Options):
     answers_computed: int
     tokens_asked: int
     tokens_computed: int
-    posts_cut: int
+    inputs_truncated: int
 
 
 class ApiSpending(Options):

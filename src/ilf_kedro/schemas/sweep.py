@@ -11,7 +11,7 @@ from ilf_kedro.schemas.base import Table
 class Trials(Table):
     """One training of one arm with one set of options and one seed, what it cost, and how it did.
 
-    Scores are negative log-likelihoods in nats per token on the development split: of the human summaries,
+    Scores are negative log-likelihoods in nats per token on the development split: of the references,
     and of the arm's own kind of targets (null where the split has none). A trial whose loss diverged has
     none. `seconds` are those of the training when it was run; `n_tokens` what it saw over all epochs.
     """
@@ -31,8 +31,8 @@ class Trials(Table):
     seconds: Series[float]
     final_loss: Series[float] = pa.Field(nullable=True)
     n_development: Series[int]
-    nll_human_summaries: Series[float] = pa.Field(nullable=True)
-    standard_error: Series[float] = pa.Field(nullable=True, description="of nll_human_summaries")
+    nll_references: Series[float] = pa.Field(nullable=True)
+    standard_error: Series[float] = pa.Field(nullable=True, description="of nll_references")
     lower: Series[float] = pa.Field(nullable=True)
     upper: Series[float] = pa.Field(nullable=True)
     nll_own_targets: Series[float] = pa.Field(nullable=True)

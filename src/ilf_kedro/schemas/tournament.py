@@ -12,7 +12,7 @@ class RankedCandidates(Table):
     """Candidates for one example as one ranker ranked them: rank 1 is the best, equal ranks are ties.
 
     `ranked_by` is such as human:anna or judge:gpt-x; `sample_index` numbers the different texts of an example.
-    The initial summary is ranked among the others where the ranker saw it, but no scorer may choose it.
+    The initial output is ranked among the others where the ranker saw it, but no scorer may choose it.
     """
 
     example_id: Series[str]
@@ -20,7 +20,7 @@ class RankedCandidates(Table):
     sample_index: Series[int] = pa.Field(ge=0)
     text: Series[str]
     n_tokens: Series[int] = pa.Field(ge=0)
-    is_initial_summary: Series[bool]
+    is_initial_output: Series[bool]
     rank: Series[int] = pa.Field(ge=1)
 
     class Config:

@@ -11,13 +11,13 @@ from ilf_kedro.schemas.base import Table
 class Targets(Table):
     """What an arm finetunes on: the completion to imitate for each example, or several of them.
 
-    `initial_summary` and `feedback` are there where the arm's prompt shows them.
+    `initial_output` and `feedback` are there where the arm's prompt shows them.
     """
 
     example_id: Series[str]
     title: Series[str] = pa.Field(nullable=True)
     post: Series[str]
-    initial_summary: Series[str] | None
+    initial_output: Series[str] | None
     feedback: Series[str] | None
     target: Series[str]
 
@@ -29,7 +29,7 @@ class TrainingLog(Table):
     """One row per optimiser step of a training.
 
     Every row repeats how many examples the training had (two per comparison for a reward model), and how
-    many of their posts were cut to fit.
+    many of their inputs were cut to fit.
     """
 
     step: Series[int]
@@ -48,7 +48,7 @@ class TrainingLogs(TrainingLog):
 
 
 class Rewards(Table):
-    """A reward model's rewards of summaries, between 0 and 1; `model` is who wrote them."""
+    """A reward model's rewards of outputs, between 0 and 1; `model` is who wrote them."""
 
     example_id: Series[str]
     model: Series[str]
@@ -57,10 +57,10 @@ class Rewards(Table):
 
 
 class RewardPredictions(Table):
-    """The rewards of both summaries of a comparison, and the probability that a is the better one.
+    """The rewards of both outputs of a comparison, and the probability that a is the better one.
 
     `p_a_shown_first` and `p_a_shown_second` are that probability in either order, where a reward model sees
-    both summaries at once; null where it reads each alone. `n_tokens_a` and `n_tokens_b` are their lengths.
+    both outputs at once; null where it reads each alone. `n_tokens_a` and `n_tokens_b` are their lengths.
     """
 
     example_id: Series[str] = pa.Field(unique=True)
@@ -75,7 +75,7 @@ class RewardPredictions(Table):
 
 
 class RewardModelAccuracy(Table):
-    """One row: how often the preferred summary of a split got the higher reward (ties count ½).
+    """One row: how often the preferred output of a split got the higher reward (ties count ½).
 
     `lower` and `upper` are Wilson's interval of `confidence`; `calibration_verdict` says why calibration
     cannot be judged, and is null where it can.
@@ -126,17 +126,17 @@ class RewardModelBreakdowns(RewardModelBreakdown):
 
 
 class BestOfN(Table):
-    """One figure of the best of n candidates, over posts, for n from 1 to N.
+    """One figure of the best of n candidates, over inputs, for n from 1 to N.
 
     `metric` is reward or rouge_l of the candidate that the reward model likes best of n drawn from the N
-    (n is 1 to N), or human_rank, the human summary's place among itself and the N (n is N). `kl_bound` bounds
+    (n is 1 to N), or human_rank, the reference's place among itself and the N (n is N). `kl_bound` bounds
     the divergence from the sampler, in nats.
     """
 
     metric: Series[str]
     n: Series[int] = pa.Field(ge=1)
     kl_bound: Series[float] = pa.Field(ge=0)
-    n_posts: Series[int] = pa.Field(ge=1)
+    n_inputs: Series[int] = pa.Field(ge=1)
     value: Series[float]
     standard_error: Series[float] = pa.Field(nullable=True)
     lower: Series[float] = pa.Field(nullable=True)

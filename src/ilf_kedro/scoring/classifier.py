@@ -1,6 +1,6 @@
 """A language model as classifier: how probable it finds it that a refinement is an excellent summary of the post.
 
-It sees neither the initial summary nor the feedback, so it says how good a summary is, not whether it
+It sees neither the initial output nor the feedback, so it says how good an output is, not whether it
 follows the feedback (that is InstructRM's question). Any model that weighs two answers will do: a local
 one, or one behind an API that lists its likeliest tokens.
 """

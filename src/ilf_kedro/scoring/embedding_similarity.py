@@ -1,6 +1,6 @@
 """How alike a refinement and its feedback are: the cosine of their embeddings.
 
-Feedback that names what a summary should say resembles a refinement that says it; so the most similar one
+Feedback that names what an output should say resembles a refinement that says it; so the most similar one
 is chosen. The least similar is the control: it should do worse if the idea holds.
 """
 

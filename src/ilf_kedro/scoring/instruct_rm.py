@@ -69,7 +69,7 @@ def _render(template: PromptTemplate, example: pd.Series, refinement: str) -> Pr
         str(example.name),
         title=text_or_empty(example["title"]),
         post=example["post"],
-        initial_summary=example["initial_summary"],
+        initial_output=example["initial_output"],
         feedback=example["feedback"],
         refinement=refinement,
     )

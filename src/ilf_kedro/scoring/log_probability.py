@@ -1,17 +1,17 @@
 """Scorers from the log-probabilities of refinement, feedback and whole texts, as the paper's authors compared.
 
-Every term is a mean token log-probability in nats (r refinement, f feedback, x post, y initial summary), and
+Every term is a mean token log-probability in nats (r refinement, f feedback, x post, y initial output), and
 E is the mean of ln p(f given x, r) over the data set. What the authors minimise is negated here:
 
     log_probability_…                                           score
     refinement_given_feedback                                   r given x, y, f
-    refinement_given_post                                       r given x
+    refinement_given_input                                       r given x
     feedback_given_refinement                                   −(f given x, r)
     feedback_near_expected                                      −abs(f given x, r − E)
     feedback_minus_refinement_given_feedback                    −(f given x, r − r given x, y, f)
-    feedback_minus_refinement_given_post                        −(f given x, r − r given x)
+    feedback_minus_refinement_given_input                        −(f given x, r − r given x)
     feedback_minus_refinement_given_feedback_near_expected      −abs(f given x, r − r given x, y, f − E)
-    feedback_minus_refinement_given_post_near_expected          −abs(f given x, r − r given x − E)
+    feedback_minus_refinement_given_input_near_expected          −abs(f given x, r − r given x − E)
     joint_refinement_last                                       x, y, f, r together
     joint_feedback_last                                         −(x, r, f together)
     joint_feedback_last_maximised                               x, r, f together
@@ -50,13 +50,13 @@ __all__ = ["LOG_PROBABILITY_SCORERS", "LogProbabilityTerms", "log_probability_sc
 
 LOG_PROBABILITY_SCORERS = (
     "log_probability_refinement_given_feedback",
-    "log_probability_refinement_given_post",
+    "log_probability_refinement_given_input",
     "log_probability_feedback_given_refinement",
     "log_probability_feedback_near_expected",
     "log_probability_feedback_minus_refinement_given_feedback",
-    "log_probability_feedback_minus_refinement_given_post",
+    "log_probability_feedback_minus_refinement_given_input",
     "log_probability_feedback_minus_refinement_given_feedback_near_expected",
-    "log_probability_feedback_minus_refinement_given_post_near_expected",
+    "log_probability_feedback_minus_refinement_given_input_near_expected",
     "log_probability_joint_refinement_last",
     "log_probability_joint_feedback_last",
     "log_probability_joint_feedback_last_maximised",
@@ -75,7 +75,7 @@ class LogProbabilityTerms:
     """Mean token log-probabilities (nats) of each refinement, all of shape (n,); nan where undefined."""
 
     refinement_given_feedback: Values
-    refinement_given_post: Values
+    refinement_given_input: Values
     feedback_given_refinement: Values
     joint_refinement_last: Values
     joint_feedback_last: Values
@@ -94,7 +94,7 @@ def log_probability_scores(
 
     E, the expected log p(f|x,r), is taken over all examples of a method, so that neither batches nor other
     methods change a score. Null are the scores of empty refinements, and of examples that lack the
-    feedback or the initial summary. Posts that are cut are counted in the model's statistics.
+    feedback or the initial output. Inputs that are cut are counted in the model's statistics.
 
     Raises:
         MissingCapabilityError: the model cannot say how probable a text is.
@@ -103,7 +103,7 @@ def log_probability_scores(
     require(model, Capability.LOG_LIKELIHOOD, user="the scorer log_probability")
     check_order(refinement_template, REFINEMENT_ORDER, "log_probability_refinement")
     check_order(feedback_template, FEEDBACK_ORDER, "log_probability_feedback")
-    rows, index = rows_to_ask(examples, refinements, "initial_summary", "feedback")
+    rows, index = rows_to_ask(examples, refinements, "initial_output", "feedback")
     terms = _terms(model, refinement_template, feedback_template, rows)
     methods, ids = (refinements.loc[index, column].to_numpy() for column in ("method", "example_id"))
     values = pd.DataFrame(np.nan, index=refinements.index, columns=list(LOG_PROBABILITY_SCORERS))
@@ -121,7 +121,7 @@ def scores_from_terms(terms: LogProbabilityTerms, example_ids: Sequence[str]) ->
     The expected log-probability of feedback, E, is the mean over examples of the mean over the
     refinements for which it is defined.
     """
-    refinement, refinement_alone = terms.refinement_given_feedback, terms.refinement_given_post
+    refinement, refinement_alone = terms.refinement_given_feedback, terms.refinement_given_input
     feedback = terms.feedback_given_refinement
     expected = pd.Series(feedback).groupby(np.asarray(example_ids, dtype=object)).mean().mean()
     scores = (
@@ -157,7 +157,7 @@ def _terms(
     commented = list(zip(commenting, answers[1::2], strict=True))
     return LogProbabilityTerms(
         refinement_given_feedback=_means((answer, [text.parts["refinement"]]) for text, answer in refined),
-        refinement_given_post=_means((answer, [text.parts["refinement"]]) for text, answer in commented),
+        refinement_given_input=_means((answer, [text.parts["refinement"]]) for text, answer in commented),
         feedback_given_refinement=_means((answer, [text.parts["feedback"]]) for text, answer in commented),
         joint_refinement_last=_means((answer, [text.whole]) for text, answer in refined),
         joint_feedback_last=_means((answer, [text.whole]) for text, answer in commented),

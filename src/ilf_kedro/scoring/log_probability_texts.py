@@ -1,7 +1,7 @@
 """The two texts that carry every log-probability term, and the spans of their parts.
 
-I₁ asks for a better summary with the feedback and holds x, y, f, r; I₂ asks for feedback on a summary and
-holds x, r, f (x post, y initial summary, f feedback, r refinement). A language model reads each text once;
+I₁ asks for a better output with the feedback and holds x, y, f, r; I₂ asks for feedback on an output and
+holds x, r, f (x post, y initial output, f feedback, r refinement). A language model reads each text once;
 a term is a mean over the tokens of a part of it.
 """
 
@@ -19,7 +19,7 @@ from ilf_kedro.scoring.rows import Row, render
 
 __all__ = ["FEEDBACK_ORDER", "REFINEMENT_ORDER", "MarkedText", "Span", "check_order", "mark", "mean_log_probability"]
 
-REFINEMENT_ORDER = ("post", "initial_summary", "feedback", "refinement")  # of I₁
+REFINEMENT_ORDER = ("post", "initial_output", "feedback", "refinement")  # of I₁
 FEEDBACK_ORDER = ("post", "refinement", "feedback")  # of I₂
 
 Span = tuple[int, int]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ilf_kedro.reward_models import RewardModel, reward_summaries
+from ilf_kedro.reward_models import RewardModel, reward_outputs
 from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores
 from ilf_kedro.scoring.tables import score_table
 
@@ -12,10 +12,10 @@ SCORER = "reward_model"
 def reward_model_scores(
     reward_model: RewardModel, examples: DataFrame[Examples], refinements: DataFrame[Refinements]
 ) -> DataFrame[Scores]:
-    """Score each refinement by its reward as a summary of the post, between 0 and 1; the feedback is not seen.
+    """Score each refinement by its reward as an output of the post, between 0 and 1; the feedback is not seen.
 
     Empty refinements are not asked about; their scores are null. In a pipeline the reward model comes from
     `reward_model_from`, given the data sets REWARD_MODEL_INPUTS (pipelines/reward_model/inputs.py).
     """
-    rewards = reward_summaries(reward_model, examples, refinements, label="rewards of refinements")
+    rewards = reward_outputs(reward_model, examples, refinements, label="rewards of refinements")
     return score_table(refinements, SCORER, list(rewards))

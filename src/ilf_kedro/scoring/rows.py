@@ -20,7 +20,7 @@ def rows_to_ask(
     Left out are empty refinements, and those of examples that lack the post or a `needed` text: their scores
     are undefined. Null titles are empty texts.
     """
-    columns = ["title", "post", "initial_summary", "feedback"]
+    columns = ["title", "post", "initial_output", "feedback"]
     texts = refinements[["example_id", "text"]].merge(
         examples[["example_id", *columns]], on="example_id", how="left", validate="many_to_one"
     )

@@ -53,7 +53,7 @@ def check_verifier(options: VerifierOptions) -> None:
 
 
 def _row(example: pd.Series, refinement: str) -> Row:
-    texts = {name: text_or_empty(example[name]) for name in ("title", "post", "initial_summary", "feedback")}
+    texts = {name: text_or_empty(example[name]) for name in ("title", "post", "initial_output", "feedback")}
     return Row(example_id=str(example["example_id"]), refinement=refinement, **texts)
 
 

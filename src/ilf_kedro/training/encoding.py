@@ -80,7 +80,7 @@ def encode_examples(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedPair:
-    """The token ids of what is read of the preferred summary and of the other one.
+    """The token ids of what is read of the preferred output and of the other one.
 
     `truncated`: the end of the post was cut in one of them. `weight`: how much the pair counts.
     """
@@ -103,7 +103,7 @@ def encode_pairs(
     format: Format,  # noqa: A002
     max_tokens: int,
 ) -> list[EncodedPair]:
-    """Tokenise both prompts of each pair, and cut a post from the end until its prompt fits.
+    """Tokenise both prompts of each pair, and cut an input from the end until its prompt fits.
 
     Raises:
         ExampleError: a prompt does not fit even with nothing left of the post.
@@ -115,7 +115,7 @@ def encode_pairs(
             preferred, other = (formatter.prompt(prompt, 0) for prompt in (pair.preferred, pair.other))
         except PromptTooLongError as error:
             raise ExampleError(
-                f"a summary of example {pair.preferred.example_id!r} does not fit max_tokens = {max_tokens}, "
+                f"an output of example {pair.preferred.example_id!r} does not fit max_tokens = {max_tokens}, "
                 "even with its post cut away; raise max_tokens, or shorten the template"
             ) from error
         first, second = (np.array(formatted.tokens, dtype=np.int32) for formatted in (preferred, other))

@@ -13,7 +13,7 @@ class TrainingExample:
     """A prompt and the completion to imitate (the label, never truncated).
 
     In plain format the completion includes its leading blank; an end-of-sequence token is added when
-    `ends` is true (summaries end; the answer words of reward models do not).
+    `ends` is true (outputs end; the answer words of reward models do not).
     """
 
     prompt: Prompt
@@ -23,7 +23,7 @@ class TrainingExample:
 
 @dataclass(frozen=True, slots=True)
 class PreferencePair:
-    """What a scalar reward model reads of the preferred of two summaries, and of the other one."""
+    """What a scalar reward model reads of the preferred of two outputs, and of the other one."""
 
     preferred: Prompt
     other: Prompt

@@ -188,7 +188,7 @@ def _check_processes(found: int, options: TrainingOptions, label: str) -> None:
     if options.batch_size % found:
         raise UserError(
             f"{label}: a batch of {options.batch_size} cannot be divided evenly among {found} processes; change "
-            "batch_size or processes (where two summaries make one example, half of batch_size counts)"
+            "batch_size or processes (where two outputs make one example, half of batch_size counts)"
         )
 
 

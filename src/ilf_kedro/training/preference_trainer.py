@@ -39,7 +39,7 @@ def collate_pairs(pairs: Sequence[EncodedPair]) -> dict[str, torch.Tensor]:
 class PreferenceTrainer(OptimiserStepTrainer):
     """Trainer of loss = mean of −log σ(r_preferred − r_other) over pairs (Stiennon et al. 2020, equation 1).
 
-    A pair stays together, and both of its summaries go through the model in one batch.
+    A pair stays together, and both of its outputs go through the model in one batch.
     """
 
     lora_task = "SEQ_CLS"  # peft then trains the new head, and keeps it with the adapter

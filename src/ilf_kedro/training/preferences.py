@@ -1,4 +1,4 @@
-"""Training of a reward model with a scalar head on pairs of summaries."""
+"""Training of a reward model with a scalar head on pairs of outputs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def train_on_preferences(
 
 @dataclass(frozen=True, slots=True)
 class _PreferenceData(TrainingData):
-    """Pairs of prompts, one with the preferred summary and one with the other."""
+    """Pairs of prompts, one with the preferred output and one with the other."""
 
     pairs: Sequence[PreferencePair]
 

@@ -36,7 +36,7 @@ def fit_reward_model(
 ) -> Checkpoint:
     """Train a reward model of a kind, or return the finished training with the same content hash.
 
-    `batch_size` and `micro_batch_size` count summaries, two to a comparison, so that all kinds make the same
+    `batch_size` and `micro_batch_size` count outputs, two to a comparison, so that all kinds make the same
     number of optimiser steps on the same comparisons.
 
     Raises:
@@ -56,7 +56,7 @@ def fit_reward_model(
 
 
 def reward_examples(comparisons: DataFrame[Comparisons], template: PromptTemplate) -> list[TrainingExample]:
-    """Return two examples per comparison: the preferred summary with the positive answer, the other with the negative.
+    """Return two examples per comparison: the preferred output with the positive answer, the other with the negative.
 
     They stand side by side, the preferred one first, in the order of the comparisons.
 
@@ -65,16 +65,16 @@ def reward_examples(comparisons: DataFrame[Comparisons], template: PromptTemplat
     """
     choices = answers(template)
     return [
-        TrainingExample(question(template, summary), f" {answer.name}", ends=False)
+        TrainingExample(question(template, output), f" {answer.name}", ends=False)
         for pair in _preferred_first(comparisons)
-        for summary, answer in zip(pair, choices, strict=True)
+        for output, answer in zip(pair, choices, strict=True)
     ]
 
 
 def pair_examples(comparisons: DataFrame[Comparisons], template: PromptTemplate, seed: int) -> list[TrainingExample]:
-    """Return one example per comparison: both summaries, and which of them is preferred.
+    """Return one example per comparison: both outputs, and which of them is preferred.
 
-    Of every two comparisons in a row, one shows the preferred summary first: which one, the seed says. So
+    Of every two comparisons in a row, one shows the preferred output first: which one, the seed says. So
     both answers are equally frequent (but for one), in every subset of the first comparisons too.
 
     Raises:
@@ -93,7 +93,7 @@ def pair_examples(comparisons: DataFrame[Comparisons], template: PromptTemplate,
 
 
 def preference_pairs(comparisons: DataFrame[Comparisons], template: PromptTemplate) -> list[PreferencePair]:
-    """Return what is read of the preferred summary and of the other one, for each comparison.
+    """Return what is read of the preferred output and of the other one, for each comparison.
 
     Raises:
         TemplateError: the template lacks a slot.
@@ -106,6 +106,6 @@ def preference_pairs(comparisons: DataFrame[Comparisons], template: PromptTempla
 
 def _preferred_first(comparisons: DataFrame[Comparisons]) -> Iterator[Pair]:
     for row in comparisons.to_dict("records"):
-        texts = row["summary_a"], row["summary_b"]
+        texts = row["output_a"], row["output_b"]
         better, worse = (RewardInput.of(row, text) for text in (texts if row["preferred"] == "a" else texts[::-1]))
         yield better, worse

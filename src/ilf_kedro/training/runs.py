@@ -50,7 +50,7 @@ class TrainingData(ABC):
         max_tokens: int,
         options: TrainingOptions,
     ) -> Sequence[EncodedExample] | Sequence[EncodedPair]:
-        """Return the data as tokens, posts cut where they are too long."""
+        """Return the data as tokens, inputs cut where they are too long."""
 
     @staticmethod
     @abstractmethod

@@ -94,7 +94,7 @@ class Parameters(Options):
 
     @model_validator(mode="after")
     def _check_sampler(self) -> Self:
-        asked_otherwise = ("refinement_model", "feedback_and_refinement")  # than by a post alone
+        asked_otherwise = ("refinement_model", "feedback_and_refinement")  # than by an input alone
         arms = [arm for arm in self.finetune.arms if arm not in asked_otherwise]
         known = ["finetune.base", *(f"finetune.{arm}.n{size}" for arm in arms for size in self.train_sizes)]
         if self.finetune.best_of_n_from not in (None, *known):

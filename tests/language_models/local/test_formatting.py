@@ -30,8 +30,8 @@ def template(text="Question about {post} and {feedback}? Answer:"):
 
 
 def test_plain_text_stays_as_it_is(tokenizer):
-    formatted = Formatter(tokenizer, "plain", 100).prompt(Prompt("A post.\n\nTL;DR:"), 10)
-    assert formatted.text == "A post.\n\nTL;DR:"
+    formatted = Formatter(tokenizer, "plain", 100).prompt(Prompt("An input.\n\nTL;DR:"), 10)
+    assert formatted.text == "An input.\n\nTL;DR:"
     assert formatted.tokens == ids(tokenizer, formatted.text)
 
 

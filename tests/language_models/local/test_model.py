@@ -27,12 +27,12 @@ torch.set_num_threads(1)
 
 YES_NO = (Choice("yes", ("Yes", " Yes", "YES")), Choice("no", ("No", " No", "NO")))
 OPTIONS = SamplingOptions(max_new_tokens=8)
-STEM = "A post about a cat, a dog and a house by the sea. "
+STEM = "An input about a cat, a dog and a house by the sea. "
 PROMPTS = [
-    Prompt(STEM + "Feedback: too long.\n\nSummary:", "a"),
+    Prompt(STEM + "Feedback: too long.\n\nOutput:", "a"),
     Prompt("TL;DR:", "b"),
-    Prompt(STEM + "Feedback: 🙂 unclear.\n\nSummary:", "c"),
-    Prompt(STEM * 4 + "Summary:", "d"),
+    Prompt(STEM + "Feedback: 🙂 unclear.\n\nOutput:", "c"),
+    Prompt(STEM * 4 + "Output:", "d"),
 ]
 
 
@@ -222,13 +222,13 @@ def test_a_changed_question_is_asked_anew(ask, change):
     assert ask(**change) == 0
 
 
-def test_posts_beyond_the_context_are_cut_and_counted(directory, caplog):
+def test_inputs_beyond_the_context_are_cut_and_counted(directory, caplog):
     post = "word " * 3000
     prompt = Prompt(f"Summarise: {post} TL;DR:", "long", (11, 11 + len(post)))
     model = local_model(directory)
     with caplog.at_level(logging.WARNING):
         model.generate([prompt, prompt, PROMPTS[0]], range(1), OPTIONS, seed=0)
-        model.log_likelihood([prompt], [" a summary"])
+        model.log_likelihood([prompt], [" an output"])
     assert model.statistics.n_truncated == 3
     assert model.statistics.n_cut > 2000
     assert sum("are cut" in record.message for record in caplog.records) == 1

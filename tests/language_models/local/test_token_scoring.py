@@ -15,7 +15,7 @@ from tests.support import naive
 
 torch.set_num_threads(1)
 
-PROMPTS = [Prompt("A post about a cat. TL;DR:", "a"), Prompt("Something else entirely, by the sea. TL;DR:", "b")]
+PROMPTS = [Prompt("An input about a cat. TL;DR:", "a"), Prompt("Something else entirely, by the sea. TL;DR:", "b")]
 WHOLE = SamplingOptions(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=6)
 
 

@@ -148,7 +148,7 @@ def make(server: BatchServer, cache: Path, **changes: Any) -> OpenAICompatibleLa
 
 
 def prompts(count: int) -> list[Prompt]:
-    return [Prompt(f"Post number {index}. Summary:", f"example-{index}") for index in range(count)]
+    return [Prompt(f"Post number {index}. Output:", f"example-{index}") for index in range(count)]
 
 
 def test_a_batch_answers_as_single_requests_do_at_half_the_price(server: BatchServer, tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ from ilf_kedro.language_models.protocol import SamplingOptions
 from ilf_kedro.prompting import Prompt
 options = ApiOptions(model="small", base_url=sys.argv[1], send="batch", batch_poll_seconds=0.01)
 model = OpenAICompatibleLanguageModel(options, cache=CompletionCache(Path(sys.argv[2])))
-prompts = [Prompt(f"Post number {index}. Summary:", f"example-{index}") for index in range(4)]
+prompts = [Prompt(f"Post number {index}. Output:", f"example-{index}") for index in range(4)]
 model.generate(prompts, range(2), SamplingOptions(), seed=1)
 """
 

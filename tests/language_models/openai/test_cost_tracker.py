@@ -42,7 +42,7 @@ def make(server: MisbehavingServer, path: Path | None = None, **changes: Any) ->
 
 
 def prompts(count: int) -> list[Prompt]:
-    return [Prompt(f"Post number {index}. Summary:", f"example-{index}") for index in range(count)]
+    return [Prompt(f"Post number {index}. Output:", f"example-{index}") for index in range(count)]
 
 
 def test_cost_of_usage() -> None:

@@ -55,7 +55,7 @@ def make(server: MisbehavingServer, cache: Path | None = None, **changes: Any) -
 
 
 def prompts(count: int) -> list[Prompt]:
-    return [Prompt(f"Post number {index}. Summary:", f"example-{index}") for index in range(count)]
+    return [Prompt(f"Post number {index}. Output:", f"example-{index}") for index in range(count)]
 
 
 def fault_at_random(body: dict[str, Any], attempt: int) -> str | None:

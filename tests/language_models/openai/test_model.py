@@ -56,7 +56,7 @@ def make(server: MisbehavingServer, tmp_path: Path) -> Make:
 
 
 def prompts(count: int) -> list[Prompt]:
-    return [Prompt(f"Post number {index}. Summary:", f"example-{index}") for index in range(count)]
+    return [Prompt(f"Post number {index}. Output:", f"example-{index}") for index in range(count)]
 
 
 def test_is_a_language_model(make: Make) -> None:
@@ -156,7 +156,7 @@ def test_text_ends_before_any_stop_text_even_beyond_four(make: Make, server: Mis
     assert completion.text == text_for(server.bodies[0], 0).split(" of ")[0]
 
 
-def test_posts_are_shortened_and_counted(make: Make, server: MisbehavingServer) -> None:
+def test_inputs_are_shortened_and_counted(make: Make, server: MisbehavingServer) -> None:
     long = Prompt("POST: " + "x" * 100 + "\nTL;DR:", "long", (6, 106))
     model = make(max_prompt_characters=40)
     model.generate([long, *prompts(1)], range(1), SamplingOptions(), seed=1)
@@ -297,7 +297,7 @@ from ilf_kedro.prompting import Prompt
 model = OpenAICompatibleLanguageModel(
     ApiOptions(model="small", base_url=sys.argv[1], concurrency=4), cache=CompletionCache(Path(sys.argv[2]))
 )
-prompts = [Prompt(f"Post number {index}. Summary:", f"example-{index}") for index in range(100)]
+prompts = [Prompt(f"Post number {index}. Output:", f"example-{index}") for index in range(100)]
 model.generate(prompts, range(2), SamplingOptions(), seed=1)
 """
 

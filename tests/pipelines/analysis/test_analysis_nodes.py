@@ -32,10 +32,10 @@ from ilf_kedro.scoring.copying import copying_scores
 from tests.support.analysis_tables import MODELS, REPORTING, divergences, likelihoods, log_likelihoods
 from tests.support.example_tables import SLOTS, WITH_FEEDBACK, YES_NO, examples, refinements
 
-SUMMARY = PromptTemplate(text="{title} {post} TL;DR:", slots=("title", "post"))
-ARMS = ("refinements", "human_summaries", "initial_summaries")
-REFINEMENT = PromptTemplate(text="{post}|{initial_summary}|{feedback}|{refinement}", slots=SLOTS[1:])
-FEEDBACK = PromptTemplate(text="{post}|{initial_summary}|{refinement}|{feedback}", slots=SLOTS[1:])
+POLICY = PromptTemplate(text="{title} {post} TL;DR:", slots=("title", "post"))
+ARMS = ("refinements", "references", "initial_outputs")
+REFINEMENT = PromptTemplate(text="{post}|{initial_output}|{feedback}|{refinement}", slots=SLOTS[1:])
+FEEDBACK = PromptTemplate(text="{post}|{initial_output}|{refinement}|{feedback}", slots=SLOTS[1:])
 RANDOM = SelectionOptions(target_scorer="random")
 
 
@@ -95,60 +95,60 @@ def test_where_nothing_was_refined_a_scorer_chooses_nothing(score: Callable[...,
 
 
 def test_missing_targets_are_named_and_nothing_stands_in_for_them() -> None:
-    table = held_out(human_summary=["a", None, "c"])
+    table = held_out(reference=["a", None, "c"])
     chosen = selections(validation_0="Better.", validation_2="")
     targets, missing = collect_targets(table, RANDOM, chosen, arms=(*ARMS, "best_of_n_outputs"), split="validation")
     found = {arm: list(rows["target"]) for arm, rows in targets.groupby("arm")}
     assert found == {
         "refinements": ["Better."],
-        "human_summaries": ["a", "c"],
-        "initial_summaries": ["initial 0", "initial 1", "initial 2"],
+        "references": ["a", "c"],
+        "initial_outputs": ["initial 0", "initial 1", "initial 2"],
     }
     counts = missing.set_index("arm")[["n", "n_missing"]].to_dict("index")
     assert counts == {
         "refinements": {"n": 3, "n_missing": 2},
-        "human_summaries": {"n": 3, "n_missing": 1},
+        "references": {"n": 3, "n_missing": 1},
         "best_of_n_outputs": {"n": 3, "n_missing": 3},
     }
-    _, none = collect_targets(held_out(), RANDOM, arms=("human_summaries",), split="validation")
+    _, none = collect_targets(held_out(), RANDOM, arms=("references",), split="validation")
     assert none.empty
 
 
 def test_a_models_measurements_are_of_its_own_arm_and_the_base_has_all(model: LocalLanguageModel) -> None:
     targets, _ = collect_targets(held_out(), RANDOM, arms=ARMS[1:], split="validation")
-    posts = examples(2)[["example_id", "title", "post"]]
-    train = {f"{arm}.n2": Targets.validate(posts.assign(target=f"Some {arm}.")) for arm in ARMS}
-    base = nodes.measure_base_targets(model, targets, SUMMARY, arms=ARMS, split="validation", **train)
+    inputs = examples(2)[["example_id", "title", "post"]]
+    train = {f"{arm}.n2": Targets.validate(inputs.assign(target=f"Some {arm}.")) for arm in ARMS}
+    base = nodes.measure_base_targets(model, targets, POLICY, arms=ARMS, split="validation", **train)
     counts = base.groupby(["split", "arm"]).size().to_dict()
     assert counts == {
-        ("validation", "human_summaries"): 3,
-        ("validation", "initial_summaries"): 3,
+        ("validation", "references"): 3,
+        ("validation", "initial_outputs"): 3,
         **{("train", arm): 2 for arm in ARMS},
     }
     assert base.loc[base["split"] == "train", "train_size"].eq(2).all()
-    prompt = SUMMARY.render("validation-1", title="title 1", post="post 1")
+    prompt = POLICY.render("validation-1", title="title 1", post="post 1")
     (answer,) = model.log_likelihood([prompt], ["human 1"])
-    row = base[(base["arm"] == "human_summaries") & (base["example_id"] == "validation-1")].iloc[0]
+    row = base[(base["arm"] == "references") & (base["example_id"] == "validation-1")].iloc[0]
     assert row["log_likelihood"] == pytest.approx(sum(answer.log_probabilities), abs=1e-4)
     assert row["n_tokens"] == len(answer.log_probabilities)
 
 
 def test_divergences_are_measured_both_ways_under_both_conditions(model: LocalLanguageModel, monkeypatch) -> None:
     monkeypatch.setattr(LocalLanguageModel, "with_checkpoint", lambda self, _: self)
-    options = AnalysisOptions(samples_per_post=2, max_new_tokens=3, unconditional_samples=4, unconditional_tokens=2)
-    table = nodes.measure_divergences(model, None, examples(3, "test"), SUMMARY, options, 0, model_name="m")
+    options = AnalysisOptions(samples_per_input=2, max_new_tokens=3, unconditional_samples=4, unconditional_tokens=2)
+    table = nodes.measure_divergences(model, None, examples(3, "test"), POLICY, options, 0, model_name="m")
     counts = table.groupby(["condition", "direction"]).size().to_dict()
-    conditions = {"test_posts": 6, "unconditional": 4}
+    conditions = {"test_inputs": 6, "unconditional": 4}
     assert counts == {(c, d): n for c, n in conditions.items() for d in ("forward", "backward")}
     assert (table[["log_ratio", "controlled"]] == 0).all(axis=None)  # the model against itself
-    assert table.groupby("condition")["n_tokens"].max().to_dict() == {"test_posts": 3, "unconditional": 2}
+    assert table.groupby("condition")["n_tokens"].max().to_dict() == {"test_inputs": 3, "unconditional": 2}
 
 
 def test_models_that_tokenise_differently_have_no_divergence(model, monkeypatch) -> None:
     source = load_model_source("tiny", model.source.directory, format="plain", dtype="float32")
     monkeypatch.setattr(LocalLanguageModel, "with_checkpoint", lambda *_: LocalLanguageModel(source))
     with pytest.raises(UserError, match="tokenise the prompt of example 'test-0' differently"):
-        nodes.measure_divergences(model, None, examples(1, "test"), SUMMARY, AnalysisOptions(), 0, model_name="m")
+        nodes.measure_divergences(model, None, examples(1, "test"), POLICY, AnalysisOptions(), 0, model_name="m")
 
 
 def test_likelihoods_are_ratios_of_sums_and_differences_are_paired() -> None:
@@ -166,7 +166,7 @@ def test_likelihoods_are_ratios_of_sums_and_differences_are_paired() -> None:
 def test_every_model_has_every_estimate() -> None:
     table = divergences()
     assert len(table) == len(MODELS) * 2 * 2 * 2 * 2
-    conditional = table[table["condition"] == "test_posts"]
+    conditional = table[table["condition"] == "test_inputs"]
     assert conditional["monte_carlo_error"].notna().all()
     assert table.loc[table["condition"] == "unconditional", "monte_carlo_error"].isna().all()
     train = likelihoods().query("split == 'train' and metric == 'nll_per_token'")
@@ -175,13 +175,13 @@ def test_every_model_has_every_estimate() -> None:
 
 def test_every_model_is_a_namespace_that_runs_alone(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    pipeline = create_pipeline(["refinements", "human_summaries"], [4, 8], "development")
-    alone = pipeline.filter(node_namespaces=["analysis.human_summaries.n8"])
+    pipeline = create_pipeline(["refinements", "references"], [4, 8], "development")
+    alone = pipeline.filter(node_namespaces=["analysis.references.n8"])
     assert alone.all_outputs() == {
-        "analysis.human_summaries.n8.target_log_likelihoods",
-        "analysis.human_summaries.n8.divergence_samples",
+        "analysis.references.n8.target_log_likelihoods",
+        "analysis.references.n8.divergence_samples",
     }
-    assert "finetune.human_summaries.n8.checkpoint" in alone.inputs()
+    assert "finetune.references.n8.checkpoint" in alone.inputs()
     assert "examples.development" in pipeline.inputs()
     assert "examples.validation" not in pipeline.inputs()
-    assert "refiner" not in create_pipeline(["human_summaries"], [4], "validation").inputs()
+    assert "refiner" not in create_pipeline(["references"], [4], "validation").inputs()

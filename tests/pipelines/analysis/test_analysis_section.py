@@ -33,10 +33,10 @@ def texts(section: Section) -> str:
 
 def test_the_lead_calls_a_difference_only_what_its_interval_bears(published) -> None:
     lead = described(published).parts[0].text
-    assert "After 12 posts" in lead
-    assert re.search(r"human summaries −0\.\d{3} nats per token", lead)
+    assert "After 12 inputs" in lead
+    assert re.search(r"references −0\.\d{3} nats per token", lead)
     section = described(published, likely=likelihoods().assign(lower=-1.0, upper=1.0))
-    assert "human summaries no difference beyond its interval" in section.parts[0].text
+    assert "references no difference beyond its interval" in section.parts[0].text
 
 
 def test_what_is_missing_is_said(published) -> None:
@@ -55,23 +55,23 @@ def test_the_published_figures_stand_beside_ours(published) -> None:
     assert all(f"{size}: " in nll.loc["refinements", "ours"] for size in (6, 12))
     assert beside["paper"].iloc[-1] == "100: 6.49; 1,000: 6.64; 5,000: 6.27"
     divergence = next(table for table in tables if "ours, per token" in table).set_index(["arm", "direction"])
-    assert divergence.loc[("human summaries", "backward"), "paper"] == "0.551 ± 0.011"
+    assert divergence.loc[("references", "backward"), "paper"] == "0.551 ± 0.011"
     ours = divergences().query(
-        "model == 'finetune.human_summaries.n12' and condition == 'unconditional' and direction == 'backward' "
+        "model == 'finetune.references.n12' and condition == 'unconditional' and direction == 'backward' "
         "and estimator == 'log_ratio' and unit == 'nats_per_sequence'"
     )["value"]
-    assert divergence.loc[("human summaries", "backward"), "ours, per sequence"].startswith(f"{ours.iloc[0]:.4f} ±")
+    assert divergence.loc[("references", "backward"), "ours, per sequence"].startswith(f"{ours.iloc[0]:.4f} ±")
 
 
-def test_the_page_holds_every_figure_and_one_sample_per_post_leaves_its_error_open(published) -> None:
+def test_the_page_holds_every_figure_and_one_sample_per_input_leaves_its_error_open(published) -> None:
     section = described(published, diverging=divergences().assign(monte_carlo_error=np.nan))
     assert list(section.figures) == [
         "analysis-likelihoods",
         "analysis-train-targets",
-        "analysis-test-posts",
+        "analysis-test-inputs",
         "analysis-unconditional",
     ]
-    conditional = next(p for p in section.parts if isinstance(p, Table) and "given test posts" in p.caption)
+    conditional = next(p for p in section.parts if isinstance(p, Table) and "given test inputs" in p.caption)
     assert conditional.frame["of sampling"].isna().all()
     page = render_page("x", [section])
     assert "KL(base‖finetuned)" in page
@@ -79,11 +79,11 @@ def test_the_page_holds_every_figure_and_one_sample_per_post_leaves_its_error_op
 
 
 def test_figures_draw_every_model_in_both_directions(published) -> None:
-    figure = described(published).figures["analysis-test-posts"]
+    figure = described(published).figures["analysis-test-inputs"]
     filled = [trace for trace in figure.data if trace.marker.symbol == "circle"]
     drawn = sorted(value for trace in filled for value in trace.x)
     table = divergences().query(
-        "condition == 'test_posts' and estimator == 'log_ratio' and unit == 'nats_per_sequence'"
+        "condition == 'test_inputs' and estimator == 'log_ratio' and unit == 'nats_per_sequence'"
     )
     assert drawn == pytest.approx(sorted(table["value"]))
     assert {label for trace in filled for label in trace.y} >= {

@@ -24,7 +24,7 @@ FEEDBACK = [f"Say number{i}. Tell us why{i} and ask how{i} it went." for i in ra
 POINT = PromptTemplate(
     text="{point}>{refinement}", slots=("point", "refinement"), positive=("Yes",), negative=("No",), truncate=None
 )
-SLOTS = ("title", "post", "initial_summary", "feedback", "refinement")
+SLOTS = ("title", "post", "initial_output", "feedback", "refinement")
 
 
 def complete(prompt, i: int) -> str:
@@ -84,7 +84,7 @@ def run(points: str = "rules", model: ScriptedLanguageModel | None = None) -> di
 
 def _instruct_rm() -> PromptTemplate:
     """The feedback and the refinement, with the other slots that the scorer fills out of the way."""
-    return YES_NO.model_copy(update={"text": "{feedback}>{refinement}{title}{post}{initial_summary}", "slots": SLOTS})
+    return YES_NO.model_copy(update={"text": "{feedback}>{refinement}{title}{post}{initial_output}", "slots": SLOTS})
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_the_section_says_what_was_found_and_by_whom(made: dict[str, Any]) -> No
     assert isinstance(section, Section)
     page = made["page.controls"]
     for words in (
-        "6 posts; refinements by echo, judged by echo, not by people",
+        "6 inputs; refinements by echo, judged by echo, not by people",
         "with shuffled feedback",
         "with model-written feedback",
         "makes 18 points, 3 each (split by rules)",
@@ -176,7 +176,7 @@ def test_undefined_scores_and_missing_feedback_are_told(made: dict[str, Any]) ->
     page = describe(made, undefined=undefined, feedback_model=made["controls.feedback.model"].iloc[1:])
     assert "Undefined scores: they rank last, and are left out of means." in page
     assert "Every score is defined" not in page
-    assert "wrote no feedback on 1 of the posts" in page
+    assert "wrote no feedback on 1 of the inputs" in page
 
 
 def test_a_model_may_list_the_points() -> None:

@@ -39,13 +39,13 @@ def test_renames_columns_and_keeps_order() -> None:
         "subreddit": "AskReddit",
         "title": "Title of a",
         "post": "The post of a.",
-        "reference_summary": "A reference.",
-        "human_summary": "An ideal summary.",
-        "initial_summary": "An initial summary.",
+        "tldr_reference": "A reference.",
+        "reference": "An ideal output.",
+        "initial_output": "An initial output.",
         "feedback": "It misses the point.",
         "feedback_class": "Coverage",
         "seconds_feedback": 61.5,
-        "seconds_human_summary": 120.0,
+        "seconds_reference": 120.0,
         "seconds_comparison": 30.0,
     }
     assert tables[4].iloc[1].to_dict() == {
@@ -54,8 +54,8 @@ def test_renames_columns_and_keeps_order() -> None:
         "position": 1,
         "title": "Title of a",
         "post": "The post of a.",
-        "summary_a": "Summary one.",
-        "summary_b": "Summary two.",
+        "output_a": "Output one.",
+        "output_b": "Output two.",
         "preferred": "b",
     }
     assert [table["split"].unique().tolist() for table in tables[:4]] == [[split] for split in SPLITS]

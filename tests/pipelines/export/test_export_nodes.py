@@ -30,8 +30,8 @@ from ilf_kedro.schemas import ChatRecords, Comparisons, Selections, Targets, Use
 from tests.support.example_tables import examples
 
 ROOT = Path(__file__).parents[3]
-SUMMARY = PromptTemplate(text="{title}/{post} TL;DR:", slots=("title", "post"))
-PRIVILEGED = PromptTemplate(text="was {initial_summary}; they said {feedback}", slots=("initial_summary", "feedback"))
+POLICY = PromptTemplate(text="{title}/{post} TL;DR:", slots=("title", "post"))
+PRIVILEGED = PromptTemplate(text="was {initial_output}; they said {feedback}", slots=("initial_output", "feedback"))
 RANDOM = SelectionOptions(target_scorer="random")
 
 
@@ -48,7 +48,7 @@ def selections(**texts: str) -> pd.DataFrame:
 
 
 def comparisons(*rows: tuple[str, str, str]) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=["summary_a", "summary_b", "preferred"])
+    table = pd.DataFrame(rows, columns=["output_a", "output_b", "preferred"])
     ids = [f"c{i}" for i in range(len(rows))]
     return Comparisons.validate(
         table.assign(example_id=ids, split="train", position=range(len(rows)), title="T", post="p")
@@ -56,23 +56,23 @@ def comparisons(*rows: tuple[str, str, str]) -> pd.DataFrame:
 
 
 def test_targets_become_completions_and_conversations() -> None:
-    supervised = export_supervised(targets("A.", "B."), SUMMARY)
+    supervised = export_supervised(targets("A.", "B."), POLICY)
     assert supervised.to_dict("records")[0] == {
         "example_id": "train-0",
         "prompt": "T/post 0 TL;DR:",
         "completion": " A.",
     }
     messages = [{"role": "user", "content": "/post 1 TL;DR:"}, {"role": "assistant", "content": "B."}]
-    lines = [json.loads(line) for line in export_chat(targets("A.", "B."), SUMMARY).splitlines()]
+    lines = [json.loads(line) for line in export_chat(targets("A.", "B."), POLICY).splitlines()]
     assert lines[1] == {"messages": messages, "example_id": "train-1"}
 
 
 def test_openai_s_conversations_hold_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
-    lines = [json.loads(line) for line in export_openai_chat(targets("A.", "B."), SUMMARY).splitlines()]
+    lines = [json.loads(line) for line in export_openai_chat(targets("A.", "B."), POLICY).splitlines()]
     assert [list(line) for line in lines] == [["messages"], ["messages"]]
     assert "no fewer than 10 conversations, and the file has 2" in caplog.text
     caplog.clear()
-    export_openai_chat(targets(*"abcdefghij"), SUMMARY)
+    export_openai_chat(targets(*"abcdefghij"), POLICY)
     assert not caplog.text
 
 
@@ -92,19 +92,19 @@ def test_what_is_no_conversation_is_refused(wrong: object) -> None:
         ChatRecords.validate(pd.DataFrame({"messages": [wrong], "example_id": ["a"]}))
 
 
-def test_the_chosen_refinement_is_preferred_to_the_initial_summary(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_chosen_refinement_is_preferred_to_the_initial_output(caplog: pytest.LogCaptureFixture) -> None:
     table = examples(4)
     chosen = selections(train_0="Better.", train_1="", train_2=" initial 2", train_3="Best.")
-    pairs = export_preferences(table, chosen, SUMMARY, RANDOM)
+    pairs = export_preferences(table, chosen, POLICY, RANDOM)
     assert list(pairs["example_id"]) == ["train-0", "train-3"]
     assert list(pairs.loc[0, ["prompt", "chosen", "rejected"]]) == ["title 0/post 0 TL;DR:", " Better.", " initial 0"]
     assert "2 of 4 examples give no preference pairs" in caplog.text
     with pytest.raises(UserError, match="no preference pairs"):
-        export_preferences(table, selections(train_0=""), SUMMARY, RANDOM)
+        export_preferences(table, selections(train_0=""), POLICY, RANDOM)
 
 
 def test_comparisons_are_ordered_by_preference_with_the_prompt_apart_and_within() -> None:
-    explicit, implicit = export_reward_pairs(comparisons(("x", "y", "a"), ("x", "y", "b"), ("z", "z ", "a")), SUMMARY)
+    explicit, implicit = export_reward_pairs(comparisons(("x", "y", "a"), ("x", "y", "b"), ("z", "z ", "a")), POLICY)
     assert explicit[["chosen", "rejected"]].to_numpy().tolist() == [[" x", " y"], [" y", " x"]]
     assert implicit["chosen"].tolist() == ["T/p TL;DR: x", "T/p TL;DR: y"]
     assert (implicit["rejected"] == explicit["prompt"] + explicit["rejected"]).all()
@@ -112,7 +112,7 @@ def test_comparisons_are_ordered_by_preference_with_the_prompt_apart_and_within(
 
 def test_only_the_teacher_sees_the_feedback() -> None:
     table = examples(3, feedback=["too long", None, " "])
-    records = export_privileged(table, SUMMARY, PRIVILEGED)
+    records = export_privileged(table, POLICY, PRIVILEGED)
     assert records.to_dict("records") == [
         {
             "example_id": "train-0",
@@ -121,8 +121,8 @@ def test_only_the_teacher_sees_the_feedback() -> None:
             "teacher_prompt": "title 0/post 0 TL;DR:\n\nwas initial 0; they said too long",
         }
     ]
-    with pytest.raises(UserError, match="all 1 examples have no initial summary, or no feedback"):
-        export_privileged(examples(1, feedback=None), SUMMARY, PRIVILEGED)
+    with pytest.raises(UserError, match="all 1 examples have no initial output, or no feedback"):
+        export_privileged(examples(1, feedback=None), POLICY, PRIVILEGED)
 
 
 def test_openai_s_files_are_written_where_asked() -> None:
@@ -137,13 +137,13 @@ def test_openai_s_files_are_written_where_asked() -> None:
 def test_any_text_comes_back_from_its_line(texts: list[str]) -> None:
     """As the catalog saves them, whatever line ends, quotes or slashes a text has."""
     written = [f"{text}x" for text in texts]
-    supervised = export_supervised(targets(*written), SUMMARY)
+    supervised = export_supervised(targets(*written), POLICY)
     file = str(_FOLDER / "records.jsonl")
     JSONDataset(filepath=file, save_args=SAVE).save(supervised)
     assert lines_of(Path(file).read_bytes()) == supervised.to_dict("records")
     pd.testing.assert_frame_equal(JSONDataset(filepath=file, load_args=LOAD).load(), supervised, check_dtype=False)
 
-    text = export_chat(targets(*written), SUMMARY)
+    text = export_chat(targets(*written), POLICY)
     TextDataset(filepath=file, fs_args=FS).save(text)
     assert TextDataset(filepath=file, fs_args=FS).load() == text
     assert [line["messages"][1]["content"] for line in lines_of(Path(file).read_bytes())] == written

@@ -47,30 +47,28 @@ def prompt(name: str) -> PromptTemplate:
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Every kind of file, saved as the catalog saves it."""
     table = examples(4)
-    targets = Targets.validate(
-        table.rename(columns={"human_summary": "target"})[["example_id", "title", "post", "target"]]
-    )
+    targets = Targets.validate(table.rename(columns={"reference": "target"})[["example_id", "title", "post", "target"]])
     chosen = [
-        (i, "refinement_with_feedback", "random", 0, 0.5, f"A better summary of {i}.") for i in table["example_id"]
+        (i, "refinement_with_feedback", "random", 0, 0.5, f"A better output of {i}.") for i in table["example_id"]
     ]
     selections = Selections.from_rows(chosen)
     comparisons = table[["example_id", "split", "position", "title", "post"]].assign(
-        summary_a="Good and short.", summary_b="Bad.", preferred="a"
+        output_a="Good and short.", output_b="Bad.", preferred="a"
     )
-    summary = prompt("summary")
-    explicit, implicit = export_reward_pairs(Comparisons.validate(comparisons), summary)
+    output = prompt("output")
+    explicit, implicit = export_reward_pairs(Comparisons.validate(comparisons), output)
     records = {
-        "supervised": export_supervised(targets, summary),
-        "preferences": export_preferences(table, selections, summary, SelectionOptions(target_scorer="random")),
+        "supervised": export_supervised(targets, output),
+        "preferences": export_preferences(table, selections, output, SelectionOptions(target_scorer="random")),
         "reward_pairs": explicit,
         "reward_pairs_implicit": implicit,
-        "privileged_feedback": export_privileged(table, summary, prompt("privileged_context")),
+        "privileged_feedback": export_privileged(table, output, prompt("privileged_context")),
     }
     folder = tmp_path_factory.mktemp("exports")
     save_args = {"lines": True, "orient": "records", "force_ascii": False}
     for name, records_of_kind in records.items():
         JSONDataset(filepath=str(folder / f"{name}.jsonl"), save_args=save_args).save(records_of_kind)
-    (folder / "chat.jsonl").write_text(export_chat(targets, summary), encoding="utf-8", newline="")
+    (folder / "chat.jsonl").write_text(export_chat(targets, output), encoding="utf-8", newline="")
     return {file.stem: file for file in folder.glob("*.jsonl")}
 
 

@@ -15,8 +15,8 @@ from ilf_kedro.language_models.local.model import LocalLanguageModel
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.pipelines.finetune import create_pipeline
 from ilf_kedro.pipelines.finetune.arms import ARMS, RefinementSource
-from ilf_kedro.pipelines.finetune.joint import joint_summaries, sample_joint_outputs
-from ilf_kedro.pipelines.finetune.nodes import finetune, sample_base_candidates, sample_base_summaries
+from ilf_kedro.pipelines.finetune.joint import joint_outputs, sample_joint_outputs
+from ilf_kedro.pipelines.finetune.nodes import finetune, sample_base_candidates, sample_base_outputs
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions, TrainingOverride
 from ilf_kedro.pipelines.finetune.pipeline import model_names, sections
 from ilf_kedro.pipelines.finetune.targets import (
@@ -31,13 +31,13 @@ from ilf_kedro.pipelines.names import Arm
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.prompting.joint_outputs import END, MARKER, parse_joint_output
-from ilf_kedro.schemas import Selections, Summaries, Targets, UserError
+from ilf_kedro.schemas import Outputs, Selections, Targets, UserError
 from ilf_kedro.training.options import TrainingOptions
 from ilf_kedro.training.workspace import TrainingWorkspace
 from tests.support.example_tables import WITH_FEEDBACK, examples, subsets
 
-SUMMARY = PromptTemplate(text="{title}: {post}\nTL;DR:", slots=("title", "post"))
-JOINT = PromptTemplate(text="{title}|{post}|{initial_summary}|", slots=("title", "post", "initial_summary"))
+POLICY = PromptTemplate(text="{title}: {post}\nTL;DR:", slots=("title", "post"))
+JOINT = PromptTemplate(text="{title}|{post}|{initial_output}|", slots=("title", "post", "initial_output"))
 RANDOM = SelectionOptions(target_scorer="random")
 
 
@@ -101,13 +101,13 @@ def test_best_of_n_targets_are_of_the_base_models_candidates() -> None:
     table = examples(4)
     model = ScriptedLanguageModel(complete=lambda prompt, i: f"{prompt.example_id} {i}.")
     drawn = sample_base_candidates(
-        model, table, subsets(table, 1, 2), SUMMARY, FinetuneOptions(best_of_n=3), 0, model_name="finetune.base"
+        model, table, subsets(table, 1, 2), POLICY, FinetuneOptions(best_of_n=3), 0, model_name="finetune.base"
     )
     assert drawn.groupby("example_id").size().to_dict() == {"train-0": 3, "train-1": 3}
-    best = Summaries.validate(drawn[drawn["sample_index"] == 2].assign(sample_index=0))
+    best = Outputs.validate(drawn[drawn["sample_index"] == 2].assign(sample_index=0))
     found = target_best_of_n(table, subsets(table, 2), best, train_size=2)
     assert found["target"].tolist() == ["train-0 2.", "train-1 2."]
-    with pytest.raises(UserError, match="best-of-N summaries for 1 of the 3"):
+    with pytest.raises(UserError, match="best-of-N outputs for 1 of the 3"):
         target_best_of_n(table, subsets(table, 3), best, train_size=3)
 
 
@@ -120,7 +120,7 @@ def test_every_plan_takes_the_same_number_of_steps(data: st.DataObject) -> None:
     counts = data.draw(st.lists(st.integers(0, per_example), min_size=size, max_size=size).filter(any))
     table = targets({str(i): [f"text {j}" for j in range(count)] for i, count in enumerate(counts) if count})
     options = TrainingOptions(batch_size=batch, epochs=epochs)
-    plan = plan_training(table, SUMMARY, options, "plain", train_size=size)
+    plan = plan_training(table, POLICY, options, "plain", train_size=size)
     assert plan.n_steps == epochs * -(-size // batch)
     texts = [example.completion for example in plan.examples]
     assert len(texts) >= len(table)
@@ -140,16 +140,16 @@ def test_trainings_of_all_arms_run_the_same_steps(tiny_model_directory: Path, tm
     options = FinetuneOptions(training={"batch_size": 2, "epochs": 2})
     for kinds in ({"a": ["x"], "b": ["y"], "c": ["z"]}, {i: [i, i * 2] for i in "abc"}, {"a": ["x"], "b": ["y"]}):
         checkpoint, log = finetune(
-            model, targets(kinds), SUMMARY, options, 0, TrainingWorkspace(tmp_path), train_size=3, label="arm"
+            model, targets(kinds), POLICY, options, 0, TrainingWorkspace(tmp_path), train_size=3, label="arm"
         )
         assert checkpoint.record.n_steps == len(log) == 4
         assert set(log["n_examples"]) == {len(kinds)}
 
 
-def test_joint_outputs_are_about_the_splits_summary_or_else_the_base_models(
+def test_joint_outputs_are_about_the_splits_output_or_else_the_base_models(
     tiny_model_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = examples(3, "test", initial_summary=["Own.", None, " "])
+    table = examples(3, "test", initial_output=["Own.", None, " "])
     shown = {}
 
     def complete(prompt: object, index: int) -> str:
@@ -157,10 +157,10 @@ def test_joint_outputs_are_about_the_splits_summary_or_else_the_base_models(
         return {"test-0": f"Bad. {MARKER} - Good. {END}"}.get(prompt.example_id, "Bad.")  # type: ignore[attr-defined]
 
     scripted = ScriptedLanguageModel(complete=complete)
-    base = sample_base_summaries(
+    base = sample_base_outputs(
         ScriptedLanguageModel(complete=lambda prompt, i: "Base's."),
         table,
-        SUMMARY,
+        POLICY,
         FinetuneOptions(),
         0,
         model_name="base",
@@ -168,10 +168,10 @@ def test_joint_outputs_are_about_the_splits_summary_or_else_the_base_models(
     monkeypatch.setattr(LocalLanguageModel, "with_checkpoint", lambda self, checkpoint: scripted)
     model = LocalLanguageModel(ModelSource("tiny", tiny_model_directory, "r"))
     outputs = sample_joint_outputs(model, None, table, base, JOINT, FinetuneOptions(), 0, model_name="m")  # type: ignore[arg-type]
-    assert outputs["summary_by"].tolist() == ["split", "base", "base"]
+    assert outputs["output_by"].tolist() == ["split", "base", "base"]
     assert [text.split("|")[2] for text in shown.values()] == ["Own.", "Base's.", "Base's."]
     assert outputs["status"].tolist() == ["parsed", "no_marker", "no_marker"]
-    assert joint_summaries(outputs)["text"].tolist() == ["Good.", "", ""]
+    assert joint_outputs(outputs)["text"].tolist() == ["Good.", "", ""]
 
 
 def test_overrides_of_an_arm_come_after_those_of_its_size() -> None:
@@ -183,7 +183,7 @@ def test_overrides_of_an_arm_come_after_those_of_its_size() -> None:
     )
     assert options.training_for(6, "refinements").epochs == 3
     assert options.training_for(6, "refinements").prompt_loss_weight == 0.1
-    assert options.training_for(6, "human_summaries").epochs == 2
+    assert options.training_for(6, "references").epochs == 2
     assert options.training_for(6).epochs == 2
     assert options.training_for(7, "refinements").epochs == 1
     with pytest.raises(ValueError, match="found several for 6 of refinements"):
@@ -197,7 +197,7 @@ def test_every_declared_arm_has_a_plan_and_its_nodes() -> None:
     for arm in arms:
         made = pipeline.filter(node_namespaces=[f"finetune.{arm}.n4"]).all_outputs()
         assert f"finetune.{arm}.n4.checkpoint" in made
-        assert (f"finetune.{arm}.n4.summaries" in made) == (arm != "refinement_model")
+        assert (f"finetune.{arm}.n4.outputs" in made) == (arm != "refinement_model")
     assert not any("refinement_model" in name for name in model_names(arms, [2, 4]))
     assert sections(arms) == ("arms",)
     assert sections(["refinements", "best_of_n_outputs"]) == ()

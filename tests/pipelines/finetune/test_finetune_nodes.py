@@ -8,7 +8,7 @@ import pytest
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.pipelines.finetune import create_pipeline
 from ilf_kedro.pipelines.finetune.best_of_n import choose_best
-from ilf_kedro.pipelines.finetune.nodes import sample_base_summaries
+from ilf_kedro.pipelines.finetune.nodes import sample_base_outputs
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.pipeline import model_names
 from ilf_kedro.pipelines.finetune.targets import target_refinements, target_texts
@@ -25,14 +25,14 @@ def selections(texts: dict[str, str], scorer: str = "random") -> pd.DataFrame:
 
 
 def test_every_arm_at_every_size_is_a_namespace_that_runs_alone() -> None:
-    pipeline = create_pipeline(["refinements", "human_summaries"], [10, 20])
+    pipeline = create_pipeline(["refinements", "references"], [10, 20])
     spaces = {node.namespace for node in pipeline.nodes}
     assert spaces == {
         "finetune.base",
         "finetune.refinements.n10",
         "finetune.refinements.n20",
-        "finetune.human_summaries.n10",
-        "finetune.human_summaries.n20",
+        "finetune.references.n10",
+        "finetune.references.n20",
         "finetune.best_of_n",
     }
     alone = pipeline.filter(node_namespaces=["finetune.refinements.n10"])
@@ -43,8 +43,8 @@ def test_every_arm_at_every_size_is_a_namespace_that_runs_alone() -> None:
 
 
 def test_without_the_refinements_arm_there_is_no_best_of_n() -> None:
-    assert "finetune.best_of_n" not in model_names(["human_summaries"], [10])
-    assert not any("best_of_n" in node.name for node in create_pipeline(["human_summaries"], [10]).nodes)
+    assert "finetune.best_of_n" not in model_names(["references"], [10])
+    assert not any("best_of_n" in node.name for node in create_pipeline(["references"], [10]).nodes)
 
 
 def test_targets_are_the_chosen_refinements_of_the_subset() -> None:
@@ -86,19 +86,19 @@ def test_selections_of_another_run_are_refused() -> None:
 
 
 def test_other_arms_take_a_column_and_name_what_it_lacks() -> None:
-    table = examples(3, human_summary=["a", None, "c"])
-    assert list(target_texts(table, subsets(table, 1), column="human_summary", train_size=1)["target"]) == ["a"]
-    with pytest.raises(MissingColumnError, match="human_summary: missing in 1 of 2"):
-        target_texts(table, subsets(table, 2), column="human_summary", train_size=2)
+    table = examples(3, reference=["a", None, "c"])
+    assert list(target_texts(table, subsets(table, 1), column="reference", train_size=1)["target"]) == ["a"]
+    with pytest.raises(MissingColumnError, match="reference: missing in 1 of 2"):
+        target_texts(table, subsets(table, 2), column="reference", train_size=2)
     with pytest.raises(ValueError, match=r"no subset of 9 examples, only of \[2\]"):
-        target_texts(table, subsets(table, 2), column="human_summary", train_size=9)
+        target_texts(table, subsets(table, 2), column="reference", train_size=9)
 
 
 def test_the_best_candidate_wins_and_ties_go_to_the_earlier() -> None:
     template = PromptTemplate(text="{title}{post}", slots=("title", "post"))
     model = ScriptedLanguageModel(complete=lambda prompt, i: f"{prompt.example_id} {i}.")
     table = examples(2, "test")
-    base = sample_base_summaries(model, table, template, FinetuneOptions(), 0, model_name="m")
+    base = sample_base_outputs(model, table, template, FinetuneOptions(), 0, model_name="m")
     candidates = pd.concat([base.assign(sample_index=i, text=f"candidate {i}") for i in range(3)])
     # rows: (test-0, 0), (test-1, 0), (test-0, 1), (test-1, 1), (test-0, 2), (test-1, 2)
     rewards = candidates[["example_id", "model", "sample_index"]].assign(reward=[0.1, 0.2, 0.9, 0.1, 0.9, 0.4])
@@ -114,15 +114,15 @@ def test_the_best_candidate_wins_and_ties_go_to_the_earlier() -> None:
     ("sampler", "inputs"),
     [
         ("finetune.base", set()),
-        ("finetune.human_summaries.n10", {"finetune.human_summaries.n10.checkpoint"}),
+        ("finetune.references.n10", {"finetune.references.n10.checkpoint"}),
         (None, {"finetune.refinements.n20.checkpoint"}),
     ],
 )
 def test_best_of_n_samples_from_the_model_that_the_parameters_name(sampler: str | None, inputs: set[str]) -> None:
-    pipeline = create_pipeline(["refinements", "human_summaries"], [10, 20], best_of_n_from=sampler)
+    pipeline = create_pipeline(["refinements", "references"], [10, 20], best_of_n_from=sampler)
     alone = pipeline.filter(node_namespaces=["finetune.best_of_n"])
     assert {name for name in alone.inputs() if name.startswith("finetune.")} == inputs
 
 
 def test_a_sampler_brings_best_of_n_where_the_refinements_arm_is_left_out() -> None:
-    assert "finetune.best_of_n" in model_names(["human_summaries"], [10], "finetune.base")
+    assert "finetune.best_of_n" in model_names(["references"], [10], "finetune.base")

@@ -43,10 +43,10 @@ def made() -> dict:
     return {name: catalog.load(name) for name in KEPT}
 
 
-def test_every_summary_and_the_human_ones_are_rewarded_and_empty_ones_get_nothing() -> None:
+def test_every_output_and_the_human_ones_are_rewarded_and_empty_ones_get_nothing() -> None:
     run = FakeRun(n_test=2)
-    summaries = run.summaries("finetune.base")
-    summaries.loc[0, "text"] = " "
+    outputs = run.outputs("finetune.base")
+    outputs.loc[0, "text"] = " "
     checkpoints = []
 
     class RewardModel(Judge):
@@ -55,14 +55,14 @@ def test_every_summary_and_the_human_ones_are_rewarded_and_empty_ones_get_nothin
             return self
 
     template = PromptTemplate(
-        text="{title} {post} {summary}", slots=("title", "post", "summary"), positive=("Yes",), negative=("No",)
+        text="{title} {post} {output}", slots=("title", "post", "output"), positive=("Yes",), negative=("No",)
     )
     trained = SimpleNamespace(record=SimpleNamespace(kind="lora", method="supervised"))
     rewards = nodes.score_rewards(
-        RewardModel(), trained, RewardModelOptions(), template, template, run.examples("test", 2), summaries
+        RewardModel(), trained, RewardModelOptions(), template, template, run.examples("test", 2), outputs
     )
     assert checkpoints == [trained]
-    assert rewards["model"].tolist() == ["human_summary"] * 2 + ["finetune.base"] * 2
+    assert rewards["model"].tolist() == ["reference"] * 2 + ["finetune.base"] * 2
     assert rewards["reward"].tolist() == pytest.approx([0.6, 0.6, 0.0, 0.6])
 
 
@@ -93,7 +93,7 @@ def test_first_paragraph_says_that_a_judge_by_position_is_no_judge(made: dict) -
     assert first.startswith("This judge cannot tell the models apart")
     assert "always-first" in first
     assert "say nothing about quality" in first
-    assert "12 test posts" in first
+    assert "12 test inputs" in first
 
 
 def test_report_asks_nothing_of_any_network(made: dict) -> None:
@@ -139,13 +139,13 @@ def test_scaling_figure_has_every_point_and_its_interval(made: dict) -> None:
     assert list(curve.y) == pytest.approx([row["value"] for row in expected])
     assert list(curve.error_y.array) == pytest.approx([row["upper"] - row["value"] for row in expected])
     named = [trace.name for trace in figure.data if trace.showlegend]
-    arms = ["refinements", "human summaries", "initial summaries"]
-    # The people's summaries have no likelihood, so that their line comes with the panels below.
+    arms = ["refinements", "references", "initial outputs"]
+    # The references have no likelihood, so that their line comes with the panels below.
     assert named == [
         *arms,
         "base model, not finetuned",
         "best of 8 by refinements, 16\u00a0posts",
-        "human summaries themselves",
+        "references themselves",
     ]
 
 
@@ -190,9 +190,9 @@ def test_where_steady_verdicts_went_is_said() -> None:
     assert findings.steady_sentence(NO_VERDICTS) == "No verdict was the same in both orders."
     sentence = findings.steady_sentence(SteadyVerdicts(n=40, for_human=30, n_unequal=36, for_longer=27))
     assert "Of the 40 verdicts" in sentence
-    assert "30 (75%) went to the human summary" in sentence
-    assert "of the 36 on summaries of unequal length, 27 (75%) to the longer one" in sentence
-    assert "no two summaries differed" in findings.steady_sentence(SteadyVerdicts(4, 1, 0, 0))
+    assert "30 (75%) went to the reference" in sentence
+    assert "of the 36 on outputs of unequal length, 27 (75%) to the longer one" in sentence
+    assert "no two outputs differed" in findings.steady_sentence(SteadyVerdicts(4, 1, 0, 0))
 
 
 def test_trainings_say_how_many_examples_they_had_and_how_many_posts_were_cut(made: dict) -> None:
@@ -200,7 +200,7 @@ def test_trainings_say_how_many_examples_they_had_and_how_many_posts_were_cut(ma
     table = report.split('id="trainings"')[1].split("</table>")[0]
     rows = {name: re.findall(r"<td>(.*?)</td>", cells) for name, cells in re.findall(r"<th>(.*?)</th>(<td>.*)", table)}
     assert rows["refinements, 16\u00a0posts"] == ["15 of 16", "2", "5"]
-    assert rows["human summaries, 8\u00a0posts"] == ["8", "2", "5"]
+    assert rows["references, 8\u00a0posts"] == ["8", "2", "5"]
     assert rows["reward model"] == ["40", "2", "4"]
     assert "only 15 had a target" in report.split('<tr data-model="finetune.refinements.n16">')[1].split("</th>")[0]
     assert "on 15 refinements (" in Page(report).paragraphs[0]

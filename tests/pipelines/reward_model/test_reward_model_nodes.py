@@ -17,7 +17,7 @@ from ilf_kedro.pipelines.finetune.best_of_n import reward_candidates
 from ilf_kedro.pipelines.reward_model.nodes import evaluate_predictions, predict_preferences, train_reward_model
 from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.prompting import Prompt, PromptTemplate
-from ilf_kedro.schemas import Comparisons, RewardPredictions, Summaries
+from ilf_kedro.schemas import Comparisons, Outputs, RewardPredictions
 from ilf_kedro.training.options import LoraOptions, TrainingOptions
 from ilf_kedro.training.reward_model import reward_examples
 from ilf_kedro.training.supervised import training_dtype, training_hash
@@ -26,11 +26,11 @@ from tests.support.example_tables import examples
 from tests.support.training_records import checkpoint
 
 TEMPLATE = PromptTemplate(
-    text="{title}|{post}|{summary}|", slots=("title", "post", "summary"), positive=("Yes",), negative=("No",)
+    text="{title}|{post}|{output}|", slots=("title", "post", "output"), positive=("Yes",), negative=("No",)
 )
 PAIR_TEMPLATE = PromptTemplate(
-    text="{title}|{post}|{summary_a}|{summary_b}|",
-    slots=("title", "post", "summary_a", "summary_b"),
+    text="{title}|{post}|{output_a}|{output_b}|",
+    slots=("title", "post", "output_a", "output_b"),
     positive=("A",),
     negative=("B",),
 )
@@ -40,7 +40,7 @@ TINY = TrainingOptions(batch_size=2, lora=LoraOptions(rank=1))
 
 
 class RewardModel(ScriptedLanguageModel):
-    """Weighs a summary by QUALITY and the post's number, and remembers which checkpoint it was given."""
+    """Weighs an output by QUALITY and the post's number, and remembers which checkpoint it was given."""
 
     checkpoint: Checkpoint | None = None
 
@@ -55,19 +55,19 @@ class RewardModel(ScriptedLanguageModel):
     def _quality(self, prompt: Prompt, choice: Choice) -> float:
         if choice.name == "Yes":
             self.asked.append(prompt.text)
-        _, post, summary, _ = prompt.text.split("|")
-        reward = reward_of(post, summary)
+        _, post, output, _ = prompt.text.split("|")
+        reward = reward_of(post, output)
         return reward if choice.name == "Yes" else 1 - reward
 
 
-def reward_of(post: str, summary: str) -> float:
-    """A reward that tells both posts and summaries apart."""
-    return QUALITY[summary] + int(post.removeprefix("post ")) / 100
+def reward_of(post: str, output: str) -> float:
+    """A reward that tells both inputs and outputs apart."""
+    return QUALITY[output] + int(post.removeprefix("post ")) / 100
 
 
 def comparisons(*rows: tuple[str, str, str]) -> pd.DataFrame:
-    """Return comparisons (summary a, summary b, preferred) of post 0, 1, …; odd ones lack a title."""
-    table = pd.DataFrame(rows, columns=["summary_a", "summary_b", "preferred"])
+    """Return comparisons (output a, output b, preferred) of post 0, 1, …; odd ones lack a title."""
+    table = pd.DataFrame(rows, columns=["output_a", "output_b", "preferred"])
     numbers = range(len(rows))
     return Comparisons.validate(
         table.assign(
@@ -124,7 +124,7 @@ class TestTraining:
 
 
 class TestPredictions:
-    def test_each_reward_is_that_of_its_own_post_and_summary(self) -> None:
+    def test_each_reward_is_that_of_its_own_post_and_output(self) -> None:
         model, trained = RewardModel(), checkpoint()
         table = comparisons(("poor", "good", "b"), ("good", "fair", "b"), ("fair", "fair", "a"))
         predictions = predict_preferences(model, trained, OPTIONS, TEMPLATE, PAIR_TEMPLATE, table, model)
@@ -132,13 +132,13 @@ class TestPredictions:
         assert list(predictions["example_id"]) == list(table["example_id"])
         assert list(predictions["preferred"]) == ["b", "b", "a"]
         for (_, made), (_, asked) in zip(predictions.iterrows(), table.iterrows(), strict=True):
-            a, b = (reward_of(asked["post"], asked[column]) for column in ("summary_a", "summary_b"))
+            a, b = (reward_of(asked["post"], asked[column]) for column in ("output_a", "output_b"))
             assert (made["reward_a"], made["reward_b"]) == pytest.approx((a, b))
             log_odds = math.log(a / (1 - a)) - math.log(b / (1 - b))
             assert made["p_a_preferred"] == pytest.approx(1 / (1 + math.exp(-log_odds)))
         assert predictions["p_a_preferred"].iloc[2] == pytest.approx(0.5)
 
-    def test_a_summary_is_scored_without_sight_of_the_other_and_a_missing_title_is_empty(self) -> None:
+    def test_a_output_is_scored_without_sight_of_the_other_and_a_missing_title_is_empty(self) -> None:
         model = RewardModel()
         table = comparisons(("poor", "good", "b"), ("good", "fair", "a"))
         predict_preferences(model, checkpoint(), OPTIONS, TEMPLATE, PAIR_TEMPLATE, table, model)
@@ -208,7 +208,7 @@ class TestEvaluation:
         accuracy, reliability, _ = evaluate_predictions(predictions, checkpoint(n_examples=6), RewardModelOptions())
         return accuracy.iloc[0], reliability
 
-    def test_the_preferred_summary_counts_whichever_letter_it_has(self) -> None:
+    def test_the_preferred_output_counts_whichever_letter_it_has(self) -> None:
         # right: a over b; right: b over a; wrong: b preferred, a higher; a tie: one half
         row, _ = self.evaluate([("a", 0.9, 0.1), ("b", 0.1, 0.9), ("b", 0.8, 0.2), ("b", 0.5, 0.5)])
         assert (row["n"], row["accuracy"], row["ties"]) == (4, (1 + 1 + 0 + 0.5) / 4, 1)
@@ -235,7 +235,7 @@ def candidates(*rows: tuple[str, int, str]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["example_id", "sample_index", "text"])
     table = table.assign(model="m", raw_text=table["text"], finish_reason="stop", n_tokens=1, seed=0)
     table.index = pd.Index(range(10, 10 - len(rows), -1))
-    return Summaries.validate(table[Summaries.column_names()])
+    return Outputs.validate(table[Outputs.column_names()])
 
 
 def test_an_empty_candidate_gets_the_lowest_reward_and_the_others_keep_theirs() -> None:
@@ -244,11 +244,11 @@ def test_an_empty_candidate_gets_the_lowest_reward_and_the_others_keep_theirs() 
     )
     model, trained = RewardModel(), checkpoint()
     rewards = reward_candidates(
-        model, trained, OPTIONS, TEMPLATE, PAIR_TEMPLATE, table, examples(3, "test", human_summary=["good", None, ""])
+        model, trained, OPTIONS, TEMPLATE, PAIR_TEMPLATE, table, examples(3, "test", reference=["good", None, ""])
     )
     assert model.checkpoint is trained
     assert len(model.asked) == 4
-    human = rewards[rewards["model"] == "human_summary"]
+    human = rewards[rewards["model"] == "reference"]
     assert dict(zip(human["example_id"], human["reward"], strict=True)) == {
         "test-0": pytest.approx(reward_of("post 0", "good")),
         "test-2": 0.0,
@@ -266,6 +266,6 @@ def test_an_empty_candidate_gets_the_lowest_reward_and_the_others_keep_theirs() 
 def test_where_every_candidate_is_empty_all_rewards_are_the_lowest() -> None:
     table = candidates(("test-0", 0, ""), ("test-0", 1, ""))
     rewards = reward_candidates(
-        RewardModel(), checkpoint(), OPTIONS, TEMPLATE, PAIR_TEMPLATE, table, examples(1, "test", human_summary=[None])
+        RewardModel(), checkpoint(), OPTIONS, TEMPLATE, PAIR_TEMPLATE, table, examples(1, "test", reference=[None])
     )
     assert list(rewards["reward"]) == [0.0, 0.0]

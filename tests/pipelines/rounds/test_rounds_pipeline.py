@@ -1,4 +1,4 @@
-"""Rounds: whose summaries, whose feedback, which targets each model learns from, and how the models compare."""
+"""Rounds: whose outputs, whose feedback, which targets each model learns from, and how the models compare."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.report.sections import render_page
 from ilf_kedro.schemas import (
     LogLikelihoods,
+    Outputs,
     PublishedResults,
     RoundModels,
     RoundTargets,
     Selections,
-    Summaries,
     UserError,
 )
 from ilf_kedro.training.workspace import TrainingWorkspace
 from tests.support.example_tables import examples
 
-SUMMARY = PromptTemplate(text="{title}: {post}\nTL;DR:", slots=("title", "post"))
-FEEDBACK = PromptTemplate(text="{title}{post}{initial_summary}?", slots=("title", "post", "initial_summary"))
+POLICY = PromptTemplate(text="{title}: {post}\nTL;DR:", slots=("title", "post"))
+FEEDBACK = PromptTemplate(text="{title}{post}{initial_output}?", slots=("title", "post", "initial_output"))
 PUBLISHED = Path(__file__).parents[3] / "data" / "01_raw" / "published_results.csv"
 
 
 def outputs(texts: dict[str, str], model: str = "m") -> pd.DataFrame:
     rows = [(i, model, 0, text, text, "stop", 1, 0) for i, text in texts.items()]
-    return Summaries.from_rows(rows)
+    return Outputs.from_rows(rows)
 
 
 def test_rounds_take_the_examples_in_order_with_the_datas_own_feedback() -> None:
@@ -59,9 +59,9 @@ def test_rounds_take_the_examples_in_order_with_the_datas_own_feedback() -> None
 def test_own_outputs_are_spoken_about_once_in_round_1_and_by_mode_later() -> None:
     pipeline = create_pipeline(RoundsOptions(sizes=(2, 2, 2)))
     made = {name for name in pipeline.all_outputs() if name.endswith(".outputs")}
-    assert made == {"rounds.r1.own.outputs", "rounds.r2.continue.outputs", "rounds.r2.from_scratch.outputs"}
+    assert made == {"rounds.r1.own.initial_outputs", "rounds.r2.continue.outputs", "rounds.r2.from_scratch.outputs"}
     by_output = {output: node for node in pipeline.nodes for output in node.outputs}
-    assert "rounds.one_round.n2.checkpoint" in by_output["rounds.r1.own.outputs"].inputs
+    assert "rounds.one_round.n2.checkpoint" in by_output["rounds.r1.own.initial_outputs"].inputs
     assert "rounds.r1.continue.checkpoint" in by_output["rounds.r2.continue.outputs"].inputs
     further = by_output["rounds.r2.continue.checkpoint"].inputs
     assert "rounds.r1.continue.checkpoint" in further
@@ -76,8 +76,8 @@ def test_own_outputs_are_spoken_about_once_in_round_1_and_by_mode_later() -> Non
 def test_the_base_models_outputs_are_the_same_for_both_modes() -> None:
     pipeline = create_pipeline(RoundsOptions(sizes=(2, 2, 2), outputs_of="base"))
     made = {name for name in pipeline.all_outputs() if name.endswith(".outputs")}
-    assert made == {"rounds.r1.base.outputs", "rounds.r2.base.outputs"}
-    node = next(node for node in pipeline.nodes if "rounds.r2.base.outputs" in node.outputs)
+    assert made == {"rounds.r1.base.initial_outputs", "rounds.r2.base.initial_outputs"}
+    node = next(node for node in pipeline.nodes if "rounds.r2.base.initial_outputs" in node.outputs)
     assert not any(name.endswith("checkpoint") for name in node.inputs)
 
 
@@ -89,13 +89,13 @@ def test_feedback_is_a_models_and_says_so_or_waits_for_people(tmp_path: Path) ->
     by_model = RoundsOptions(sizes=(2, 2))
     (got,) = collect_feedback(table, model, FEEDBACK, folder, by_model, 0, own_round_1=written).values()
     row = got.iloc[0]
-    assert len(got) == 1  # nothing to say about an empty summary
-    assert (row["initial_summary"], row["summary_by"], row["feedback_source"]) == ("Own two.", "m", "model:critic")
+    assert len(got) == 1  # nothing to say about an empty output
+    assert (row["initial_output"], row["output_by"], row["feedback_source"]) == ("Own two.", "m", "model:critic")
     assert "Own two." in row["feedback"]
     assert not any(tmp_path.iterdir())
     by_people = RoundsOptions(sizes=(2, 2), feedback_by="file")
     asked_before = model.n_questions
-    with pytest.raises(FeedbackNeededError, match=r"1 summaries wait for feedback in .*own_round_1\.jsonl"):
+    with pytest.raises(FeedbackNeededError, match=r"1 outputs wait for feedback in .*own_round_1\.jsonl"):
         collect_feedback(table, model, FEEDBACK, folder, by_people, 0, own_round_1=written)
     file = tmp_path / "own_round_1.jsonl"
     file.write_text(file.read_text("utf-8").replace('"feedback": ""', '"feedback": "Say when."'), "utf-8")
@@ -124,7 +124,7 @@ def test_training_further_ends_with_both_rounds_in_the_model(
     model = LocalLanguageModel(ModelSource("tiny", tiny_model_directory, "tiny-revision", "plain", "float32"))
     rate = 1e-1 if method == "lora" else 6e-3
     training = {"batch_size": 2, "epochs": 6, "learning_rate": rate, "method": method}
-    shared: Any = (model, SUMMARY, FinetuneOptions(training=training), 0, TrainingWorkspace(tmp_path))
+    shared: Any = (model, POLICY, FinetuneOptions(training=training), 0, TrainingWorkspace(tmp_path))
     data, later = round_rows("ab", 0, "data"), round_rows("cd", 1, "model:critic")
     both = pd.concat([data, round_rows("cd", 1, "data")])
     first = train_from_base(*shared, both, model="first", mode="one_round", round=0, train_size=2)
@@ -133,7 +133,7 @@ def test_training_further_ends_with_both_rounds_in_the_model(
 
     def nats(checkpoint: Any, rows: pd.DataFrame) -> float:
         asked = model if checkpoint is None else model.with_checkpoint(checkpoint)
-        prompts = [SUMMARY.render(row.example_id, title=row.title, post=row.post) for row in rows.itertuples()]
+        prompts = [POLICY.render(row.example_id, title=row.title, post=row.post) for row in rows.itertuples()]
         answers = asked.log_likelihood(prompts, [f" {text}" for text in rows["target"]])
         return -sum(sum(answer.log_probabilities) for answer in answers)
 
@@ -176,7 +176,7 @@ def test_each_model_is_compared_with_one_round_of_its_size() -> None:
     likelihoods = LogLikelihoods.validate(
         pd.DataFrame(
             [
-                (table["example_id"][i], model, "human_summary", -value, 2)
+                (table["example_id"][i], model, "reference", -value, 2)
                 for model, values in nats.items()
                 for i, value in enumerate(values)
             ],
@@ -184,9 +184,9 @@ def test_each_model_is_compared_with_one_round_of_its_size() -> None:
         )
     )
     texts = {"one.2": "human x y", "one.4": "human x", "c": "human"}
-    summaries = pd.concat([outputs(dict.fromkeys(table["example_id"], texts[m]), m) for m in texts], ignore_index=True)
+    outputs = pd.concat([outputs(dict.fromkeys(table["example_id"], texts[m]), m) for m in texts], ignore_index=True)
     metrics = measure_rounds(
-        table, models, summaries, likelihoods, ScriptedLanguageModel(), ReportingOptions(bootstrap_resamples=200), 0
+        table, models, outputs, likelihoods, ScriptedLanguageModel(), ReportingOptions(bootstrap_resamples=200), 0
     )
     by_key = metrics.set_index(["model", "metric"])
     difference = by_key.loc[("c", "nll_per_token_minus_one_round")]

@@ -21,7 +21,7 @@ def faults(**selection: Any) -> list[tuple[str, str]]:
     "selection",
     [
         {},
-        {"scorers": ["random", "log_probability"], "target_scorer": "log_probability_refinement_given_post"},
+        {"scorers": ["random", "log_probability"], "target_scorer": "log_probability_refinement_given_input"},
         {"scorers": ["longest", "instruct_rm", "ensemble"], "ensembles": [BOTH], "target_scorer": "ensemble_both"},
         {"ensembles": [{"name": "unused", "weights": {"classifier": 1.0}}]},
         {"scorers": ["verifier"], "target_scorer": "verifier", "verifier": {"callable": "my/checks.py:right"}},

@@ -68,7 +68,7 @@ def trial_rows(arm: str, scores: dict[tuple[int, int], float | None], own: float
             "seconds": 1.5,
             "final_loss": None if score is None else 2.0,
             "n_development": 8,
-            "nll_human_summaries": score,
+            "nll_references": score,
             "standard_error": None if score is None else 0.1,
             "lower": None if score is None else score - 0.2,
             "upper": None if score is None else score + 0.2,
@@ -86,12 +86,12 @@ def table(*rows: list[dict[str, Any]]) -> pd.DataFrame:
 def test_the_winner_has_the_lowest_mean_over_seeds_and_ties_go_to_the_earlier() -> None:
     lucky = {(0, 0): 3.0, (0, 1): 3.0, (1, 0): 2.0, (1, 1): 4.5, (2, 0): 1.0, (2, 1): None, (3, 0): 2.5, (3, 1): 3.5}
     winners = choose_winners(
-        table(trial_rows("refinements", lucky), trial_rows("human_summaries", {(0, 0): 5.0})), SweepOptions()
+        table(trial_rows("refinements", lucky), trial_rows("references", {(0, 0): 5.0})), SweepOptions()
     )
     refinements, human = winners.to_dict("records")
     assert (refinements["trial"], refinements["score"], refinements["epochs"]) == (0, 3.0, 1)
     assert (refinements["n_trials"], refinements["n_diverged"], refinements["n_steps"]) == (8, 1, 2 * (1 + 2 + 3 + 4))
-    assert (human["arm"], human["score"]) == ("human_summaries", 5.0)
+    assert (human["arm"], human["score"]) == ("references", 5.0)
 
 
 def test_an_arm_without_any_score_is_refused_with_what_to_do() -> None:
@@ -100,7 +100,7 @@ def test_an_arm_without_any_score_is_refused_with_what_to_do() -> None:
     without = table(trial_rows("refinements", {(0, 0): 1.0}))
     with pytest.raises(UserError, match=r"no targets of the arm refinements's kind"):
         choose_winners(without, SweepOptions(chosen_by="own_targets"))
-    own = table(trial_rows("human_summaries", {(0, 0): 1.0}, own=2.0))
+    own = table(trial_rows("references", {(0, 0): 1.0}, own=2.0))
     assert choose_winners(own, SweepOptions(chosen_by="own_targets"))["score"].tolist() == [2.0]
 
 
@@ -126,4 +126,4 @@ def test_every_arm_is_a_namespace() -> None:
     alone = pipeline.filter(node_namespaces=["sweep.refinement_model"])
     assert {"sweep.refinement_model.targets", "sweep.refinement_model.trials"} <= alone.all_outputs()
     assert "prompt.refinement_with_feedback" in alone.inputs()
-    assert "prompt.summary" not in alone.inputs()
+    assert "prompt.policy" not in alone.inputs()

@@ -23,7 +23,7 @@ from ilf_kedro.training.errors import DivergedError
 from ilf_kedro.training.workspace import TrainingWorkspace
 from tests.support.example_tables import examples
 
-SUMMARY = PromptTemplate(text="{title}: {post}\nTL;DR:", slots=("title", "post"))
+POLICY = PromptTemplate(text="{title}: {post}\nTL;DR:", slots=("title", "post"))
 OPTIONS = SweepOptions(epochs=(1, 2), prompt_loss_weight=(0.0, 0.1), learning_rate_multiplier=(0.1,))
 TARGETS = Targets.validate(
     pd.DataFrame({"example_id": ["a", "b"], "title": "t", "post": ["one post", "another"], "target": ["x", "y y"]})
@@ -34,15 +34,15 @@ def sweep(model: LocalLanguageModel, workspace: Path, **changes: Any) -> pd.Data
     return run_trials(
         model,
         TARGETS,
-        SUMMARY,
-        SUMMARY,
+        POLICY,
+        POLICY,
         examples(3, "development"),
         FinetuneOptions(training={"batch_size": 2}),
         changes.get("options", OPTIONS),
         ReportingOptions(bootstrap_resamples=100),
         0,
         TrainingWorkspace(workspace),
-        arm=changes.get("arm", "human_summaries"),
+        arm=changes.get("arm", "references"),
         train_size=2,
     )
 
@@ -80,15 +80,15 @@ def test_a_killed_sweep_resumes_trial_by_trial(
     n_tokens = sum(model.count_tokens(["t: one post\nTL;DR: x", "t: another\nTL;DR: y y"]))
     assert trials["n_tokens"].tolist() == [n_tokens, 2 * n_tokens, n_tokens]
     pd.testing.assert_frame_equal(sweep(model, tmp_path), trials)
-    assert trials["nll_own_targets"].equals(trials["nll_human_summaries"])
+    assert trials["nll_own_targets"].equals(trials["nll_references"])
     # Against the model itself, asked directly.
     found = TrainingWorkspace(tmp_path).find(trials["training"][1])
     assert found is not None
     table = examples(3, "development")
-    prompts = [SUMMARY.render(str(i), title=f"title {i}", post=f"post {i}") for i in range(3)]
-    answers = model.with_checkpoint(found).log_likelihood(prompts, [f" {text}" for text in table["human_summary"]])
+    prompts = [POLICY.render(str(i), title=f"title {i}", post=f"post {i}") for i in range(3)]
+    answers = model.with_checkpoint(found).log_likelihood(prompts, [f" {text}" for text in table["reference"]])
     nats = -sum(sum(answer.log_probabilities) for answer in answers)
-    assert trials["nll_human_summaries"][1] == pytest.approx(nats / sum(len(a.spans) for a in answers))
+    assert trials["nll_references"][1] == pytest.approx(nats / sum(len(a.spans) for a in answers))
 
 
 def test_a_trial_that_diverges_is_a_row_without_a_score(
@@ -100,5 +100,5 @@ def test_a_trial_that_diverges_is_a_row_without_a_score(
     monkeypatch.setattr(nodes, "train_language_model", diverge)
     trials = sweep(model, tmp_path, arm="refinements", options=SweepOptions(epochs=(1,), n_seeds=2))
     assert set(trials["status"]) == {"diverged"}
-    assert trials["nll_human_summaries"].isna().all()
+    assert trials["nll_references"].isna().all()
     assert trials.groupby("trial")["seed"].apply(list).tolist() == [[0, 1]] * 7

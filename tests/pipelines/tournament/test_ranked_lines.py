@@ -28,9 +28,9 @@ def read(*rows: dict[str, object] | str) -> pd.DataFrame:
 
 
 def test_rankings_become_rows_in_the_order_of_the_file() -> None:
-    initial = {"text": "Initial  0 ", "rank": 2, "is_initial_summary": True}
+    initial = {"text": "Initial  0 ", "rank": 2, "is_initial_output": True}
     table = read(row(candidates=[{"text": "one", "rank": 1}, initial, {"text": "two", "rank": 2}]))
-    assert table[["sample_index", "text", "rank", "is_initial_summary"]].to_numpy().tolist() == [
+    assert table[["sample_index", "text", "rank", "is_initial_output"]].to_numpy().tolist() == [
         [0, "one", 1, False],
         [1, "Initial  0 ", 2, True],
         [2, "two", 2, False],
@@ -45,14 +45,14 @@ def test_a_text_that_two_people_ranked_is_one_candidate() -> None:
 
 
 ONE, TWO = {"text": "one", "rank": 1}, {"text": "two", "rank": 2}
-INITIAL = {"text": "initial 0", "rank": 3, "is_initial_summary": True}
+INITIAL = {"text": "initial 0", "rank": 3, "is_initial_output": True}
 FAULTS: list[tuple[dict[str, object] | str, str]] = [
     ("{", "(row): found broken JSON"),
     (row(ranked_by="anna"), 'ranked_by: found "anna"; expected who ranked: "human:<name>"'),
     (row(ranked_by="human: "), "ranked_by: found"),
     (row(example_id="train-0"), 'example_id: found "train-0"; expected the id of one of the 3 examples'),
-    (row(candidates=[ONE]), "candidates: found 1 candidate(s) besides the initial summary; expected 2 or more"),
-    (row(candidates=[ONE, INITIAL]), "candidates: found 1 candidate(s) besides the initial summary"),
+    (row(candidates=[ONE]), "candidates: found 1 candidate(s) besides the initial output; expected 2 or more"),
+    (row(candidates=[ONE, INITIAL]), "candidates: found 1 candidate(s) besides the initial output"),
     (row(candidates=[ONE, {**TWO, "text": " One"}]), "candidates: found 1 candidate(s) with a text that another has"),
     (row(candidates=[ONE, {**TWO, "rank": 0}]), "candidates[1].rank: found 0; expected a whole number from 1"),
     (row(candidates=[ONE, {**TWO, "rank": 1.5}]), "candidates[1].rank: found 1.5; expected a whole number"),
@@ -63,15 +63,15 @@ FAULTS: list[tuple[dict[str, object] | str, str]] = [
     (row(rankedby="x"), "rankedby: found an unknown column; expected 'ranked_by', perhaps"),
     (
         row(candidates=[ONE, TWO, {**INITIAL, "text": "else"}]),
-        "candidates[2].is_initial_summary: found true for another text",
+        "candidates[2].is_initial_output: found true for another text",
     ),
     (
         row(candidates=[ONE, TWO, INITIAL, {**INITIAL, "text": "x"}]),
-        "candidates: found 2 candidates with is_initial_summary; expected one at most",
+        "candidates: found 2 candidates with is_initial_output; expected one at most",
     ),
     (
         row(candidates=[ONE, TWO, {"text": "initial 0", "rank": 3}]),
-        "candidates[2].is_initial_summary: found false for the initial summary itself; expected true",
+        "candidates[2].is_initial_output: found false for the initial output itself; expected true",
     ),
 ]
 

@@ -17,7 +17,7 @@ def work(computed: int, cached: int = 0, tokens: int = 900) -> LanguageModelUsed
         answers_computed=computed,
         tokens_asked=5 * tokens,
         tokens_computed=tokens,
-        posts_cut=0,
+        inputs_truncated=0,
     )
     return LanguageModelUsed(dataset="instruct_rm", name="m", revision="r", local_work=local)
 

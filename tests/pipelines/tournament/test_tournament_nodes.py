@@ -28,8 +28,8 @@ FOLDER = Path(__file__).parents[3] / "data" / "01_raw"
 PUBLISHED = pd.read_csv(FOLDER / "published_results.csv")
 OPTIONS = ReportingOptions(bootstrap_resamples=100)
 JUDGE_PROMPT = PromptTemplate(
-    text="{title}|{post}|{summary_a}|{summary_b}|",
-    slots=("title", "post", "summary_a", "summary_b"),
+    text="{title}|{post}|{output_a}|{output_b}|",
+    slots=("title", "post", "output_a", "output_b"),
     positive=("A",),
     negative=("B",),
 )
@@ -41,7 +41,7 @@ class WordCounter:
 
 
 class LongerIsBetter:
-    """A judge that prefers the longer summary in both orders."""
+    """A judge that prefers the longer output in both orders."""
 
     name, revision, capabilities = "judge-of-length", "0", frozenset({Capability.CHOICE_PROBABILITIES})
 
@@ -88,9 +88,9 @@ def test_the_embedded_rankings_are_a_models_and_of_different_merit(
     rankings, refinements = embedded
     assert set(rankings["example_id"]) == set(development["example_id"])
     assert set(rankings["ranked_by"]) == {"judge:sample-author"}
-    own = rankings[~rankings["is_initial_summary"]]
+    own = rankings[~rankings["is_initial_output"]]
     assert (own.groupby("example_id").size() == 5).all()
-    assert (rankings.groupby("example_id")["is_initial_summary"].sum() == 1).all()
+    assert (rankings.groupby("example_id")["is_initial_output"].sum() == 1).all()
     assert (own.groupby("example_id")["rank"].nunique() >= 4).all()
     assert len(refinements) == 40
     assert rankings["rank"].groupby(rankings["example_id"]).min().eq(1).all()
@@ -99,7 +99,7 @@ def test_the_embedded_rankings_are_a_models_and_of_different_merit(
 def test_in_the_embedded_rankings_the_longest_is_sometimes_best_and_sometimes_worst(
     embedded: tuple[pd.DataFrame, pd.DataFrame],
 ) -> None:
-    own = embedded[0][~embedded[0]["is_initial_summary"]]
+    own = embedded[0][~embedded[0]["is_initial_output"]]
     longest = own.loc[own.groupby("example_id")["n_tokens"].idxmax()].set_index("example_id")["rank"]
     ranks = own.groupby("example_id")["rank"]
     assert 1 <= (longest == ranks.min()).sum() <= 4
@@ -108,13 +108,13 @@ def test_in_the_embedded_rankings_the_longest_is_sometimes_best_and_sometimes_wo
     assert first_listed.nunique() > 2  # the order in the file says nothing
 
 
-def test_the_refinements_are_the_candidates_without_the_initial_summary(
+def test_the_refinements_are_the_candidates_without_the_initial_output(
     embedded: tuple[pd.DataFrame, pd.DataFrame],
 ) -> None:
     rankings, refinements = embedded
     joined = refinements.merge(rankings, on=["example_id", "sample_index"], suffixes=("", "_ranked"))
     assert (joined["text"] == joined["text_ranked"]).all()
-    assert not joined["is_initial_summary"].any()
+    assert not joined["is_initial_output"].any()
     counted = longest_scores(refinements, WordCounter())["score"]
     assert counted.tolist() == joined["n_tokens_ranked"].tolist()
 
@@ -126,13 +126,13 @@ def test_only_the_first_ranked_examples_count(raw: dict[str, RawLines], developm
 
 
 def test_a_judges_rankings_are_marked_as_its_own() -> None:
-    development = example_tables.examples(2, "development", initial_summary="a bb")
+    development = example_tables.examples(2, "development", initial_output="a bb")
     sampled = example_tables.refinements(
         {"development-0": ["a", "a bb ccc", "", "a"], "development-1": ["x", "x"]}, "refinement_with_feedback"
     )
     rankings, refinements = nodes.rank_by_judge(sampled, development, LongerIsBetter(), JUDGE_PROMPT, WordCounter())
     # The second example has one different refinement, which cannot be ranked among refinements.
-    assert rankings[["text", "rank", "is_initial_summary"]].to_numpy().tolist() == [
+    assert rankings[["text", "rank", "is_initial_output"]].to_numpy().tolist() == [
         ["a bb", 2, True],
         ["a", 3, False],
         ["a bb ccc", 1, False],

@@ -100,7 +100,7 @@ def test_another_hidden_list_changes_neither_written_examples_nor_questions() ->
     assert not first["feedback"].equals(second["feedback"])
     for table, minded in ((first, one), (second, other)):
         for row in table.to_dict("records"):
-            assert set(find_words(row["feedback"])) == minded.intersection(find_words(row["initial_summary"]))
+            assert set(find_words(row["feedback"])) == minded.intersection(find_words(row["initial_output"]))
 
 
 def test_shuffled_feedback_is_never_an_examples_own() -> None:
@@ -136,7 +136,7 @@ def test_an_empty_output_counts_as_the_note(caplog: pytest.LogCaptureFixture) ->
     outputs = notes[notes["part"] == "first_round"].assign(model="m")[["example_id", "model", "text"]].copy()
     outputs.iloc[3, 2] = ""
     table = world.comment_on_outputs(Answers.validate(outputs), notes, objections, 0)
-    assert table["initial_summary"].equals(table["post"])
+    assert table["initial_output"].equals(table["post"])
     assert "1 of 20 outputs are empty" in caplog.text
 
 

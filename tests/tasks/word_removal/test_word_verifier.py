@@ -12,7 +12,7 @@ NOTE = "Eva is an odd, silly, lazy cook who sings."
 
 
 def row(refinement: str, feedback: str = "Please leave out odd and lazy.", output: str = NOTE) -> Row:
-    return Row("x", title="", post="", initial_summary=output, feedback=feedback, refinement=refinement)
+    return Row("x", title="", post="", initial_output=output, feedback=feedback, refinement=refinement)
 
 
 def test_the_named_words_gone_the_rest_unchanged_the_grammar_mended() -> None:
@@ -41,7 +41,7 @@ def test_only_the_row_is_seen() -> None:
         "example_id",
         "title",
         "post",
-        "initial_summary",
+        "initial_output",
         "feedback",
         "refinement",
     ]

@@ -41,7 +41,7 @@ def test_what_models_did_is_added_up_per_catalog_entry() -> None:
     assert [each.dataset for each in (fake, judge, refiner, unused)] == ["fake", "judge", "refiner", "unused"]
     assert all(each.local_work is each.api_spending is None for each in (fake, unused))
     assert refiner.local_work == LocalWork(
-        answers_from_cache=4, answers_computed=6, tokens_asked=0, tokens_computed=0, posts_cut=0
+        answers_from_cache=4, answers_computed=6, tokens_asked=0, tokens_computed=0, inputs_truncated=0
     )
     assert refiner.api_spending == ApiSpending(
         requests=2,

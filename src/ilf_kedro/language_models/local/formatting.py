@@ -1,6 +1,6 @@
 """From prompts to tokens: plain or through the chat template, the post cut where the context ends.
 
-Special tokens come from the chat template alone. A post that spells one, such as "<|im_end|>", is text: it
+Special tokens come from the chat template alone. An input that spells one, such as "<|im_end|>", is text: it
 ends no message and begins none.
 """
 

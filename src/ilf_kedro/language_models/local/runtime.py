@@ -113,7 +113,7 @@ class LocalRuntime:
         if not formatted.n_cut:
             return
         if not self.statistics.n_truncated:
-            logger.warning("%s: posts longer than the context are cut (counted in the statistics)", self.name)
+            logger.warning("%s: inputs longer than the context are cut (counted in the statistics)", self.name)
         self.statistics.n_truncated += 1
         self.statistics.n_cut += formatted.n_cut
 

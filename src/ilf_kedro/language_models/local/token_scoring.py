@@ -30,7 +30,7 @@ class TokenScoring:
     runtime: LocalRuntime
 
     def contexts(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Context]:
-        """Return the prompts as tokens, their posts cut where `max_new_tokens` more would not fit.
+        """Return the prompts as tokens, their inputs cut where `max_new_tokens` more would not fit.
 
         Raises:
             PromptTooLongError: a prompt does not fit, even with its post cut away.

@@ -97,7 +97,7 @@ def _remedy(error: openai.APIError | MalformedAnswerError, status: int, options:
     if status == 404:
         return "Check `model` and `base_url` (most servers' addresses end in /v1), and whether `endpoint` is served."
     if any(words in message or words in str(code) for words in _TOO_LONG):
-        return "The prompt is longer than the model's context: set `max_prompt_characters`, which shortens posts."
+        return "The prompt is longer than the model's context: set `max_prompt_characters`, which shortens inputs."
     if "max_tokens" in message or "max_completion_tokens" in message:
         return "Set `max_tokens_parameter` to the name that the server wants."
     if "logprobs" in message or isinstance(error, MalformedAnswerError):

@@ -102,7 +102,7 @@ class OpenAICompatibleLanguageModel:
 
     @property
     def n_shortened(self) -> int:
-        """How many prompts were cut in their posts."""
+        """How many prompts were cut in their inputs."""
         return self._n_shortened
 
     @property

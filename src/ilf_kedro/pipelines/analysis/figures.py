@@ -53,7 +53,7 @@ def likelihoods_figure(likelihoods: DataFrame[TargetLikelihoods], confidence: fl
     figure.add_hline(0, line={"color": GREY, "width": 1, "dash": "dot"}, row=len(_PANELS), col=1)
     ticks = [f"{size:,}" for size in sizes]
     figure.update_xaxes(type="log", tickvals=sizes, ticktext=ticks, range=[low, high], showticklabels=True)
-    figure.update_xaxes(title_text="train size (posts)", row=len(_PANELS), col=1)
+    figure.update_xaxes(title_text="train size (inputs)", row=len(_PANELS), col=1)
     return figure
 
 

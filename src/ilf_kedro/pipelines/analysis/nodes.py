@@ -37,21 +37,21 @@ def measure_divergences(
     *,
     model_name: str,
 ) -> DataFrame[DivergenceSamples]:
-    """Sample from the base and the finetuned model, after test posts and unconditionally, and score under both.
+    """Sample from the base and the finetuned model, after test inputs and unconditionally, and score under both.
 
     Raises:
         UserError: the two models tokenise a prompt differently.
     """
     base, tuned = base_model.token_scoring, base_model.with_checkpoint(checkpoint).token_scoring
     prompts = _prompts(examples, template)
-    posts = base.contexts(prompts, options.max_new_tokens)
+    inputs = base.contexts(prompts, options.max_new_tokens)
     starts = base.beginnings(options.unconditional_samples)
-    _check_same_tokens(posts, tuned.contexts(prompts, options.max_new_tokens), model_name)
+    _check_same_tokens(inputs, tuned.contexts(prompts, options.max_new_tokens), model_name)
     tables = []
     # The direction is the outer loop, so that weights are loaded as seldom as can be.
     for direction, sampler, other in (("forward", base, tuned), ("backward", tuned, base)):
         for condition, contexts, n_samples, max_new_tokens in (
-            ("test_posts", posts, options.samples_per_post, options.max_new_tokens),
+            ("test_inputs", inputs, options.samples_per_input, options.max_new_tokens),
             ("unconditional", starts, 1, options.unconditional_tokens),
         ):
             label = f"{direction} divergence, {model_name}, {condition.replace('_', ' ')}"

@@ -12,8 +12,8 @@ from ilf_kedro.pipelines.analysis.section import describe_analysis
 from ilf_kedro.pipelines.names import Arm
 from ilf_kedro.pipelines.namespaces import bind
 from ilf_kedro.pipelines.pages import page_node
+from ilf_kedro.pipelines.policy_arms import policy_arms
 from ilf_kedro.pipelines.refine_and_select import selection_nodes
-from ilf_kedro.pipelines.summary_arms import summary_arms
 
 
 def create_pipeline(
@@ -24,8 +24,8 @@ def create_pipeline(
     Arms whose models answer prompts of their own are left out, and the section says so. `split` is where the
     held-out targets come from, `scorers` are those that the target scorer's choice needs.
     """
-    left_out = tuple(arm for arm in arms if arm not in summary_arms(arms))
-    arms = summary_arms(arms)
+    left_out = tuple(arm for arm in arms if arm not in policy_arms(arms))
+    arms = policy_arms(arms)
     models = [(arm, size) for arm in arms for size in train_sizes]
     return sum(
         [
@@ -67,7 +67,7 @@ def _measure_base(arms: Sequence[str], models: Sequence[tuple[str, int]], split:
         {
             "base_model": "base_model",
             "targets": "analysis.targets",
-            "template": "prompt.summary",
+            "template": "prompt.policy",
             **train_targets,
         },
         "analysis.base.target_log_likelihoods",
@@ -86,14 +86,14 @@ def _measure(arm: str, train_size: int, split: str) -> Pipeline:
         [
             Node(
                 bind(nodes.measure_targets, model_name=model, arm=arm, split=split),
-                [*asked, "analysis.targets", "prompt.summary"],
+                [*asked, "analysis.targets", "prompt.policy"],
                 f"{name}.target_log_likelihoods",
                 name="measure_targets",
                 tags="language_model",
             ),
             Node(
                 bind(nodes.measure_divergences, model_name=model),
-                [*asked, "examples.test", "prompt.summary", "params:analysis", "params:seed"],
+                [*asked, "examples.test", "prompt.policy", "params:analysis", "params:seed"],
                 f"{name}.divergence_samples",
                 name="measure_divergences",
                 tags="language_model",

@@ -14,8 +14,8 @@ __all__ = ["published_divergences", "published_likelihoods", "readable", "with_e
 
 _METHODS = {
     "finetuned_on_refinements": "refinements",
-    "finetuned_on_human_summaries": "human_summaries",
-    "finetuned_on_initial_summaries": "initial_summaries",
+    "finetuned_on_references": "references",
+    "finetuned_on_initial_outputs": "initial_outputs",
 }
 
 
@@ -34,14 +34,14 @@ def published_likelihoods(
         }
         for row in nll.to_dict("records")
     ]
-    ppl = published[published["experiment"] == "perplexity_of_finetuned_on_human_summaries"]
+    ppl = published[published["experiment"] == "perplexity_of_finetuned_on_references"]
     held_out = likelihoods[(likelihoods["split"] != "train") & (likelihoods["metric"] == "perplexity")]
-    tuned = held_out[(held_out["arm"] == "human_summaries") & held_out["model"].map(lambda m: bool(arm_and_size(m)))]
+    tuned = held_out[(held_out["arm"] == "references") & held_out["model"].map(lambda m: bool(arm_and_size(m)))]
     if len(ppl):
         theirs = "; ".join(f"{row['train_size']:,.0f}: {number(row['value'], 2)}" for row in ppl.to_dict("records"))
         label = f"perplexity, held-out (paper: {ppl['split'].iloc[0]} split)"
         figures = {"paper": theirs, "ours": _ours(tuned, 2)}
-        rows.append({"figure": label, "arm": words_of("human_summaries"), **figures})
+        rows.append({"figure": label, "arm": words_of("references"), **figures})
     return pd.DataFrame(rows, columns=["figure", "arm", "paper", "ours"])
 
 

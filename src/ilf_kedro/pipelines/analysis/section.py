@@ -16,7 +16,7 @@ from ilf_kedro.report.labels import arm_and_size, in_order, model_label, number_
 from ilf_kedro.report.sections import Figure, Heading, Paragraph, Part, Section, Table
 from ilf_kedro.schemas import DataFrame, Divergences, MissingTargets, PublishedResults, TargetLikelihoods
 
-_CONDITIONS = {"test_posts": "given test posts", "unconditional": "unconditional"}
+_CONDITIONS = {"test_inputs": "given test inputs", "unconditional": "unconditional"}
 _COLUMNS = {"nll_per_token": ("NLL", 3), "perplexity": ("perplexity", 2), "nll_minus_base": ("Δ NLL", 4)}
 _FEW = 30
 
@@ -56,7 +56,7 @@ def _lead(likelihoods: pd.DataFrame, divergences: pd.DataFrame) -> str:
         clauses.append(f"{words_of(row['arm'])} {change}")
     likelier = "; ".join(clauses) or "not measured"
     chosen = divergences.query(
-        "condition == 'test_posts' and estimator == 'controlled' and unit == 'nats_per_sequence'"
+        "condition == 'test_inputs' and estimator == 'controlled' and unit == 'nats_per_sequence'"
     )
     moved = [
         f"{words_of((arm_and_size(row['model']) or ('', 0))[0])} {readable(row['value'], 3)} ({_range(row, 3)})"
@@ -64,8 +64,8 @@ def _lead(likelihoods: pd.DataFrame, divergences: pd.DataFrame) -> str:
         if row["direction"] == "forward"
     ]
     return (
-        f"After {largest:,} posts, the NLL of held-out targets of an arm's own kind less the base model's: {likelier}. "
-        f"Forward divergence from the base model given test posts, in nats per sequence: {'; '.join(moved)}."
+        f"After {largest:,} inputs, the NLL of held-out targets of an arm's own kind less the base model's: {likelier}. "
+        f"Forward divergence from the base model given test inputs, in nats per sequence: {'; '.join(moved)}."
     )
 
 
@@ -73,7 +73,7 @@ def _left_out(arms: Sequence[Arm]) -> list[Part]:
     if not arms:
         return []
     names = " and ".join(words_of(arm) for arm in arms)
-    return [Paragraph(f"Not measured: {names}, whose models answer other prompts than the base model's summaries.")]
+    return [Paragraph(f"Not measured: {names}, whose models answer other prompts than the base model's outputs.")]
 
 
 def _likelihood_parts(
@@ -88,8 +88,8 @@ def _likelihood_parts(
     parts: list[Part] = [
         Heading("Likelihood of each arm's own kind of target"),
         Paragraph(
-            f"Targets of the {options.split} split, which no model was trained on: human summaries for the human "
-            "summaries arm, and so on. Arms have different texts, so a lower figure of one arm than of another "
+            f"Targets of the {options.split} split, which no model was trained on: references for the human "
+            "outputs arm, and so on. Arms have different texts, so a lower figure of one arm than of another "
             "does not make it better; compare within an arm. The end-of-sequence token is not counted."
         ),
     ]
@@ -101,9 +101,9 @@ def _likelihood_parts(
         parts.append(Paragraph("Missing, and not replaced by anything: " + "; ".join(gaps) + "."))
     if len(tuned):
         if tuned["n"].min() < _FEW:
-            parts.append(Paragraph(f"With {tuned['n'].min()} posts the intervals are rough."))
+            parts.append(Paragraph(f"With {tuned['n'].min()} inputs the intervals are rough."))
         caption = (
-            f"Dots: finetuned models with {reporting.confidence:.0%} bootstrap intervals over posts. Dashed: the "
+            f"Dots: finetuned models with {reporting.confidence:.0%} bootstrap intervals over inputs. Dashed: the "
             "base model on the same texts. Below 0 in the last panel, the finetuned model finds them likelier."
         )
         parts.append(Figure("likelihoods", likelihoods_figure(likelihoods, reporting.confidence), caption))
@@ -115,7 +115,7 @@ def _likelihood_parts(
         Figure(
             "train-targets",
             train_targets_figure(likelihoods, reporting.confidence),
-            f"With {reporting.confidence:.0%} bootstrap intervals over posts.",
+            f"With {reporting.confidence:.0%} bootstrap intervals over inputs.",
         ),
     ]
     beside = published_likelihoods(likelihoods, published)
@@ -142,8 +142,8 @@ def _divergence_parts(
             "Forward is KL(base‖finetuned), estimated from the base model's samples; backward is "
             "KL(finetuned‖base), from the finetuned model's. Samples are drawn at temperature 1 from the whole "
             "vocabulary, and the very tokens that were drawn are scored under both models, the end-of-sequence "
-            f"token with them. Given test posts: at most {options.max_new_tokens} tokens, "
-            f"{options.samples_per_post} {_plural(options.samples_per_post, 'sample')} per post; unconditional: at "
+            f"token with them. Given test inputs: at most {options.max_new_tokens} tokens, "
+            f"{options.samples_per_input} {_plural(options.samples_per_input, 'sample')} per post; unconditional: at "
             f"most {options.unconditional_tokens} tokens from the start-of-text token. What lies beyond is not counted."
         ),
         Paragraph(
@@ -155,7 +155,7 @@ def _divergence_parts(
         ),
     ]
     for condition, words in _CONDITIONS.items():
-        unit = "posts" if condition == "test_posts" else "samples"
+        unit = "inputs" if condition == "test_inputs" else "samples"
         figure = divergences_figure(divergences, condition, reporting.confidence)
         caption = (
             f"Divergence {words}, with {reporting.confidence:.0%} bootstrap intervals over {unit}. "
@@ -164,7 +164,7 @@ def _divergence_parts(
         parts.append(Figure(condition.replace("_", "-"), figure, caption))
         sampling = (
             "the part of it that is due to sampling alone stands apart (a dash with one sample per post)"
-            if condition == "test_posts"
+            if condition == "test_inputs"
             else "all of it is due to sampling"
         )
         caption = f"Nats per sequence, {words}. n counts {unit}; ± is the standard error over them, and {sampling}."
@@ -172,7 +172,7 @@ def _divergence_parts(
     parts.append(
         Table(
             published_divergences(divergences, published),
-            "The paper's are GPT-3 175B after 5,000 posts, unconditional, mean and error of two runs; its notebook "
+            "The paper's are GPT-3 175B after 5,000 inputs, unconditional, mean and error of two runs; its notebook "
             "does not say whether they are per sequence or per token. Ours: the largest train size, unconditional, "
             "the plain estimate.",
             prose=True,

@@ -13,7 +13,7 @@ from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import ArmTargets, DataFrame, Examples, MissingTargets, Refinements, Selections
 
-ARM_COLUMNS = {"human_summaries": "human_summary", "initial_summaries": "initial_summary"}
+ARM_COLUMNS = {"references": "reference", "initial_outputs": "initial_output"}
 METHOD = "refinement_with_feedback"
 
 
@@ -24,11 +24,11 @@ def refine_held_out(
     options: RefinementOptions,
     seed: int,
 ) -> DataFrame[Refinements]:
-    """Refine what a held-out split has both an initial summary and feedback for, as the training posts were.
+    """Refine what a held-out split has both an initial output and feedback for, as the training inputs were.
 
     The table is empty where the split has no feedback at all.
     """
-    ready = examples[_written(examples["initial_summary"]) & _written(examples["feedback"])]
+    ready = examples[_written(examples["initial_output"]) & _written(examples["feedback"])]
     if ready.empty:
         columns = {name: pd.Series(dtype=object) for name in Refinements.column_names()}
         return Refinements.validate(pd.DataFrame(columns))
@@ -59,7 +59,7 @@ def collect_targets(
             reason = "the split has no feedback on them, or the scorer chose no refinement with a text"
         else:
             targets = examples.assign(target=None)
-            reason = "such targets are made for training posts alone"
+            reason = "such targets are made for training inputs alone"
         written = _written(targets["target"])
         found.append(targets.loc[written, ["example_id", "title", "post", "target"]].assign(arm=arm))
         if not written.all():

@@ -25,10 +25,10 @@ def choose_examples(examples: DataFrame[Examples], options: ControlsOptions) -> 
     """Take the first examples of the split.
 
     Raises:
-        MissingColumnError: one of them has no initial summary or no feedback.
+        MissingColumnError: one of them has no initial output or no feedback.
     """
     chosen = examples.sort_values("position", kind="stable").head(options.n_examples or len(examples))
-    require_texts(chosen, ["initial_summary", "feedback"], user="the pipeline controls")
+    require_texts(chosen, ["initial_output", "feedback"], user="the pipeline controls")
     return Examples.validate(chosen.reset_index(drop=True))
 
 

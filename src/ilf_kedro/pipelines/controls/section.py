@@ -48,18 +48,18 @@ def describe_controls(
         Paragraph(_how_to_read(examples, refinements, feedback_model, instruct_rm.name)),
         Table(
             _method_table(metrics),
-            "Mean over posts of each measure, by what the refiner was shown.",
+            "Mean over inputs of each measure, by what the refiner was shown.",
             column_digits={MEASURES["length_tokens"]: 1},
         ),
         Figure(
             "differences",
             differences_figure(metrics, options.confidence),
-            f"Differences paired by post, with {options.confidence:.0%} bootstrap intervals over posts. "
+            f"Differences paired by post, with {options.confidence:.0%} bootstrap intervals over inputs. "
             "Dotted: no difference.",
         ),
         Table(
             _difference_table(metrics),
-            f"Differences paired by post, with their {options.confidence:.0%} intervals, where posts differ.",
+            f"Differences paired by post, with their {options.confidence:.0%} intervals, where inputs differ.",
             prose=True,
         ),
         *_undefined_parts(undefined),
@@ -70,7 +70,7 @@ def describe_controls(
         Table(
             one_post(first, feedback_shuffled, feedback_model, selections),
             f"“{first['title']}”: what the refiner was shown, and which of its refinements InstructRM chose. "
-            f"The initial summary was: {first['initial_summary']}",
+            f"The initial output was: {first['initial_output']}",
             3,
             prose=True,
         ),
@@ -91,7 +91,7 @@ def _lead(metrics: pd.DataFrame, refiner: str, instruct_rm: str, confidence: flo
             ]
             sentences.append(f"{name} with the readers' feedback {number(real['value'])}: {', '.join(differences)}.")
     n = int(metrics.loc[metrics["method"] == REAL, "n"].max())
-    sentences.append(f"{n} posts; refinements by {refiner}, judged by {instruct_rm}, not by people.")
+    sentences.append(f"{n} inputs; refinements by {refiner}, judged by {instruct_rm}, not by people.")
     return " ".join(sentences)
 
 
@@ -119,20 +119,20 @@ def _how_to_read(
     examples: pd.DataFrame, refinements: pd.DataFrame, feedback_model: pd.DataFrame, instruct_rm: str
 ) -> str:
     n = len(examples)
-    per_post = len(refinements) / max(1, refinements[["example_id", "method"]].drop_duplicates().shape[0])
+    per_input = len(refinements) / max(1, refinements[["example_id", "method"]].drop_duplicates().shape[0])
     text = (
-        f"The refiner was asked alike for {per_post:.0f} refinements of each post; what it was shown differs: the "
-        "reader's feedback, that of another of the posts, feedback that the refiner had written itself, or none. "
+        f"The refiner was asked alike for {per_input:.0f} refinements of each post; what it was shown differs: the "
+        "reader's feedback, that of another of the inputs, feedback that the refiner had written itself, or none. "
         f"{instruct_rm} was then always asked about the reader's own feedback. So a method that did not see it can "
-        "only agree with it by chance, or because a better summary is a better summary. A score says how a model "
+        "only agree with it by chance, or because a better output is a better output. A score says how a model "
         "answers, not whether it is right. "
         f"{len(CONTRASTS)} differences by each of {len(METRICS)} measures are shown without correction for their "
         "number."
     )
     if n < _FEW:
-        text += f" With {n} posts the intervals are rough, and may be too narrow: take them as a first look."
+        text += f" With {n} inputs the intervals are rough, and may be too narrow: take them as a first look."
     if len(feedback_model) < n:
-        text += f" The refiner wrote no feedback on {n - len(feedback_model)} of the posts, which are left out there."
+        text += f" The refiner wrote no feedback on {n - len(feedback_model)} of the inputs, which are left out there."
     return text
 
 
@@ -145,7 +145,7 @@ def _method_table(metrics: pd.DataFrame) -> pd.DataFrame:
         for metric, name in MEASURES.items():
             found = _value(metrics, method, None, metric)
             row[name] = None if found is None else found["value"]
-        rows.append(row | {"Posts": int(own.loc[own["method"] == method, "n"].max())})
+        rows.append(row | {"Inputs": int(own.loc[own["method"] == method, "n"].max())})
     frame = pd.DataFrame(rows)
     return frame.astype(dict.fromkeys(MEASURES.values(), "float64"))
 
@@ -158,7 +158,7 @@ def _difference_table(metrics: pd.DataFrame) -> pd.DataFrame:
             found = _value(metrics, method, baseline, metric)
             cells[name] = "–" if found is None else _difference(found, digits=1 if metric == "length_tokens" else 3)
         counts = metrics.loc[(metrics["method"] == method) & (metrics["baseline"] == baseline), "n"]
-        rows.append({**cells, "Posts": int(counts.max()) if len(counts) else 0})
+        rows.append({**cells, "Inputs": int(counts.max()) if len(counts) else 0})
     return pd.DataFrame(rows)
 
 
@@ -179,11 +179,11 @@ def _undefined_parts(undefined: pd.DataFrame) -> list[Part]:
 
 
 def _points_sentence(points: pd.DataFrame) -> str:
-    per_post = points.groupby("example_id").size()
-    each = f"{per_post.min()}" if per_post.min() == per_post.max() else f"{per_post.min()} to {per_post.max()}"
+    per_input = points.groupby("example_id").size()
+    each = f"{per_input.min()}" if per_input.min() == per_input.max() else f"{per_input.min()} to {per_input.max()}"
     by = ", ".join(f"by {way.removeprefix('model:')}" for way in sorted(points["split_by"].unique()))
     return (
-        f"The feedback on {len(per_post)} posts makes {len(points)} points, {each} each "
+        f"The feedback on {len(per_input)} inputs makes {len(points)} points, {each} each "
         f"(split {by}). Each was asked about by itself, of every refinement; a point counts as incorporated where "
         "p(Yes) is above one half. A remark that asks for nothing (such as praise) counts as a point all the same."
     )

@@ -26,8 +26,8 @@ from ilf_kedro.schemas import (
 
 logger = logging.getLogger(__name__)
 
-_TEXTS = ("title", "post", "reference_summary", "human_summary", "initial_summary", "feedback")
-_TIMED = ("feedback", "human_summary", "comparison")
+_TEXTS = ("title", "post", "tldr_reference", "reference", "initial_output", "feedback")
+_TIMED = ("feedback", "reference", "comparison")
 
 SplitTables = tuple[
     DataFrame[Examples],

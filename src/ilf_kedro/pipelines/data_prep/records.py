@@ -58,36 +58,36 @@ class Record(BaseModel):
     post: Text
     subreddit: _OptionalText = None
     title: _OptionalText = None
-    reference_summary: _OptionalText = Field(default=None, alias="tldr_human_reference_summary")
+    tldr_reference: _OptionalText = Field(default=None, alias="tldr_human_reference_summary")
     summary_prompt: _OptionalText = None
-    human_summary: _OptionalText = Field(default=None, alias="ideal_human_summary")
-    initial_summary: _OptionalText = Field(default=None, alias="generated_summary_for_feedback")
+    reference: _OptionalText = Field(default=None, alias="ideal_human_summary")
+    initial_output: _OptionalText = Field(default=None, alias="generated_summary_for_feedback")
     feedback: _OptionalText = None
     feedback_class: _OptionalText = None
     has_additional_feedback: bool | None = Field(default=None, description="true, false or null")
-    summary_a: _OptionalText = Field(default=None, alias="generated_summary_for_comparison_A")
-    summary_b: _OptionalText = Field(default=None, alias="generated_summary_for_comparison_B")
+    output_a: _OptionalText = Field(default=None, alias="generated_summary_for_comparison_A")
+    output_b: _OptionalText = Field(default=None, alias="generated_summary_for_comparison_B")
     preference: Literal["Summary A", "Summary B"] | None = Field(
         default=None, alias="comparison_preference", description='"Summary A", "Summary B" or null'
     )
     seconds_feedback: _Seconds = Field(default=None, alias="time_spent_in_seconds_feedback")
-    seconds_human_summary: _Seconds = Field(default=None, alias="time_spent_in_seconds_ideal_human_summary")
+    seconds_reference: _Seconds = Field(default=None, alias="time_spent_in_seconds_ideal_human_summary")
     seconds_comparison: _Seconds = Field(default=None, alias="time_spent_in_seconds_comparison")
 
     @field_validator("preference")
     @classmethod
-    def _check_summaries(cls, preference: str | None, info: ValidationInfo) -> str | None:
-        """Refuse a preference between summaries that are not both there (a broken one is its own fault)."""
-        missing = [letter for letter in "AB" if info.data.get(f"summary_{letter.lower()}", "broken") is None]
+    def _check_outputs(cls, preference: str | None, info: ValidationInfo) -> str | None:
+        """Refuse a preference between outputs that are not both there (a broken one is its own fault)."""
+        missing = [letter for letter in "AB" if info.data.get(f"output_{letter.lower()}", "broken") is None]
         if preference is not None and missing:
             columns = " and ".join(f"generated_summary_for_comparison_{letter}" for letter in missing)
-            wanted = {"columns": columns, "wanted": "both summaries, or a preference of null"}
+            wanted = {"columns": columns, "wanted": "both outputs, or a preference of null"}
             raise PydanticCustomError("contradiction", "a preference, but no {columns}", wanted)
         return preference
 
     @property
     def preferred(self) -> Literal["a", "b"] | None:
-        """Which of the two summaries people preferred; null where nobody compared them."""
+        """Which of the two outputs people preferred; null where nobody compared them."""
         if self.preference is None:
             return None
         return "a" if self.preference == "Summary A" else "b"

@@ -55,7 +55,7 @@ def read_rows(raw: RawLines, record_type: type[RecordT]) -> tuple[list[Row[Recor
 
 
 def find_shared(splits: Mapping[Split, tuple[RawLines, Sequence[Row[RecordT]]]]) -> dict[Split, list[Fault]]:
-    """Find ids that a file repeats, and ids or posts that two splits share.
+    """Find ids that a file repeats, and ids or inputs that two splits share.
 
     Compared after folding case and white space. Of the rows that share something, the first stays
     (so, with train first, never a row of train for a leak) and the others are at fault. Rows with
@@ -65,7 +65,7 @@ def find_shared(splits: Mapping[Split, tuple[RawLines, Sequence[Row[RecordT]]]])
     first: dict[tuple[str, str], tuple[Split, int]] = {}
     for split, (raw, rows) in splits.items():
         for row in rows:
-            for column, thing in (("id", "an id"), ("post", "a post")):
+            for column, thing in (("id", "an id"), ("post", "an input")):
                 value = row.values.get(column)
                 if not isinstance(value, str) or not (folded := " ".join(value.split()).casefold()):
                     continue

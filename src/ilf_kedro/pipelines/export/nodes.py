@@ -58,9 +58,9 @@ def export_preferences(
     template: PromptTemplate,
     options: SelectionOptions,
 ) -> DataFrame[PreferenceRecords]:
-    """Return the refinement that the target scorer chose as better than the initial summary.
+    """Return the refinement that the target scorer chose as better than the initial output.
 
-    Where the refinement is empty, or is the initial summary, there is no pair; these are counted in the log.
+    Where the refinement is empty, or is the initial output, there is no pair; these are counted in the log.
 
     Raises:
         UserError: no pair is left.
@@ -69,7 +69,7 @@ def export_preferences(
         (selections["scorer"] == options.target_scorer) & (selections["method"] == "refinement_with_feedback")
     ]
     table = examples.merge(chosen[["example_id", "text"]], on="example_id")
-    initial = table["initial_summary"].fillna("").str.strip()
+    initial = table["initial_output"].fillna("").str.strip()
     usable = (table["text"].str.strip() != "") & (initial != "") & (table["text"].str.strip() != initial)
     _report_left_out("preference pairs", usable, "an empty or an unchanged refinement")
     kept = table[usable]
@@ -79,7 +79,7 @@ def export_preferences(
                 "example_id": kept["example_id"].to_numpy(),
                 "prompt": _prompts(kept, template),
                 "chosen": _answers(kept["text"]),
-                "rejected": _answers(kept["initial_summary"]),
+                "rejected": _answers(kept["initial_output"]),
             }
         )
     )
@@ -91,13 +91,13 @@ def export_reward_pairs(
     """Return people's comparisons, once with the prompt apart and once with it in both texts.
 
     Raises:
-        UserError: no two summaries of a comparison differ.
+        UserError: no two outputs of a comparison differ.
     """
     first_preferred = comparisons["preferred"] == "a"
-    better = comparisons["summary_a"].where(first_preferred, comparisons["summary_b"])
-    worse = comparisons["summary_b"].where(first_preferred, comparisons["summary_a"])
+    better = comparisons["output_a"].where(first_preferred, comparisons["output_b"])
+    worse = comparisons["output_b"].where(first_preferred, comparisons["output_a"])
     usable = (better.str.strip() != worse.str.strip()) & (better.str.strip() != "") & (worse.str.strip() != "")
-    _report_left_out("reward-model pairs", usable, "an empty summary, or the same one twice")
+    _report_left_out("reward-model pairs", usable, "an empty output, or the same one twice")
     kept = comparisons[usable]
     explicit = pd.DataFrame(
         {
@@ -116,21 +116,21 @@ def export_reward_pairs(
 def export_privileged(
     examples: DataFrame[Examples], template: PromptTemplate, privileged_template: PromptTemplate
 ) -> DataFrame[PrivilegedRecords]:
-    """Return the prompt that a student answers, and initial summary and feedback as what its teacher sees besides.
+    """Return the prompt that a student answers, and initial output and feedback as what its teacher sees besides.
 
     Raises:
-        UserError: no example has both an initial summary and feedback.
+        UserError: no example has both an initial output and feedback.
     """
-    usable = (examples["initial_summary"].fillna("").str.strip() != "") & (
+    usable = (examples["initial_output"].fillna("").str.strip() != "") & (
         examples["feedback"].fillna("").str.strip() != ""
     )
-    _report_left_out("records with privileged feedback", usable, "no initial summary, or no feedback")
+    _report_left_out("records with privileged feedback", usable, "no initial output, or no feedback")
     kept = examples[usable]
     prompts = _prompts(kept, template)
     contexts = [
-        privileged_template.render(example_id, initial_summary=initial, feedback=feedback).text
+        privileged_template.render(example_id, initial_output=initial, feedback=feedback).text
         for example_id, initial, feedback in zip(
-            kept["example_id"], kept["initial_summary"], kept["feedback"], strict=True
+            kept["example_id"], kept["initial_output"], kept["feedback"], strict=True
         )
     ]
     table = pd.DataFrame({"example_id": kept["example_id"].to_numpy(), "prompt": prompts})

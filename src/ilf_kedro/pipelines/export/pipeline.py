@@ -16,19 +16,19 @@ def create_pipeline(arms: Sequence[str], train_size: int, options: ExportOptions
     members += [
         Node(
             nodes.export_preferences,
-            ["examples.train", "selections", "prompt.summary", "params:selection"],
+            ["examples.train", "selections", "prompt.policy", "params:selection"],
             "export.preferences",
             name="export_preferences",
         ),
         Node(
             nodes.export_reward_pairs,
-            ["comparisons.train", "prompt.summary"],
+            ["comparisons.train", "prompt.policy"],
             ["export.reward_pairs", "export.reward_pairs_implicit"],
             name="export_reward_pairs",
         ),
         Node(
             nodes.export_privileged,
-            ["examples.train", "prompt.summary", "prompt.privileged_context"],
+            ["examples.train", "prompt.policy", "prompt.privileged_context"],
             "export.privileged_feedback",
             name="export_privileged",
         ),
@@ -40,7 +40,7 @@ def _supervised(arm: str, train_size: int, options: ExportOptions) -> list[Node]
     kinds = {"supervised": nodes.export_supervised, "chat": nodes.export_chat}
     if options.openai_chat:
         kinds["openai_chat"] = nodes.export_openai_chat
-    inputs = [f"finetune.{arm}.n{train_size}.targets", "prompt.summary"]
+    inputs = [f"finetune.{arm}.n{train_size}.targets", "prompt.policy"]
     return [
         Node(function, inputs, f"export.{kind}.{arm}", name=f"export_{kind}_{arm}") for kind, function in kinds.items()
     ]

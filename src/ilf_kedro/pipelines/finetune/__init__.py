@@ -1,4 +1,4 @@
-"""Finetunes the base model on every arm's targets at every train size, and samples test summaries."""
+"""Finetunes the base model on every arm's targets at every train size, and samples test outputs."""
 
 from ilf_kedro.pipelines.finetune.pipeline import create_pipeline, model_names, sections
 

@@ -27,7 +27,7 @@ class ArmPlan:
 
     function: Callable[..., Any]
     inputs: tuple[str, ...]
-    prompt: str = "prompt.summary"
+    prompt: str = "prompt.policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +48,16 @@ _CHOSEN = (*_SPLIT, "selections", "params:selection")
 
 ARMS: Mapping[Arm, ArmPlan] = {
     "refinements": ArmPlan(targets.target_refinements, _CHOSEN),
-    "human_summaries": ArmPlan(partial(targets.target_texts, column="human_summary"), _SPLIT),
-    "initial_summaries": ArmPlan(partial(targets.target_texts, column="initial_summary"), _SPLIT),
+    "references": ArmPlan(partial(targets.target_texts, column="reference"), _SPLIT),
+    "initial_outputs": ArmPlan(partial(targets.target_texts, column="initial_output"), _SPLIT),
     JOINT: ArmPlan(targets.target_joint_outputs, _CHOSEN, "prompt.feedback_and_refinement"),
-    BEST_OF_N_OUTPUTS: ArmPlan(targets.target_best_of_n, (*_SPLIT, "finetune.best_of_n_outputs.summaries")),
+    BEST_OF_N_OUTPUTS: ArmPlan(targets.target_best_of_n, (*_SPLIT, "finetune.best_of_n_outputs.outputs")),
     REFINEMENT_MODEL: ArmPlan(targets.target_written_refinements, _SPLIT, "prompt.refinement_with_feedback"),
 }
 
 
 def summarising(arms: Sequence[Arm]) -> tuple[Arm, ...]:
-    """Return the arms whose models write summaries: all but the refinement model, which rewrites one."""
+    """Return the arms whose models write outputs: all but the refinement model, which rewrites one."""
     return tuple(arm for arm in arms if arm != REFINEMENT_MODEL)
 
 

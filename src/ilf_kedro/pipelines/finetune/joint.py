@@ -12,7 +12,7 @@ from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.training_plan import prompts_of
 from ilf_kedro.prompting import PromptTemplate, clean_completion
 from ilf_kedro.prompting.joint_outputs import parse_joint_output
-from ilf_kedro.schemas import DataFrame, Examples, JointOutputs, Summaries, text_or_empty
+from ilf_kedro.schemas import DataFrame, Examples, JointOutputs, Outputs, text_or_empty
 
 logger = logging.getLogger(__name__)
 
@@ -23,19 +23,19 @@ def sample_joint_outputs(
     base_model: TrainableModel,
     checkpoint: Checkpoint,
     examples: DataFrame[Examples],
-    base_summaries: DataFrame[Summaries],
+    base_outputs: DataFrame[Outputs],
     template: PromptTemplate,
     options: FinetuneOptions,
     seed: int,
     *,
     model_name: str,
 ) -> DataFrame[JointOutputs]:
-    """Let the model write feedback on the initial summary of each test post, and its refinement.
+    """Let the model write feedback on the initial output of each test post, and its refinement.
 
-    The initial summary is the split's, or else the base model's. Outputs that the parser refuses are kept with
+    The initial output is the split's, or else the base model's. Outputs that the parser refuses are kept with
     what was wrong, and counted in the log.
     """
-    asked = _with_initial_summaries(examples, base_summaries)
+    asked = _with_initial_outputs(examples, base_outputs)
     sampling = options.sampling.model_copy(update={"max_new_tokens": options.joint_max_new_tokens})
     model = base_model.with_checkpoint(checkpoint)
     drawn = model.generate(
@@ -46,7 +46,7 @@ def sample_joint_outputs(
         parsed = parse_joint_output(completion.text)
         rows.append(
             {
-                **{key: row[key] for key in ("example_id", "summary_by", "initial_summary")},
+                **{key: row[key] for key in ("example_id", "output_by", "initial_output")},
                 "model": model_name,
                 "status": parsed.status,
                 "feedback": parsed.feedback,
@@ -63,19 +63,19 @@ def sample_joint_outputs(
     return JointOutputs.validate(outputs)
 
 
-def joint_summaries(outputs: DataFrame[JointOutputs]) -> DataFrame[Summaries]:
-    """Take the refinements as the model's summaries: empty where the output could not be taken apart."""
+def joint_outputs(outputs: DataFrame[JointOutputs]) -> DataFrame[Outputs]:
+    """Take the refinements as the model's outputs: empty where the output could not be taken apart."""
     table = outputs.assign(text=outputs["refinement"], sample_index=0)
-    return Summaries.validate(table[Summaries.column_names()])
+    return Outputs.validate(table[Outputs.column_names()])
 
 
-def _with_initial_summaries(examples: DataFrame[Examples], base_summaries: DataFrame[Summaries]) -> pd.DataFrame:
-    own = examples["initial_summary"].map(text_or_empty).str.strip()
-    first = base_summaries[base_summaries["sample_index"] == 0].set_index("example_id")
+def _with_initial_outputs(examples: DataFrame[Examples], base_outputs: DataFrame[Outputs]) -> pd.DataFrame:
+    own = examples["initial_output"].map(text_or_empty).str.strip()
+    first = base_outputs[base_outputs["sample_index"] == 0].set_index("example_id")
     of_base = examples["example_id"].map(first["text"]).map(text_or_empty)
     return examples.assign(
-        initial_summary=own.where(own != "", of_base),
-        summary_by=[
+        initial_output=own.where(own != "", of_base),
+        output_by=[
             SPLIT if text else name for text, name in zip(own, examples["example_id"].map(first["model"]), strict=True)
         ],
     )

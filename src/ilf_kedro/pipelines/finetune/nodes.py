@@ -1,4 +1,4 @@
-"""Trains one model, and asks it for summaries and for the probability of the human ones."""
+"""Trains one model, and asks it for outputs and for the probability of the human ones."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ilf_kedro.schemas import (
     DataFrame,
     Examples,
     LogLikelihoods,
+    Outputs,
     Subsets,
-    Summaries,
     Targets,
     TrainingLog,
 )
@@ -53,7 +53,7 @@ def finetune(
     return checkpoint, TrainingLog.validate(log)
 
 
-def sample_base_summaries(
+def sample_base_outputs(
     base_model: LanguageModel,
     examples: DataFrame[Examples],
     template: PromptTemplate,
@@ -62,8 +62,8 @@ def sample_base_summaries(
     *,
     model_name: str,
     candidates: bool = False,
-) -> DataFrame[Summaries]:
-    """Let the model before any finetuning write one summary of each test post, or the `best_of_n` candidates."""
+) -> DataFrame[Outputs]:
+    """Let the model before any finetuning write one output of each test post, or the `best_of_n` candidates."""
     n = options.best_of_n if candidates else 1
     return _sample(base_model, examples, template, options, seed, n=n, model_name=model_name)
 
@@ -77,13 +77,13 @@ def sample_base_candidates(
     seed: int,
     *,
     model_name: str,
-) -> DataFrame[Summaries]:
-    """Let the model before any finetuning write `best_of_n` summaries of each post of the largest subset."""
+) -> DataFrame[Outputs]:
+    """Let the model before any finetuning write `best_of_n` outputs of each post of the largest subset."""
     chosen = examples[examples["example_id"].isin(subsets["example_id"])]
     return _sample(base_model, chosen, template, options, seed, n=options.best_of_n, model_name=model_name)
 
 
-def sample_summaries(
+def sample_outputs(
     base_model: TrainableModel,
     checkpoint: Checkpoint,
     examples: DataFrame[Examples],
@@ -93,8 +93,8 @@ def sample_summaries(
     *,
     model_name: str,
     candidates: bool = False,
-) -> DataFrame[Summaries]:
-    """Let a finetuned model write one summary of each test post, or the `best_of_n` candidates of each."""
+) -> DataFrame[Outputs]:
+    """Let a finetuned model write one output of each test post, or the `best_of_n` candidates of each."""
     model, n = base_model.with_checkpoint(checkpoint), options.best_of_n if candidates else 1
     return _sample(model, examples, template, options, seed, n=n, model_name=model_name)
 
@@ -102,7 +102,7 @@ def sample_summaries(
 def base_log_likelihoods(
     base_model: TrainableModel, examples: DataFrame[Examples], template: PromptTemplate, *, model_name: str
 ) -> DataFrame[LogLikelihoods]:
-    """Return how probable the human test summaries are under the model before any finetuning."""
+    """Return how probable the human test outputs are under the model before any finetuning."""
     return _human_log_likelihoods(base_model, examples, template, model_name)
 
 
@@ -114,16 +114,16 @@ def log_likelihoods(
     *,
     model_name: str,
 ) -> DataFrame[LogLikelihoods]:
-    """Return how probable the human test summaries are under a finetuned model."""
+    """Return how probable the human test outputs are under a finetuned model."""
     return _human_log_likelihoods(base_model.with_checkpoint(checkpoint), examples, template, model_name)
 
 
 def _human_log_likelihoods(
     model: TrainableModel, examples: DataFrame[Examples], template: PromptTemplate, model_name: str
 ) -> DataFrame[LogLikelihoods]:
-    """Sum the log-probabilities (nats) of each human summary's tokens, the end token not counted."""
-    require_texts(examples, ["human_summary"], user="the log-likelihood of human summaries")
-    continuations = [as_completion(text, model.source.format) for text in examples["human_summary"]]
+    """Sum the log-probabilities (nats) of each reference's tokens, the end token not counted."""
+    require_texts(examples, ["reference"], user="the log-likelihood of references")
+    continuations = [as_completion(text, model.source.format) for text in examples["reference"]]
     answers = model.log_likelihood(
         prompts_of(examples, template), continuations, label=f"log-likelihoods, {model_name}"
     )
@@ -131,7 +131,7 @@ def _human_log_likelihoods(
         {
             "example_id": examples["example_id"],
             "model": model_name,
-            "text_kind": "human_summary",
+            "text_kind": "reference",
             "log_likelihood": [sum(answer.log_probabilities) for answer in answers],
             "n_tokens": [len(answer.log_probabilities) for answer in answers],
         }
@@ -148,9 +148,9 @@ def _sample(
     *,
     n: int,
     model_name: str,
-) -> DataFrame[Summaries]:
+) -> DataFrame[Outputs]:
     prompts = prompts_of(examples, template)
-    drawn = model.generate(prompts, range(n), options.sampling, seed=seed, label=f"summaries, {model_name}")
+    drawn = model.generate(prompts, range(n), options.sampling, seed=seed, label=f"outputs, {model_name}")
     rows = [
         {
             "example_id": prompt.example_id,
@@ -165,4 +165,4 @@ def _sample(
         for prompt, completions in zip(prompts, drawn, strict=True)
         for sample_index, completion in enumerate(completions)
     ]
-    return Summaries.validate(pd.DataFrame(rows))
+    return Outputs.validate(pd.DataFrame(rows))

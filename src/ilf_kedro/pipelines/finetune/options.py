@@ -27,16 +27,16 @@ class TrainingOverride(Options):
 
 
 class FinetuneOptions(Options):
-    """Arms × train sizes, how each is trained, and how its summaries of test posts are sampled.
+    """Arms × train sizes, how each is trained, and how its outputs of test inputs are sampled.
 
     `top_k` is how many refinements of each example the refinements arm learns from, `refiner` who writes them:
-    the catalog's refiner in the pipeline refinement, or the finetuned refinement model. `best_of_n` summaries
+    the catalog's refiner in the pipeline refinement, or the finetuned refinement model. `best_of_n` outputs
     per post are sampled from the model `best_of_n_from` (such as finetune.base; null: that of the most
     refinements), and the reward model's favourite is kept (paper: 64). An output of the arm
     feedback_and_refinement has at most `joint_max_new_tokens`.
     """
 
-    arms: tuple[Arm, ...] = Field(default=("refinements", "human_summaries", "initial_summaries"), min_length=1)
+    arms: tuple[Arm, ...] = Field(default=("refinements", "references", "initial_outputs"), min_length=1)
     training: TrainingOptions = TrainingOptions()
     per_size: tuple[TrainingOverride, ...] = ()
     sampling: SamplingOptions = SamplingOptions()

@@ -55,7 +55,7 @@ def create_pipeline(
 
 
 def model_names(arms: Sequence[Arm], train_sizes: Sequence[int], best_of_n_from: str | None = None) -> tuple[str, ...]:
-    """Return the names of all models that the pipeline samples summaries from, the base model first."""
+    """Return the names of all models that the pipeline samples outputs from, the base model first."""
     names = ["finetune.base", *(f"finetune.{arm}.n{size}" for arm in summarising(arms) for size in train_sizes)]
     has_best_of_n = best_of_n_from or _default_sampler(arms, train_sizes)
     return (*names, "finetune.best_of_n") if has_best_of_n else tuple(names)
@@ -72,7 +72,7 @@ def sections(arms: Sequence[Arm], source: RefinementSource | None = None) -> tup
 
 
 def _finetune(arm: Arm, train_size: int, source: RefinementSource) -> Pipeline:
-    """Create targets → checkpoint → summaries and log-likelihoods of one arm at one size."""
+    """Create targets → checkpoint → outputs and log-likelihoods of one arm at one size."""
     name = f"finetune.{arm}.n{train_size}"
     train = Node(
         bind(nodes.finetune, train_size=train_size, label=name, arm=arm),
@@ -85,8 +85,8 @@ def _finetune(arm: Arm, train_size: int, source: RefinementSource) -> Pipeline:
 
 
 def _answering_nodes(arm: Arm, name: str) -> list[Node]:
-    """Create the nodes that ask a finetuned model about test posts; of a refinement model, to refine."""
-    asked = ["base_model", "checkpoint", "examples.test", "prompt.summary"]
+    """Create the nodes that ask a finetuned model about test inputs; of a refinement model, to refine."""
+    asked = ["base_model", "checkpoint", "examples.test", "prompt.policy"]
     if arm == REFINEMENT_MODEL:
         inputs = ["examples.development", "base_model", "checkpoint", ARMS[arm].prompt]
         return [_sampling(refine_with_checkpoint, [*inputs, "params:refinement"], "refinements", method=name)]
@@ -99,24 +99,24 @@ def _answering_nodes(arm: Arm, name: str) -> list[Node]:
     )
     if arm != JOINT:
         return [
-            _sampling(nodes.sample_summaries, [*asked, "params:finetune"], "summaries", model_name=name),
+            _sampling(nodes.sample_outputs, [*asked, "params:finetune"], "outputs", model_name=name),
             likelihoods,
         ]
-    inputs = [*asked[:3], "finetune.base.summaries", ARMS[arm].prompt, "params:finetune"]
+    inputs = [*asked[:3], "finetune.base.outputs", ARMS[arm].prompt, "params:finetune"]
     return [
         _sampling(joint.sample_joint_outputs, inputs, "joint_outputs", model_name=name),
-        Node(joint.joint_summaries, "joint_outputs", "summaries", name="joint_summaries"),
+        Node(joint.joint_outputs, "joint_outputs", "outputs", name="joint_outputs"),
         likelihoods,
     ]
 
 
 def _measure_base() -> Pipeline:
     name = "finetune.base"
-    asked = ["base_model", "examples.test", "prompt.summary"]
+    asked = ["base_model", "examples.test", "prompt.policy"]
     return _namespaced(
         name,
         [
-            _sampling(nodes.sample_base_summaries, [*asked, "params:finetune"], "summaries", model_name=name),
+            _sampling(nodes.sample_base_outputs, [*asked, "params:finetune"], "outputs", model_name=name),
             Node(
                 bind(nodes.base_log_likelihoods, model_name=name),
                 asked,
@@ -133,15 +133,15 @@ def _best_of_n(sampler: str) -> Pipeline:
     name = "finetune.best_of_n"
     by_base = sampler == "finetune.base"
     checkpoint = [] if by_base else [f"{sampler}.checkpoint"]
-    inputs = ["base_model", *checkpoint, "examples.test", "prompt.summary", "params:finetune"]
-    function = nodes.sample_base_summaries if by_base else nodes.sample_summaries
+    inputs = ["base_model", *checkpoint, "examples.test", "prompt.policy", "params:finetune"]
+    function = nodes.sample_base_outputs if by_base else nodes.sample_outputs
     sample = _sampling(function, inputs, "candidates", model_name=name, candidates=True)
     return _namespaced(name, [sample, *_best_by_reward("examples.test")])
 
 
 def _best_of_n_outputs() -> Pipeline:
-    """Create the base model's best-of-N summaries of training posts, which an arm learns from."""
-    inputs = ["base_model", "examples.train", "subsets", "prompt.summary", "params:finetune"]
+    """Create the base model's best-of-N outputs of training inputs, which an arm learns from."""
+    inputs = ["base_model", "examples.train", "subsets", "prompt.policy", "params:finetune"]
     sample = _sampling(nodes.sample_base_candidates, inputs, "candidates", model_name="finetune.base")
     return _namespaced("finetune.best_of_n_outputs", [sample, *_best_by_reward("examples.train")])
 
@@ -155,7 +155,7 @@ def _best_by_reward(examples: str) -> list[Node]:
             name="reward_candidates",
             tags="language_model",
         ),
-        Node(best_of_n.choose_best, ["candidates", "rewards"], "summaries", name="choose_best"),
+        Node(best_of_n.choose_best, ["candidates", "rewards"], "outputs", name="choose_best"),
     ]
 
 

@@ -32,19 +32,19 @@ def compare_refiners(
     options: ReportingOptions,
     seed: int,
 ) -> DataFrame[RefinerMetrics]:
-    """Estimate each refiner's mean InstructRM score, ROUGE-L against the human summary, and length.
+    """Estimate each refiner's mean InstructRM score, ROUGE-L against the reference, and length.
 
     All N refinements of an example are averaged first. Differences from the catalog's refiner are paired by
     example.
 
     Raises:
-        MissingColumnError: an example has no human summary.
+        MissingColumnError: an example has no reference.
     """
-    require_texts(examples, ["human_summary"], user="the comparison of refiners")
-    table = refinements.merge(examples[["example_id", "human_summary"]], on="example_id")
+    require_texts(examples, ["reference"], user="the comparison of refiners")
+    table = refinements.merge(examples[["example_id", "reference"]], on="example_id")
     ensemble = scores.loc[scores["scorer"] == _INSTRUCT_RM, [*_KEYS, "score"]]
     table = table.merge(ensemble.rename(columns={"score": _INSTRUCT_RM}), on=_KEYS, how="left")
-    table["rouge_l"] = rouge_l(table["text"].tolist(), table["human_summary"].tolist())
+    table["rouge_l"] = rouge_l(table["text"].tolist(), table["reference"].tolist())
     table["length_tokens"] = base_model.count_tokens(table["text"].tolist())
     bootstrap = Bootstrap(options.confidence, options.bootstrap_resamples, seed)
     rows = [

@@ -1,4 +1,4 @@
-"""The report's section on the arms that write more than a summary."""
+"""The report's section on the arms that write more than an output."""
 
 from __future__ import annotations
 
@@ -39,30 +39,30 @@ def describe_arms(metrics: DataFrame[RefinerMetrics] | None = None, **joint: Dat
         parts += _joint_parts(joint)
     if metrics is not None:
         parts += _refiner_parts(metrics)
-    return Section("arms", "Arms that write more than a summary", tuple(parts))
+    return Section("arms", "Arms that write more than an output", tuple(parts))
 
 
 def _joint_parts(joint: dict[str, DataFrame[JointOutputs]]) -> list[Part]:
     rows = []
     for name, outputs in joint.items():
         counts = outputs["status"].value_counts()
-        row: dict[str, object] = {"model": _label(name), "test posts": len(outputs)}
+        row: dict[str, object] = {"model": _label(name), "test inputs": len(outputs)}
         row |= {words: int(counts.get(status, 0)) for status, words in _STATUSES.items()}
         rows.append(row)
     last = list(joint.values())[-1]
     parsed, n = int((last["status"] == "parsed").sum()), len(last)
-    from_model = int((last["summary_by"] != "split").sum())
+    from_model = int((last["output_by"] != "split").sum())
     return [
         Heading("Feedback and refinement written jointly"),
         Paragraph(
             f"The model trained on the most examples wrote {parsed} of {n} outputs that the strict parser could take "
-            "apart. Nothing is guessed of the others: their summary counts as empty.",
+            "apart. Nothing is guessed of the others: their output counts as empty.",
             lead=True,
         ),
         Table(
             pd.DataFrame(rows),
-            "Outputs on test posts by what the parser found. An output is feedback, one marker line, the refinement "
-            f"and one end marker; it is about the split's initial summary, or the base model's ({from_model} of {n}).",
+            "Outputs on test inputs by what the parser found. An output is feedback, one marker line, the refinement "
+            f"and one end marker; it is about the split's initial output, or the base model's ({from_model} of {n}).",
         ),
     ]
 
@@ -84,7 +84,7 @@ def _refiner_parts(metrics: DataFrame[RefinerMetrics]) -> list[Part]:
         Table(
             pd.DataFrame(rows),
             f"Refinements of {n} development examples with their feedback, all N of an example averaged. ROUGE-L is "
-            "against the human summary. Δ is the difference from the catalog's refiner, paired by example, with "
+            "against the reference. Δ is the difference from the catalog's refiner, paired by example, with "
             "its interval.",
             column_digits={_METRICS["length_tokens"]: 1},
         ),

@@ -9,7 +9,7 @@ import pandas as pd
 from ilf_kedro.pipelines.requirements import require_texts
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting.joint_outputs import write_joint_output
-from ilf_kedro.schemas import DataFrame, Examples, Selections, Subsets, Summaries, Targets, UserError
+from ilf_kedro.schemas import DataFrame, Examples, Outputs, Selections, Subsets, Targets, UserError
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def target_top_refinements(
 def target_texts(
     examples: DataFrame[Examples], subsets: DataFrame[Subsets], *, column: str, train_size: int
 ) -> DataFrame[Targets]:
-    """Take a text that stands in the split: the human summary, or the initial one.
+    """Take a text that stands in the split: the reference, or the initial one.
 
     Raises:
         MissingColumnError: an example of the subset lacks it.
@@ -77,12 +77,12 @@ def target_texts(
 
 
 def target_best_of_n(
-    examples: DataFrame[Examples], subsets: DataFrame[Subsets], summaries: DataFrame[Summaries], *, train_size: int
+    examples: DataFrame[Examples], subsets: DataFrame[Subsets], outputs: DataFrame[Outputs], *, train_size: int
 ) -> DataFrame[Targets]:
-    """Take the base model's best-of-N summary of each training post; empty ones are left out and counted."""
+    """Take the base model's best-of-N output of each training post; empty ones are left out and counted."""
     subset = _subset(examples, subsets, train_size)
-    best = summaries[["example_id", "text"]].rename(columns={"text": "target"})
-    _require_all(subset, best["example_id"], "best-of-N summaries", "kedro run --pipelines finetune", train_size)
+    best = outputs[["example_id", "text"]].rename(columns={"text": "target"})
+    _require_all(subset, best["example_id"], "best-of-N outputs", "kedro run --pipelines finetune", train_size)
     table = _without_empty(subset.merge(best, on="example_id"), "best_of_n_outputs")
     return Targets.validate(table[_COLUMNS])
 
@@ -95,13 +95,13 @@ def target_joint_outputs(
     *,
     train_size: int,
 ) -> DataFrame[Targets]:
-    """Take the example's feedback and the chosen refinement as one text, to be written about the initial summary.
+    """Take the example's feedback and the chosen refinement as one text, to be written about the initial output.
 
     Raises:
         UserError: as for the refinements arm; or a text contains a marker, so that it could not be taken apart.
     """
     subset = _subset(examples, subsets, train_size)
-    require_texts(subset, ["initial_summary", "feedback"], user="the arm feedback_and_refinement")
+    require_texts(subset, ["initial_output", "feedback"], user="the arm feedback_and_refinement")
     table = _chosen(examples, subsets, selections, options, train_size, arm="feedback_and_refinement")
     targets = []
     for row in table.to_dict("records"):
@@ -109,16 +109,16 @@ def target_joint_outputs(
             targets.append(write_joint_output(row["feedback"], row["target"]))
         except ValueError as error:
             raise UserError(f"example {row['example_id']}: {error}; leave it out of the train split") from error
-    return Targets.validate(table.assign(target=targets)[[*_COLUMNS, "initial_summary"]])
+    return Targets.validate(table.assign(target=targets)[[*_COLUMNS, "initial_output"]])
 
 
 def target_written_refinements(
     examples: DataFrame[Examples], subsets: DataFrame[Subsets], *, train_size: int
 ) -> DataFrame[Targets]:
-    """Take people's refinements for a refinement model: the human summary, given initial summary and feedback.
+    """Take people's refinements for a refinement model: the reference, given initial output and feedback.
 
     They are of the last examples of the split, as many as the subset has, so that the model can refine for the
-    arms that learn from the first ones without having seen their human summaries (as in ILF for code, Chen
+    arms that learn from the first ones without having seen their references (as in ILF for code, Chen
     et al. 2023).
 
     Raises:
@@ -126,9 +126,9 @@ def target_written_refinements(
     """
     n = len(_subset(examples, subsets, train_size))
     last = examples.sort_values("position").tail(n)
-    require_texts(last, ["initial_summary", "feedback", "human_summary"], user="the arm refinement_model")
-    table = last.rename(columns={"human_summary": "target"})
-    return Targets.validate(table[[*_COLUMNS, "initial_summary", "feedback"]].reset_index(drop=True))
+    require_texts(last, ["initial_output", "feedback", "reference"], user="the arm refinement_model")
+    table = last.rename(columns={"reference": "target"})
+    return Targets.validate(table[[*_COLUMNS, "initial_output", "feedback"]].reset_index(drop=True))
 
 
 def unseen_examples(
@@ -144,7 +144,7 @@ def unseen_examples(
         raise UserError(
             f"finetune.refiner is refinement_model, which learns from the last {len(subset)} training examples and "
             f"refines the first {len(subset)}, but there are only {len(examples)}: it would have seen the human "
-            f"summaries of some. Lower train_sizes to {len(examples) // 2} or less, or set finetune.refiner to refiner"
+            f"outputs of some. Lower train_sizes to {len(examples) // 2} or less, or set finetune.refiner to refiner"
         )
     return subset
 

@@ -39,7 +39,7 @@ def plan_training(
 ) -> TrainingPlan:
     """Plan a training that takes as many optimiser steps as any other on `train_size` examples.
 
-    Where examples have up to k targets each, the batch is k times as large: a step is then on about as many posts
+    Where examples have up to k targets each, the batch is k times as large: a step is then on about as many inputs
     as in the other arms. Where so many examples lack a target that a step would be missing, the first ones are
     repeated in the epoch, as few as will do.
     """

@@ -1,4 +1,4 @@
-"""N refinements of every initial summary, with the feedback and, as a control, without it."""
+"""N refinements of every initial output, with the feedback and, as a control, without it."""
 
 from ilf_kedro.pipelines.refinement.pipeline import create_pipeline
 

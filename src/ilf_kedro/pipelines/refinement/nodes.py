@@ -64,7 +64,7 @@ def refine_all(
     The template decides whether the refiner sees the feedback.
 
     Raises:
-        MissingColumnError: an example has no initial summary, or no feedback where the template needs it.
+        MissingColumnError: an example has no initial output, or no feedback where the template needs it.
     """
     require(refiner, Capability.GENERATE, user=f"the pipeline refinement ({method})")
     shown = [slot for slot in template.slots if slot != "title"]

@@ -63,13 +63,13 @@ def write_feedback(
     seed: int,
     subsets: DataFrame[Subsets] | None = None,
 ) -> DataFrame[FeedbackTexts]:
-    """Let the refiner write feedback on the initial summary of every example (of `subsets`, where given).
+    """Let the refiner write feedback on the initial output of every example (of `subsets`, where given).
 
     It is asked again, a few times, where it writes nothing; an example for which it still has nothing to say is
     left out, and counted in the log.
 
     Raises:
-        MissingColumnError: an example has no initial summary.
+        MissingColumnError: an example has no initial output.
         UserError: it wrote nothing for any example.
     """
     require(refiner, Capability.GENERATE, user="the control by model-written feedback")

@@ -1,4 +1,4 @@
-"""Best-of-N in the report: what more samples buy, and where the human summary stands among them."""
+"""Best-of-N in the report: what more samples buy, and where the reference stands among them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.report.labels import BEST_OF_N, GREY, colour
 from ilf_kedro.report.plots import panels, translucent
 from ilf_kedro.report.sections import Figure, Paragraph, Section
-from ilf_kedro.schemas import BestOfN, DataFrame, Examples, Rewards, Summaries
+from ilf_kedro.schemas import BestOfN, DataFrame, Examples, Outputs, Rewards
 
 __all__ = ["describe_best_of_n", "measure_best_of_n"]
 
@@ -19,13 +19,13 @@ _PANELS = {"reward": "Reward of the best of n", "rouge_l": "ROUGE-L of the best 
 
 
 def measure_best_of_n(
-    candidates: DataFrame[Summaries],
+    candidates: DataFrame[Outputs],
     rewards: DataFrame[Rewards],
     examples: DataFrame[Examples],
     options: ReportingOptions,
     seed: int,
 ) -> DataFrame[BestOfN]:
-    """Estimate what the best of n candidates is worth for every n, and the human summary's rank."""
+    """Estimate what the best of n candidates is worth for every n, and the reference's rank."""
     bootstrap = Bootstrap(confidence=options.confidence, resamples=options.bootstrap_resamples, seed=seed)
     return best_of_n(candidates, rewards, examples, bootstrap)
 
@@ -37,15 +37,15 @@ def describe_best_of_n(table: DataFrame[BestOfN], options: ReportingOptions) -> 
     first, last = reward.loc[1], reward.loc[largest]
     sentences = [
         f"The candidate that the reward model likes best of {largest} has a reward of {last['value']:.3f}, a single "
-        f"one {first['value']:.3f}: mean over {last['n_posts']} posts.",
+        f"one {first['value']:.3f}: mean over {last['n_inputs']} inputs.",
         _overlap(table, largest),
         _rank(table, largest),
     ]
     caption = (
-        f"For each n the mean over all ways to draw n of the {largest} candidates of a post, which is unbiased; bands "
-        f"are {options.confidence:.0%} bootstrap intervals over posts. The reward rises by construction. Reward "
-        "without overlap with the human summary is a sign of a reward model that is being exploited. The bound, "
-        "log n − (n − 1) ÷ n, says how far the best of n can be from the sampler at most, per summary."
+        f"For each n the mean over all ways to draw n of the {largest} candidates of an input, which is unbiased; bands "
+        f"are {options.confidence:.0%} bootstrap intervals over inputs. The reward rises by construction. Reward "
+        "without overlap with the reference is a sign of a reward model that is being exploited. The bound, "
+        "log n − (n − 1) ÷ n, says how far the best of n can be from the sampler at most, per output."
     )
     return Section(
         "best-of-n",
@@ -64,7 +64,7 @@ def _overlap(table: DataFrame[BestOfN], largest: int) -> str:
     first, last = overlap.loc[1], overlap.loc[largest]
     interval = f" ({last['lower']:.3f} to {last['upper']:.3f})" if pd.notna(last["lower"]) else ""
     return (
-        "ROUGE-L against the human summary, which the reward model does not see, goes from "
+        "ROUGE-L against the reference, which the reward model does not see, goes from "
         f"{first['value']:.3f} to {last['value']:.3f}{interval}."
     )
 
@@ -72,12 +72,12 @@ def _overlap(table: DataFrame[BestOfN], largest: int) -> str:
 def _rank(table: DataFrame[BestOfN], largest: int) -> str:
     ranks = table[table["metric"] == "human_rank"]
     if ranks.empty:
-        return "The split has no human summaries to rank among the candidates."
+        return "The split has no references to rank among the candidates."
     row = ranks.iloc[0]
     error = f" ± {row['standard_error']:.2f}" if pd.notna(row["standard_error"]) else ""
     return (
-        f"Scored as one more candidate, the human summary takes place {row['value']:.2f}{error} of {largest + 1} on "
-        f"average over {row['n_posts']} posts; were it like any candidate, that would be {(largest + 2) / 2:g}."
+        f"Scored as one more candidate, the reference takes place {row['value']:.2f}{error} of {largest + 1} on "
+        f"average over {row['n_inputs']} inputs; were it like any candidate, that would be {(largest + 2) / 2:g}."
     )
 
 
@@ -104,10 +104,10 @@ def _figure(table: DataFrame[BestOfN]) -> go.Figure:
         )
         figure.add_trace(band, row=row, col=1)
         curve = go.Scatter(x=points["n"], y=points["value"], mode="lines+markers", line={"color": line})
-        curve.update(customdata=points[["lower", "upper", "n_posts"]])
+        curve.update(customdata=points[["lower", "upper", "n_inputs"]])
         curve.update(
             hovertemplate="n = %{x}: <b>%{y:.3f}</b><br>%{customdata[0]:.3f} to %{customdata[1]:.3f}, "
-            "%{customdata[2]} posts"
+            "%{customdata[2]} inputs"
         )
         figure.add_trace(curve, row=row, col=1)
     ticks = [n for n in (1, 2, 4, 8, 16, 32, 64) if n <= curves["n"].max()]

@@ -64,7 +64,7 @@ def scorers_figure(
     names = [name for name in _PANELS if name in set(shown["metric"])]
     height = 60 + 24 * len(scorers)
     figure = panels(
-        [*(_PANELS[name] for name in names), "Same choice, share of posts"],
+        [*(_PANELS[name] for name in names), "Same choice, share of inputs"],
         heights=[height] * len(names) + [height + 90],
     )
     for panel, name in enumerate(names, start=1):

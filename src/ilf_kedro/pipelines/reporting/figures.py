@@ -27,11 +27,11 @@ _PANEL = 230
 _SCALED = ("nll_per_token", "nll_minus_base", "win_rate", "reward", "rouge_l", "length_tokens")
 _EVEN = {"nll_minus_base": 0.0, "win_rate": 0.5}
 _PANEL_TITLES = {
-    "nll_per_token": "NLL of human summaries, nats per token",
+    "nll_per_token": "NLL of references, nats per token",
     "nll_minus_base": "NLL less the base model's, paired",
     "win_rate": "Win rate over human, judged by a model",
     "reward": "Reward, p(excellent)",
-    "rouge_l": "ROUGE-L against the human summary",
+    "rouge_l": "ROUGE-L against the reference",
     "length_tokens": "Length, tokens",
 }
 
@@ -41,7 +41,7 @@ def scaling_figure(
 ) -> go.Figure:
     """Draw every metric of every arm over the train size, with intervals as bands.
 
-    Base model and human summaries have no train size: they are lines across. Best-of-N stands beside its sampler.
+    Base model and references have no train size: they are lines across. Best-of-N stands beside its sampler.
     """
     shown = [metric for metric in _SCALED if metric in set(metrics["metric"])]
     table = metrics.assign(
@@ -80,7 +80,7 @@ def scaling_figure(
         range=[low, high],
         showticklabels=True,
     )
-    figure.update_xaxes(title_text="train size (posts)", row=len(shown), col=1)
+    figure.update_xaxes(title_text="train size (inputs)", row=len(shown), col=1)
     return figure
 
 
@@ -119,7 +119,7 @@ def training_loss_figure(logs: DataFrame[TrainingLogs]) -> go.Figure:
 
 
 def _examples(log: pd.DataFrame, size: int) -> str:
-    """Return how many posts a training learned from: fewer than its size where some had no target."""
+    """Return how many inputs a training learned from: fewer than its size where some had no target."""
     used = int(log["n_examples"].iloc[0])
     return f"{used:,}\u00a0posts" if used == size else f"{used:,} of {size:,}\u00a0posts"
 
@@ -131,7 +131,7 @@ def _arms(table: pd.DataFrame) -> list[str]:
 
 def _singles(table: pd.DataFrame, best_of_n: int, best_of_n_from: str | None) -> dict[str, str]:
     """Return the models that are no curve, and what the legend calls them."""
-    names = {model: model_label(model, best_of_n) for model in ("finetune.base", "human_summary", BEST_OF_N)}
+    names = {model: model_label(model, best_of_n) for model in ("finetune.base", "reference", BEST_OF_N)}
     sampler = sampler_of_best_of_n(table["model"], best_of_n_from)
     if sampler is not None:
         names[BEST_OF_N] += f" by {model_label(sampler, best_of_n)}"
@@ -172,7 +172,7 @@ def _add_arm(
         error_y=interval_bars(points, thickness=1.2, width=3),
         customdata=points[["size", "lower", "upper", "n"]],
         hovertemplate=(
-            "%{customdata[0]:,} posts: <b>%{y:.3f}</b><br>"
+            "%{customdata[0]:,} inputs: <b>%{y:.3f}</b><br>"
             f"{confidence:.0%} interval " + "%{customdata[1]:.3f} to %{customdata[2]:.3f}, n = %{customdata[3]}"
         ),
         name=words_of(arm),

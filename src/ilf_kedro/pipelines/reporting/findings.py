@@ -51,7 +51,7 @@ def judge_sentence(agreement: DataFrame[JudgeAgreement], verdicts: SteadyVerdict
     """Say whether the judge can tell the models apart, and from what one knows that."""
     overall = agreement[agreement["model"] == ALL_MODELS]
     if overall.empty:
-        return "No summaries were judged, so there are no win rates."
+        return "No outputs were judged, so there are no win rates."
     row = overall.iloc[0]
     share = (
         f"{row['n_pairs'] * row['agreement']:.0f} of {row['n_pairs']} pairs ({row['agreement']:.0%}; "
@@ -71,21 +71,21 @@ def judge_sentence(agreement: DataFrame[JudgeAgreement], verdicts: SteadyVerdict
 
 
 def steady_sentence(verdicts: SteadyVerdicts) -> str:
-    """Say how many of the verdicts that both orders agree on went to the human summary, and to the longer one."""
+    """Say how many of the verdicts that both orders agree on went to the reference, and to the longer one."""
     if verdicts.n == 0:
         return "No verdict was the same in both orders."
-    human = f"{verdicts.for_human} ({verdicts.for_human / verdicts.n:.0%}) went to the human summary"
+    human = f"{verdicts.for_human} ({verdicts.for_human / verdicts.n:.0%}) went to the reference"
     sentence = f"Of the {verdicts.n} verdicts that were the same in both orders, {human}"
     if verdicts.n_unequal == 0:
-        return f"{sentence}; no two summaries differed in length."
+        return f"{sentence}; no two outputs differed in length."
     longer = f"{verdicts.for_longer} ({verdicts.for_longer / verdicts.n_unequal:.0%})"
     return (
-        f"{sentence}; of the {verdicts.n_unequal} on summaries of unequal length, {longer} to the longer one, in words."
+        f"{sentence}; of the {verdicts.n_unequal} on outputs of unequal length, {longer} to the longer one, in words."
     )
 
 
 def likelihood_sentence(metrics: DataFrame[ModelMetrics], trainings: Sequence[Training], confidence: float) -> str:
-    """Say for each arm at its largest size whether it finds the human summaries more probable than before."""
+    """Say for each arm at its largest size whether it finds the references more probable than before."""
     differences = metrics[metrics["metric"] == "nll_minus_base"]
     largest = {trained[0]: model for model in in_order(differences["model"]) if (trained := arm_and_size(model))}
     if not largest:
@@ -94,7 +94,7 @@ def likelihood_sentence(metrics: DataFrame[ModelMetrics], trainings: Sequence[Tr
     used = {training.model: training.n_examples for training in trainings}
     parts = [_change(arm, used.get(model), rows[model]) for arm, model in largest.items()]
     return (
-        "Finetuning changed the negative log-likelihood of the human test summaries, in nats per token against the "
+        "Finetuning changed the negative log-likelihood of the human test outputs, in nats per token against the "
         f"base model with {confidence:.0%} intervals, by {'; '.join(parts)}. Below 0 is better."
     )
 
@@ -124,18 +124,18 @@ def weak_models(run: RunRecord, judges: Iterable[str]) -> list[str]:
 
 
 def _extent(agreement: DataFrame[JudgeAgreement], trainings: Sequence[Training], n_test: int) -> str:
-    """Say how much the report rests on: posts, how many of them were judged, and training examples."""
+    """Say how much the report rests on: inputs, how many of them were judged, and training examples."""
     overall = agreement[agreement["model"] == ALL_MODELS]
     n_judged = int(overall["n_examples"].iloc[0]) if len(overall) else 0
-    posts = "one test post" if n_test == 1 else f"{n_test:,} test posts"
-    judged = f"{n_judged:,} of the {n_test:,} test posts were judged, all of them measured otherwise"
+    inputs = "one test post" if n_test == 1 else f"{n_test:,} test inputs"
+    judged = f"{n_judged:,} of the {n_test:,} test inputs were judged, all of them measured otherwise"
     if n_test >= FEW_POSTS:
         few = ", too few to rank models by" if n_judged < FEW_POSTS else ""
         return f"Only {judged}{few}." if 0 < n_judged < n_test else ""
     largest = max((training.n_examples for training in trainings if training.asked is not None), default=0)
     trained = f" and on one training each, of at most {largest:,} examples" if largest else ""
     only = f" (only {judged})" if 0 < n_judged < n_test else ""
-    return f"All of it rests on {posts}{only}{trained}: too few to conclude anything about the method."
+    return f"All of it rests on {inputs}{only}{trained}: too few to conclude anything about the method."
 
 
 def _change(arm: str, used: int | None, row: Mapping[Hashable, Any]) -> str:

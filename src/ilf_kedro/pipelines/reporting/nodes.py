@@ -21,7 +21,7 @@ from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.report.sections import Section
-from ilf_kedro.reward_models import reward_summaries
+from ilf_kedro.reward_models import reward_outputs
 from ilf_kedro.schemas import (
     DataFrame,
     Examples,
@@ -29,6 +29,7 @@ from ilf_kedro.schemas import (
     LogLikelihoods,
     ModelMetrics,
     Outcomes,
+    Outputs,
     PublishedResults,
     RefinementMetrics,
     Refinements,
@@ -40,7 +41,6 @@ from ilf_kedro.schemas import (
     ScorerAgreement,
     Scores,
     Selections,
-    Summaries,
     TextStatistics,
     TrainingLog,
     TrainingLogs,
@@ -52,9 +52,9 @@ from ilf_kedro.schemas.run_record import RunRecord
 _SAMPLE_PREFIX = "sample-"  # of the ids in data/01_raw/slf5k_sample
 
 
-def collect_summaries(*tables: DataFrame[Summaries]) -> DataFrame[Summaries]:
-    """Put the summaries of all models into one table."""
-    return Summaries.validate(pd.concat(tables, ignore_index=True))
+def collect_outputs(*tables: DataFrame[Outputs]) -> DataFrame[Outputs]:
+    """Put the outputs of all models into one table."""
+    return Outputs.validate(pd.concat(tables, ignore_index=True))
 
 
 def collect_log_likelihoods(*tables: DataFrame[LogLikelihoods]) -> DataFrame[LogLikelihoods]:
@@ -75,12 +75,12 @@ def score_rewards(
     template: PromptTemplate,
     pair_template: PromptTemplate,
     examples: DataFrame[Examples],
-    summaries: DataFrame[Summaries],
+    outputs: DataFrame[Outputs],
 ) -> DataFrame[Rewards]:
-    """Score every summary, and the human ones, by the reward model; an empty summary gets the lowest reward."""
-    table = model_metrics.with_human_summaries(examples, summaries)
+    """Score every output, and the human ones, by the reward model; an empty output gets the lowest reward."""
+    table = model_metrics.with_references(examples, outputs)
     model = reward_model_from(reward_base_model, checkpoint, reward_model, template, pair_template)
-    table["reward"] = reward_summaries(model, examples, table).fillna(0.0)
+    table["reward"] = reward_outputs(model, examples, table).fillna(0.0)
     return Rewards.validate(table[["example_id", "model", "sample_index", "reward"]])
 
 
@@ -89,11 +89,11 @@ def judge_models(
     judge: LanguageModel,
     template: PromptTemplate,
     examples: DataFrame[Examples],
-    summaries: DataFrame[Summaries],
+    outputs: DataFrame[Outputs],
     options: ReportingOptions,
 ) -> DataFrame[Verdicts]:
-    """Ask a language model, in both orders, whether each model's summary or the human one is better."""
-    return judging.judge_summaries(judge, template, examples, summaries, n_judged=options.n_judged)
+    """Ask a language model, in both orders, whether each model's output or the human one is better."""
+    return judging.judge_outputs(judge, template, examples, outputs, n_judged=options.n_judged)
 
 
 def count_wins(
@@ -107,7 +107,7 @@ def count_wins(
 
 def measure_models(
     examples: DataFrame[Examples],
-    summaries: DataFrame[Summaries],
+    outputs: DataFrame[Outputs],
     log_likelihoods: DataFrame[LogLikelihoods],
     rewards: DataFrame[Rewards],
     outcomes: DataFrame[Outcomes],
@@ -115,10 +115,10 @@ def measure_models(
     options: ReportingOptions,
     seed: int,
 ) -> DataFrame[ModelMetrics]:
-    """Estimate every metric of every model, with errors over test posts."""
+    """Estimate every metric of every model, with errors over test inputs."""
     return model_metrics.model_metrics(
         examples,
-        summaries,
+        outputs,
         log_likelihoods,
         rewards,
         outcomes,
@@ -175,7 +175,7 @@ def write_report(
     refinements: DataFrame[Refinements],
     scores: DataFrame[Scores],
     selections: DataFrame[Selections],
-    summaries: DataFrame[Summaries],
+    outputs: DataFrame[Outputs],
     rewards: DataFrame[Rewards],
     outcomes: DataFrame[Outcomes],
     training_logs: DataFrame[TrainingLogs],
@@ -200,7 +200,7 @@ def write_report(
         Report(
             metrics=metrics,
             agreement=agreement,
-            verdicts=win_rates.steady_verdicts(outcomes, summaries, test),
+            verdicts=win_rates.steady_verdicts(outcomes, outputs, test),
             accuracy=accuracy,
             refinement_metrics=compared,
             statistics=text_statistics,
@@ -210,7 +210,7 @@ def write_report(
             best_of_n=finetune.best_of_n,
             best_of_n_from=finetune.best_of_n_from,
             example=walk_through(train, refinements, scores, selections, selection.target_scorer),
-            test_example=first_test_post(test, summaries, rewards, outcomes, finetune.best_of_n),
+            test_example=first_test_post(test, outputs, rewards, outcomes, finetune.best_of_n),
             n_test=len(test),
             is_embedded_sample=bool(test["example_id"].str.startswith(_SAMPLE_PREFIX).any()),
             figures={

@@ -8,7 +8,7 @@ from ilf_kedro.schemas import Options
 
 
 class ReportingOptions(Options):
-    """Intervals' confidence, bootstrap resamples, and how many test posts are judged (null: all)."""
+    """Intervals' confidence, bootstrap resamples, and how many test inputs are judged (null: all)."""
 
     confidence: float = Field(default=0.95, gt=0, lt=1)
     bootstrap_resamples: int = Field(default=2000, ge=100)

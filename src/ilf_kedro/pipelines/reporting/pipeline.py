@@ -1,4 +1,4 @@
-"""The pipeline reporting: summaries → rewards, verdicts → metrics → figures → one HTML report."""
+"""The pipeline reporting: outputs → rewards, verdicts → metrics → figures → one HTML report."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def create_pipeline(models: Sequence[str], sections: Sequence[str] = ()) -> Pipe
     """Create the nodes that measure, judge and report `models`, named such as finetune.refinements.n100.
 
     `sections` are the further analyses whose section.{name} the report holds as well.
-    Best-of-N has summaries only: its likelihoods are its sampler's, and it was never trained.
+    Best-of-N has outputs only: its likelihoods are its sampler's, and it was never trained.
     """
     measured = [model for model in models if model != BEST_OF_N]
     trained = ["reward_model", *(model for model in measured if model != BASE)]
     collecting = [
-        _node(nodes.collect_summaries, [f"{model}.summaries" for model in models], "summaries"),
+        _node(nodes.collect_outputs, [f"{model}.outputs" for model in models], "outputs"),
         _node(nodes.collect_log_likelihoods, [f"{model}.log_likelihoods" for model in measured], "log_likelihoods"),
         _node(nodes.collect_training_logs, {model: f"{model}.training_log" for model in trained}, "training_logs"),
         *(_best_of_n_nodes() if BEST_OF_N in models else []),
@@ -57,13 +57,13 @@ def _measuring_nodes() -> list[Node]:
     return [
         _node(
             nodes.score_rewards,
-            [*REWARD_MODEL_INPUTS, "examples.test", "summaries"],
+            [*REWARD_MODEL_INPUTS, "examples.test", "outputs"],
             "rewards",
             tags="language_model",
         ),
         _node(
             nodes.judge_models,
-            ["judge", "prompt.judge", "examples.test", "summaries", "params:reporting"],
+            ["judge", "prompt.judge", "examples.test", "outputs", "params:reporting"],
             "verdicts",
             tags="language_model",
         ),
@@ -76,7 +76,7 @@ def _measuring_nodes() -> list[Node]:
             nodes.measure_models,
             [
                 "examples.test",
-                "summaries",
+                "outputs",
                 "log_likelihoods",
                 "rewards",
                 "outcomes",
@@ -146,7 +146,7 @@ def _report_node(sections: Sequence[str]) -> Node:
         "rejected_rows",
         "scores",
         "selections",
-        "summaries",
+        "outputs",
         "rewards",
         "outcomes",
         "training_logs",

@@ -55,8 +55,8 @@ _JOINT = "finetuned_on_feedback_and_refinements"
 _BEST = "finetuned_on_refinements_best_of_64_opt_rm"
 _ARMS = {
     "finetuned_on_refinements": "refinements",
-    "finetuned_on_human_summaries": "human_summaries",
-    "finetuned_on_initial_summaries": "initial_summaries",
+    "finetuned_on_references": "references",
+    "finetuned_on_initial_outputs": "initial_outputs",
     _JOINT: "feedback_and_refinement",
 }
 _REFINEMENTS = {
@@ -65,10 +65,10 @@ _REFINEMENTS = {
     "refinement_with_feedback_best_of_5_instruct_rm": ("refinement_with_feedback", "instruct_rm_ensemble"),
 }
 _TEXTS = {
-    "human_summary": "human_summary",
+    "reference": "reference",
     "feedback": "feedback",
-    "initial_summary": "initial_summary",
-    "tldr_reference_summary": "reference_summary",
+    "initial_output": "initial_output",
+    "tldr_tldr_reference": "tldr_reference",
 }
 _ANSWERED = ("finetuned_models", "refinement_methods", "reward_models", "token_lengths", "annotation_time")
 
@@ -91,7 +91,7 @@ def beside_ours(
     rows = {name: experiments.get(name, published.head(0)) for name in _ANSWERED}
     found = [
         Comparison(
-            "Win rate over human summaries on test posts",
+            "Win rate over references on test inputs",
             "GPT-3 175B (best-of-64 by an OPT reward model), ranked by people",
             "our models, judged by a language model",
             3,
@@ -99,11 +99,11 @@ def beside_ours(
         ),
         Comparison(
             "Refinement methods",
-            "win rate over the initial summaries, ranked by people",
+            "win rate over the initial outputs, ranked by people",
             "mean InstructRM score, another quantity; the best of 5 is chosen by that score, so high by construction",
             3,
             _rows(
-                rows["refinement_methods"].query("baseline == 'initial_summary'"), _our_refinements(refinement_metrics)
+                rows["refinement_methods"].query("baseline == 'initial_output'"), _our_refinements(refinement_metrics)
             ),
         ),
         Comparison(

@@ -15,7 +15,7 @@ from ilf_kedro.pipelines.reporting.findings import FEW_POSTS, opening, steady_se
 from ilf_kedro.pipelines.reporting.main_table import main_table
 from ilf_kedro.pipelines.reporting.published import beside_ours
 from ilf_kedro.pipelines.reporting.trainings import Training
-from ilf_kedro.pipelines.reporting.walk_through import ExampleWalk, SummarisedPost
+from ilf_kedro.pipelines.reporting.walk_through import ExampleWalk, WalkedExample
 from ilf_kedro.report.labels import in_order, model_label
 from ilf_kedro.report.sections import Section, page_assets, page_environment
 from ilf_kedro.schemas import (
@@ -37,7 +37,7 @@ __all__ = ["Report", "render_report"]
 class Report:
     """Everything that the report shows; `figures` by their names in the catalog.
 
-    `sections` are those of further analyses; `is_embedded_sample` is whether the posts are the project's own.
+    `sections` are those of further analyses; `is_embedded_sample` is whether the inputs are the project's own.
     """
 
     metrics: DataFrame[ModelMetrics]
@@ -51,7 +51,7 @@ class Report:
     trainings: tuple[Training, ...]
     best_of_n: int
     example: ExampleWalk | None
-    test_example: SummarisedPost | None
+    test_example: WalkedExample | None
     n_test: int
     is_embedded_sample: bool
     figures: Mapping[str, go.Figure]

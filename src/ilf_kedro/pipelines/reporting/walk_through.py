@@ -6,21 +6,21 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ilf_kedro.evaluation.judging import HUMAN_SUMMARY
+from ilf_kedro.evaluation.judging import REFERENCE
 from ilf_kedro.report.labels import in_order, model_label, words_of
 from ilf_kedro.schemas import (
     DataFrame,
     Examples,
     Outcomes,
+    Outputs,
     Refinements,
     Rewards,
     Scores,
     Selections,
-    Summaries,
     text_or_empty,
 )
 
-__all__ = ["Candidate", "ExampleWalk", "SummarisedPost", "WrittenSummary", "first_test_post", "walk_through"]
+__all__ = ["Candidate", "ExampleWalk", "WalkedExample", "WrittenOutput", "first_test_post", "walk_through"]
 
 _SHOWN_SCORERS = ("instruct_rm_ensemble", "longest", "random")
 _VERDICTS = {
@@ -49,16 +49,16 @@ class ExampleWalk:
     example_id: str
     title: str
     post: str
-    initial_summary: str
+    initial_output: str
     feedback: str
-    human_summary: str
+    reference: str
     scorers: tuple[str, ...]
     target_scorer: str
     candidates: tuple[Candidate, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenSummary:
+class WrittenOutput:
     """What one model wrote, its reward, and the judge's verdict on it in words."""
 
     model: str
@@ -68,13 +68,13 @@ class WrittenSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class SummarisedPost:
-    """A test post and the summaries of it."""
+class WalkedExample:
+    """A test post and the outputs of it."""
 
     example_id: str
     title: str
     post: str
-    summaries: tuple[WrittenSummary, ...]
+    outputs: tuple[WrittenOutput, ...]
 
 
 def walk_through(
@@ -96,9 +96,9 @@ def walk_through(
         example_id=example_id,
         title=text_or_empty(example["title"]),
         post=str(example["post"]),
-        initial_summary=text_or_empty(example["initial_summary"]),
+        initial_output=text_or_empty(example["initial_output"]),
         feedback=text_or_empty(example["feedback"]),
-        human_summary=text_or_empty(example["human_summary"]),
+        reference=text_or_empty(example["reference"]),
         scorers=tuple(words_of(scorer) for scorer in shown),
         target_scorer=words_of(target_scorer),
         candidates=_candidates(
@@ -113,32 +113,32 @@ def walk_through(
 
 def first_test_post(
     test: DataFrame[Examples],
-    summaries: DataFrame[Summaries],
+    outputs: DataFrame[Outputs],
     rewards: DataFrame[Rewards],
     outcomes: DataFrame[Outcomes],
     best_of_n: int,
-) -> SummarisedPost | None:
-    """Show the first test post with the first summary of every model; None where there are no summaries."""
-    posts = test[test["example_id"].isin(summaries["example_id"])].sort_values("position")
-    if posts.empty:
+) -> WalkedExample | None:
+    """Show the first test post with the first output of every model; None where there are no outputs."""
+    inputs = test[test["example_id"].isin(outputs["example_id"])].sort_values("position")
+    if inputs.empty:
         return None
-    example = posts.iloc[0]
+    example = inputs.iloc[0]
     example_id = str(example["example_id"])
-    first = summaries[(summaries["example_id"] == example_id) & (summaries["sample_index"] == 0)]
-    texts = {HUMAN_SUMMARY: text_or_empty(example["human_summary"])} | _by_model(first, "text", example_id)
+    first = outputs[(outputs["example_id"] == example_id) & (outputs["sample_index"] == 0)]
+    texts = {REFERENCE: text_or_empty(example["reference"])} | _by_model(first, "text", example_id)
     of_first = rewards[rewards["sample_index"] == 0]
     reward_of, outcome_of = _by_model(of_first, "reward", example_id), _by_model(outcomes, "outcome", example_id)
     written = tuple(
-        WrittenSummary(
+        WrittenOutput(
             model=model_label(model, best_of_n),
             text=str(texts[model]),
             reward=float(reward_of[model]) if model in reward_of else None,
             verdict=_VERDICTS[float(outcome_of[model])] if model in outcome_of else "",
         )
         for model in in_order(texts)
-        if texts[model] or model != HUMAN_SUMMARY
+        if texts[model] or model != REFERENCE
     )
-    return SummarisedPost(example_id, text_or_empty(example["title"]), str(example["post"]), written)
+    return WalkedExample(example_id, text_or_empty(example["title"]), str(example["post"]), written)
 
 
 def _candidates(

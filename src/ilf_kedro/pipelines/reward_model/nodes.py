@@ -105,7 +105,7 @@ def predict_preferences(
     comparisons: DataFrame[Comparisons],
     base_model: TokenCounter,
 ) -> DataFrame[RewardPredictions]:
-    """Reward both summaries of every comparison, and count their tokens as the base model does."""
+    """Reward both outputs of every comparison, and count their tokens as the base model does."""
     model = reward_model_from(reward_base_model, checkpoint, options, template, pair_template)
     return predictions(model, comparisons, base_model)
 
@@ -114,19 +114,19 @@ def predictions(
     model: RewardModel, comparisons: DataFrame[Comparisons], counter: TokenCounter
 ) -> DataFrame[RewardPredictions]:
     """Return a reward model's view of every comparison."""
-    summaries = [
+    outputs = [
         RewardInput.of(row, row[column])
         for row in comparisons.to_dict("records")
-        for column in ("summary_a", "summary_b")
+        for column in ("output_a", "output_b")
     ]
-    compared = model.compare(list(zip(summaries[::2], summaries[1::2], strict=True)))
+    compared = model.compare(list(zip(outputs[::2], outputs[1::2], strict=True)))
     table = comparisons[["example_id", "preferred"]].copy()
     table["reward_a"] = [pair.first for pair in compared]
     table["reward_b"] = [pair.second for pair in compared]
     table["p_a_preferred"] = probability_preferred(table["reward_a"], table["reward_b"])
     for place, column in enumerate(("p_a_shown_first", "p_a_shown_second")):
         table[column] = [pair.in_orders[place] if pair.in_orders else float("nan") for pair in compared]
-    n_tokens = counter.count_tokens([summary.summary for summary in summaries])
+    n_tokens = counter.count_tokens([output.output for output in outputs])
     table["n_tokens_a"], table["n_tokens_b"] = n_tokens[::2], n_tokens[1::2]
     return RewardPredictions.validate(table)
 

@@ -36,12 +36,12 @@ class ComparisonOptions(Options):
 class RewardModelOptions(Options):
     """The reward model: its kind, and how it is trained.
 
-    yes_no asks whether a summary is excellent, a_b which of two is better, and classification puts a scalar
+    yes_no asks whether an output is excellent, a_b which of two is better, and classification puts a scalar
     head on the model; a_b reads the catalog's prompt.reward_model_a_b, the others prompt.reward_model. `trained`
     false takes the catalog's `reward_base_model` as it is: an API's model, or one released as a reward model.
 
     `train_size` null means every comparison of the train split. `training.batch_size` and `micro_batch_size`
-    count summaries, two to a comparison, so that every kind makes equally many steps.
+    count outputs, two to a comparison, so that every kind makes equally many steps.
     """
 
     kind: RewardModelKind = "yes_no"

@@ -51,11 +51,11 @@ def learning_curve(accuracies: DataFrame[RewardModelAccuracies]) -> go.Figure:
 
 
 def by_length_figure(breakdowns: pd.DataFrame) -> go.Figure:
-    """Draw accuracy by the difference in length of the preferred summary, one dot per kind."""
+    """Draw accuracy by the difference in length of the preferred output, one dot per kind."""
     rows = breakdowns[breakdowns["measure"] == "accuracy_by_length"]
     groups = [group for group in LENGTH_GROUPS if group in set(rows["group"])]
     kinds = list(dict.fromkeys(rows["kind"]))
-    figure = panels(["Comparisons right, by the preferred summary's length"], heights=[60 + 30 * len(groups) * 2])
+    figure = panels(["Comparisons right, by the preferred output's length"], heights=[60 + 30 * len(groups) * 2])
     for kind in kinds:
         points = rows[rows["kind"] == kind].set_index("group").reindex(groups).dropna(subset=["share"])
         figure.add_trace(

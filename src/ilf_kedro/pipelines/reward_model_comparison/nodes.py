@@ -52,7 +52,7 @@ def predict(
     *,
     kind: RewardModelKind,
 ) -> DataFrame[RewardPredictions]:
-    """Reward both summaries of every held-out comparison."""
+    """Reward both outputs of every held-out comparison."""
     return predictions(open_reward_model(kind, reward_base_model, template, checkpoint), comparisons, base_model)
 
 

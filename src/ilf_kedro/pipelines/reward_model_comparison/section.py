@@ -35,8 +35,8 @@ def describe(
             Paragraph(
                 "Each kind was trained on the same first comparisons of the train split, with the same options, seed "
                 "and number of optimiser steps, and held against the same comparisons of the validation split, which "
-                "it never saw. “Yes or No” asks whether a summary is excellent, “scalar head” computes a number where "
-                "the text ends, “A or B” sees both summaries and is asked in both orders. There was one training of "
+                "it never saw. “Yes or No” asks whether an output is excellent, “scalar head” computes a number where "
+                "the text ends, “A or B” sees both outputs and is asked in both orders. There was one training of "
                 "each: how much they would vary with the seed is not known."
             ),
             Figure(
@@ -98,16 +98,16 @@ def _length_parts(breakdowns: pd.DataFrame, largest: int, confidence: float) -> 
     return [
         Heading("By difference in length"),
         Paragraph(
-            "A reward model that merely likes length is right where the preferred summary is the longer one, and "
+            "A reward model that merely likes length is right where the preferred output is the longer one, and "
             "wrong where it is the shorter."
         ),
         Figure(
             "by-length",
             by_length_figure(breakdowns),
-            f"Accuracy by how many tokens longer or shorter the preferred summary is than the other, with "
+            f"Accuracy by how many tokens longer or shorter the preferred output is than the other, with "
             f"{confidence:.0%} Wilson intervals; trained on {largest:,} comparisons.",
         ),
-        Table(table, "How often the longer of two summaries of unequal length is preferred."),
+        Table(table, "How often the longer of two outputs of unequal length is preferred."),
     ]
 
 
@@ -121,8 +121,8 @@ def _order_parts(breakdowns: pd.DataFrame, confidence: float) -> list[Part]:
     return [
         Heading("Position bias of A or B"),
         Paragraph(
-            "Every pair is shown in both orders. A reward model without a bias for a position prefers the summary "
-            "shown first half of the time, and the same summary in both orders; its verdict here is the mean of "
+            "Every pair is shown in both orders. A reward model without a bias for a position prefers the output "
+            "shown first half of the time, and the same output in both orders; its verdict here is the mean of "
             "both orders' log-odds, in which a constant liking for a position cancels out."
         ),
         Table(frame, f"Shares of comparisons, with {confidence:.0%} Wilson intervals."),

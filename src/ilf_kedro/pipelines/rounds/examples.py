@@ -1,4 +1,4 @@
-"""The examples of each round: which posts, whose summary of them, and who says what is wrong with it."""
+"""The examples of each round: which inputs, whose output of them, and who says what is wrong with it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from ilf_kedro.datasets.feedback_folder import FeedbackFolder
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import Capability, LanguageModel, TrainableModel, require
-from ilf_kedro.pipelines.finetune.nodes import sample_base_summaries, sample_summaries
+from ilf_kedro.pipelines.finetune.nodes import sample_base_outputs, sample_outputs
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.training_plan import prompts_of
 from ilf_kedro.pipelines.requirements import require_texts
@@ -19,10 +19,10 @@ from ilf_kedro.prompting import PromptTemplate, clean_completion
 from ilf_kedro.schemas import (
     DataFrame,
     Examples,
+    Outputs,
     RoundExamples,
     RoundTargets,
     Selections,
-    Summaries,
     UserError,
 )
 
@@ -33,11 +33,11 @@ SPLIT = "split"
 
 
 def first_examples(examples: DataFrame[Examples], options: RoundsOptions) -> DataFrame[RoundExamples]:
-    """Take the examples of all rounds with the split's own initial summaries and feedback, as one round has them.
+    """Take the examples of all rounds with the split's own initial outputs and feedback, as one round has them.
 
     Raises:
         UserError: the split has fewer examples than the rounds need.
-        MissingColumnError: an example lacks its initial summary or feedback.
+        MissingColumnError: an example lacks its initial output or feedback.
     """
     needed = sum(options.sizes)
     if needed > len(examples):
@@ -46,12 +46,12 @@ def first_examples(examples: DataFrame[Examples], options: RoundsOptions) -> Dat
             f"{len(examples)}; lower the sizes or add examples to the train file"
         )
     chosen = examples.sort_values("position").head(needed)
-    require_texts(chosen, ["initial_summary", "feedback"], user="the pipeline rounds")
+    require_texts(chosen, ["initial_output", "feedback"], user="the pipeline rounds")
     rounds = [number for number, size in enumerate(options.sizes) for _ in range(size)]
-    return RoundExamples.validate(chosen.assign(round=rounds, summary_by=SPLIT, feedback_source=DATA))
+    return RoundExamples.validate(chosen.assign(round=rounds, output_by=SPLIT, feedback_source=DATA))
 
 
-def sample_outputs(
+def sample_initial_outputs(
     base_model: TrainableModel,
     examples: DataFrame[RoundExamples],
     template: PromptTemplate,
@@ -61,12 +61,12 @@ def sample_outputs(
     *,
     round: int,  # noqa: A002  # the design's word
     author: str,
-) -> DataFrame[Summaries]:
-    """Let the model that the feedback of a round is about write a summary of each post of the round."""
-    posts = Examples.validate(examples.loc[examples["round"] == round, Examples.column_names()])
+) -> DataFrame[Outputs]:
+    """Let the model that the feedback of a round is about write an output of each post of the round."""
+    inputs = Examples.validate(examples.loc[examples["round"] == round, Examples.column_names()])
     if checkpoint is None:
-        return sample_base_summaries(base_model, posts, template, options, seed, model_name=author)
-    return sample_summaries(base_model, checkpoint, posts, template, options, seed, model_name=author)
+        return sample_base_outputs(base_model, inputs, template, options, seed, model_name=author)
+    return sample_outputs(base_model, checkpoint, inputs, template, options, seed, model_name=author)
 
 
 def collect_feedback(
@@ -76,11 +76,11 @@ def collect_feedback(
     folder: FeedbackFolder,
     options: RoundsOptions,
     seed: int,
-    **outputs: DataFrame[Summaries],
+    **outputs: DataFrame[Outputs],
 ) -> dict[str, DataFrame[RoundExamples]]:
     """Get feedback on the outputs of a round, from the refiner or from the files that people fill in.
 
-    `outputs` are tables of summaries by the name of their file. Empty summaries give nothing to speak about, and an
+    `outputs` are tables of outputs by the name of their file. Empty outputs give nothing to speak about, and an
     empty answer of the model nothing to refine by: such examples are left out and counted.
 
     Raises:
@@ -111,22 +111,22 @@ def round_targets(
     """Take the refinement that the target scorer chose of each example; empty ones are left out and counted."""
     chosen = selections.loc[selections["scorer"] == options.target_scorer, ["example_id", "text"]]
     table = examples.merge(chosen.rename(columns={"text": "target"}), on="example_id")
-    kept = _without_empty(table, "target", str(table["summary_by"].iloc[0]))
+    kept = _without_empty(table, "target", str(table["output_by"].iloc[0]))
     return RoundTargets.validate(kept[["example_id", "title", "post", "target", "round", "feedback_source"]])
 
 
-def _about(examples: DataFrame[RoundExamples], outputs: DataFrame[Summaries]) -> pd.DataFrame:
-    """Return the round's examples with the outputs as their initial summaries, and no feedback yet."""
+def _about(examples: DataFrame[RoundExamples], outputs: DataFrame[Outputs]) -> pd.DataFrame:
+    """Return the round's examples with the outputs as their initial outputs, and no feedback yet."""
     by_id = outputs.set_index("example_id")
     table = examples[examples["example_id"].isin(by_id.index)].reset_index(drop=True)
     table = table.assign(
-        initial_summary=table["example_id"].map(by_id["text"]),
-        summary_by=table["example_id"].map(by_id["model"]),
+        initial_output=table["example_id"].map(by_id["text"]),
+        output_by=table["example_id"].map(by_id["model"]),
         feedback=None,
         feedback_class=None,
         seconds_feedback=None,
     )
-    return _without_empty(table, "initial_summary", str(outputs["model"].iloc[0]))
+    return _without_empty(table, "initial_output", str(outputs["model"].iloc[0]))
 
 
 def _ask(

@@ -1,4 +1,4 @@
-"""How the models of the rounds do on the test posts, each beside one round of the same total size."""
+"""How the models of the rounds do on the test inputs, each beside one round of the same total size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ilf_kedro.evaluation.log_likelihoods import nll_difference, nll_per_token
 from ilf_kedro.evaluation.text_metrics import rouge_l
 from ilf_kedro.language_models.protocol import TokenCounter
 from ilf_kedro.pipelines.reporting.options import ReportingOptions
-from ilf_kedro.schemas import DataFrame, Examples, LogLikelihoods, RoundMetrics, RoundModels, Summaries
+from ilf_kedro.schemas import DataFrame, Examples, LogLikelihoods, Outputs, RoundMetrics, RoundModels
 
 ONE_ROUND = "one_round"
 _DIFFERENCE = "_minus_one_round"
@@ -24,33 +24,33 @@ def collect_models(*rows: DataFrame[RoundModels]) -> DataFrame[RoundModels]:
     return RoundModels.validate(pd.concat(rows, ignore_index=True))
 
 
-def collect_summaries(*tables: DataFrame[Summaries]) -> DataFrame[Summaries]:
-    """Put the test summaries of all models into one table."""
-    return Summaries.validate(pd.concat(tables, ignore_index=True))
+def collect_outputs(*tables: DataFrame[Outputs]) -> DataFrame[Outputs]:
+    """Put the test outputs of all models into one table."""
+    return Outputs.validate(pd.concat(tables, ignore_index=True))
 
 
 def collect_log_likelihoods(*tables: DataFrame[LogLikelihoods]) -> DataFrame[LogLikelihoods]:
-    """Put the log-likelihoods of the human test summaries into one table."""
+    """Put the log-likelihoods of the human test outputs into one table."""
     return LogLikelihoods.validate(pd.concat(tables, ignore_index=True))
 
 
 def measure_rounds(
     examples: DataFrame[Examples],
     models: DataFrame[RoundModels],
-    summaries: DataFrame[Summaries],
+    outputs: DataFrame[Outputs],
     log_likelihoods: DataFrame[LogLikelihoods],
     base_model: TokenCounter,
     options: ReportingOptions,
     seed: int,
 ) -> DataFrame[RoundMetrics]:
-    """Estimate the NLL of human summaries (nats per token), ROUGE-L and length (tokens) of every model.
+    """Estimate the NLL of references (nats per token), ROUGE-L and length (tokens) of every model.
 
     Each also as the paired difference from the one-round model of the same train size, with bootstrap intervals
-    over test posts.
+    over test inputs.
     """
     bootstrap = Bootstrap(options.confidence, options.bootstrap_resamples, seed)
-    texts = summaries.merge(examples[["example_id", "human_summary"]], on="example_id")
-    texts["rouge_l"] = rouge_l(texts["text"].tolist(), texts["human_summary"].tolist())
+    texts = outputs.merge(examples[["example_id", "reference"]], on="example_id")
+    texts["rouge_l"] = rouge_l(texts["text"].tolist(), texts["reference"].tolist())
     texts["length_tokens"] = base_model.count_tokens(texts["text"].tolist())
     one_round = models[models["mode"] == ONE_ROUND].set_index("train_size")["model"]
     rows = []

@@ -18,7 +18,7 @@ class RoundsOptions(Options):
 
     `sizes` are the numbers of examples of round 0, 1, …, taken from the train split in its order. A later round
     goes on from the last model (continue) or trains the base model on the targets of all rounds (from_scratch).
-    Its feedback is on summaries by the last model (own) or by the base model, and comes from the `refiner`
+    Its feedback is on outputs by the last model (own) or by the base model, and comes from the `refiner`
     (model) or from a file that people fill in.
     """
 

@@ -7,14 +7,14 @@ from itertools import accumulate
 
 from kedro.pipeline import Node, Pipeline
 
-from ilf_kedro.pipelines.finetune.nodes import log_likelihoods, sample_summaries
+from ilf_kedro.pipelines.finetune.nodes import log_likelihoods, sample_outputs
 from ilf_kedro.pipelines.namespaces import bind, namespaced
 from ilf_kedro.pipelines.pages import page_node
 from ilf_kedro.pipelines.refine_and_select import refinement_node, selection_nodes
 from ilf_kedro.pipelines.rounds import examples, measures, section, training
 from ilf_kedro.pipelines.rounds.options import RoundsOptions
 
-_TRAINING = ["base_model", "prompt.summary", "params:finetune", "params:seed", "training_workspace"]
+_TRAINING = ["base_model", "prompt.policy", "params:finetune", "params:seed", "training_workspace"]
 _TRAINED = ["checkpoint", "training_log", "described"]
 
 
@@ -74,7 +74,7 @@ def _feedback(number: int, authors: Mapping[str, str | None]) -> Pipeline:
     `authors` says which model is behind each of them. One node gets the feedback for all modes, so that people are
     asked for all of it at once.
     """
-    files = {f"{author}_round_{number}": f"{author}.outputs" for author in authors}
+    files = {f"{author}_round_{number}": f"{author}.initial_outputs" for author in authors}
     inputs = {
         "examples": "rounds.one_round.examples",
         "refiner": "refiner",
@@ -91,10 +91,12 @@ def _feedback(number: int, authors: Mapping[str, str | None]) -> Pipeline:
 
 
 def _outputs(author: str, number: int, sampler: str | None) -> Node:
-    function = bind(examples.sample_outputs, round=number, author=sampler or "base_model")
-    inputs = ["base_model", "rounds.one_round.examples", "prompt.summary", "params:finetune", "params:seed"]
+    function = bind(examples.sample_initial_outputs, round=number, author=sampler or "base_model")
+    inputs = ["base_model", "rounds.one_round.examples", "prompt.policy", "params:finetune", "params:seed"]
     inputs += [f"{sampler}.checkpoint"] if sampler else []
-    return Node(function, inputs, f"{author}.outputs", name=f"sample_outputs_{author}", tags="language_model")
+    return Node(
+        function, inputs, f"{author}.initial_outputs", name=f"sample_initial_outputs_{author}", tags="language_model"
+    )
 
 
 def _one_round(number: int, total: int) -> Pipeline:
@@ -106,7 +108,7 @@ def _one_round(number: int, total: int) -> Pipeline:
 
 
 def _later_round(options: RoundsOptions, mode: str, number: int, totals: Sequence[int]) -> Pipeline:
-    """Create a later round's model, and its answers about the test posts."""
+    """Create a later round's model, and its answers about the test inputs."""
     name, total = f"rounds.r{number}.{mode}", totals[number]
     own = [f"rounds.r{each}.{_author(options, mode, each)}.targets" for each in range(1, number + 1)]
     if mode == "continue":
@@ -120,13 +122,13 @@ def _later_round(options: RoundsOptions, mode: str, number: int, totals: Sequenc
 
 
 def _answering_nodes(name: str) -> list[Node]:
-    asked = ["base_model", "checkpoint", "examples.test", "prompt.summary"]
+    asked = ["base_model", "checkpoint", "examples.test", "prompt.policy"]
     return [
         Node(
-            bind(sample_summaries, model_name=name),
+            bind(sample_outputs, model_name=name),
             [*asked, "params:finetune", "params:seed"],
-            "summaries",
-            name="sample_summaries",
+            "outputs",
+            name="sample_outputs",
             tags="language_model",
         ),
         Node(
@@ -147,14 +149,14 @@ def _measures(models: Sequence[str]) -> Pipeline:
 
     members = [
         collecting(measures.collect_models, "models"),
-        collecting(measures.collect_summaries, "summaries"),
+        collecting(measures.collect_outputs, "outputs"),
         collecting(measures.collect_log_likelihoods, "log_likelihoods"),
         Node(
             measures.measure_rounds,
             [
                 "examples.test",
                 "rounds.models",
-                "rounds.summaries",
+                "rounds.outputs",
                 "rounds.log_likelihoods",
                 "base_model",
                 "params:reporting",

@@ -55,7 +55,7 @@ def describe_rounds(
 
 
 _FIGURE_CAPTION = (
-    "Negative log-likelihood of the human test summaries (lower is better) over the number of examples of all rounds. "
+    "Negative log-likelihood of the human test outputs (lower is better) over the number of examples of all rounds. "
     "Round 0 is the one-round model of the first size. The intervals are of each model alone; the table's differences "
     "are paired, and say more."
 )
@@ -69,9 +69,9 @@ _MODEL_CAPTION = (
 
 def _caption(n_test: int, confidence: float) -> str:
     return (
-        f"On {n_test} test posts; Δ is the difference from the one-round model with as many examples, paired by post, "
-        f"with its {confidence:.0%} bootstrap interval over posts. NLL: nats per token of the human summaries, lower "
-        "is better. ROUGE-L: F1 against the human summary."
+        f"On {n_test} test inputs; Δ is the difference from the one-round model with as many examples, paired by post, "
+        f"with its {confidence:.0%} bootstrap interval over inputs. NLL: nats per token of the references, lower "
+        "is better. ROUGE-L: F1 against the reference."
     )
 
 
@@ -92,7 +92,7 @@ def _verdict(models: DataFrame[RoundModels], cells: _Cells, n_test: int) -> str:
             f"{_MODES[row['mode']]} {found} ({_difference(cells, str(row['model']), 'nll_per_token')} nats per token)"
         )
     size = int(last["train_size"].iloc[0])
-    return f"After {size:,} examples, by the likelihood of {n_test} human test summaries: {'; '.join(phrases)}."
+    return f"After {size:,} examples, by the likelihood of {n_test} human test outputs: {'; '.join(phrases)}."
 
 
 def _who(models: DataFrame[RoundModels], options: RoundsOptions) -> str:
@@ -101,13 +101,13 @@ def _who(models: DataFrame[RoundModels], options: RoundsOptions) -> str:
     author = "the base model's" if options.outputs_of == "base" else "the last model's own"
     text = (
         "The one-round models, and round 0, learn from the data's own feedback (“data”; its card says who wrote it) on "
-        f"the data's own initial summaries. Feedback of later rounds is on {author} summaries"
+        f"the data's own initial outputs. Feedback of later rounds is on {author} outputs"
     )
     asked = sorted(source.removeprefix("model:") for source in sources if source.startswith("model:"))
     if asked:
         return (
             f"{text}, and the language model {', '.join(asked)} wrote it, not people: a difference from one round is "
-            "then of the summaries' author and of the feedback's author together."
+            "then of the outputs' author and of the feedback's author together."
         )
     return f"{text}; people wrote it into a file."
 
@@ -152,7 +152,7 @@ def _published_table(published: pd.DataFrame) -> pd.DataFrame:
     names = {
         "method": "model",
         "train_size": "refinements",
-        "n": "test posts",
+        "n": "test inputs",
         "value": "win rate",
         "standard_error": "its error",
     }
@@ -173,7 +173,7 @@ def _difference(cells: _Cells, model: str, metric: str) -> str | None:
 
 
 def _nll_figure(models: DataFrame[RoundModels], cells: _Cells, confidence: float) -> go.Figure:
-    figure = panels(["NLL of human summaries, nats per token"], heights=[300])
+    figure = panels(["NLL of references, nats per token"], heights=[300])
     first = models[(models["mode"] == ONE_ROUND) & (models["round"] == 0)]
     for mode, words in _MODES.items():
         rows = models[models["mode"] == mode]

@@ -61,7 +61,7 @@ def score_instruct_rm(
     *templates: PromptTemplate,
 ) -> DataFrame[Scores]:
     """Score by asking a language model in five ways whether the feedback was incorporated."""
-    _require(examples, refinements, "InstructRM", "initial_summary", "feedback")
+    _require(examples, refinements, "InstructRM", "initial_output", "feedback")
     return instruct_rm_scores(instruct_rm, templates, examples, refinements)
 
 
@@ -74,7 +74,7 @@ def score_log_probability(
     feedback_template: PromptTemplate,
 ) -> DataFrame[Scores]:
     """Score by how probable a language model finds the refinement and the feedback, in the paper's ways."""
-    _require(examples, refinements, "log_probability", "initial_summary", "feedback")
+    _require(examples, refinements, "log_probability", "initial_output", "feedback")
     return log_probability_scores(likelihood_model, refinement_template, feedback_template, examples, refinements)
 
 

@@ -29,9 +29,9 @@ from ilf_kedro.training.workspace import TrainingWorkspace
 logger = logging.getLogger(__name__)
 
 OWN_COLUMNS: Mapping[Arm, str] = {
-    "human_summaries": "human_summary",
-    "initial_summaries": "initial_summary",
-    "refinement_model": "human_summary",
+    "references": "reference",
+    "initial_outputs": "initial_output",
+    "refinement_model": "reference",
 }
 
 
@@ -64,16 +64,16 @@ def run_trials(
 ) -> DataFrame[Trials]:
     """Train the arm with every set of options and seed, and score each model on the development split.
 
-    `template` is what the arm is trained on, `asked` what the human summaries are scored as answers to.
+    `template` is what the arm is trained on, `asked` what the references are scored as answers to.
     Every arm gets the same list of trials. A finished trial is found again by its content hash, and a killed
     one resumes. A trial whose loss diverges has no score, and the sweep goes on.
 
     Raises:
-        MissingColumnError: a development example has no human summary.
+        MissingColumnError: a development example has no reference.
     """
-    require_texts(development, ["human_summary"], user="the pipeline sweep")
+    require_texts(development, ["reference"], user="the pipeline sweep")
     if arm == "refinement_model":
-        require_texts(development, ["initial_summary", "feedback"], user="the pipeline sweep (refinement_model)")
+        require_texts(development, ["initial_output", "feedback"], user="the pipeline sweep (refinement_model)")
     bootstrap = Bootstrap(reporting.confidence, reporting.bootstrap_resamples, seed)
     shared = _Arm(arm, train_size, targets, asked, development, bootstrap)
     first = finetune.training_for(train_size)
@@ -109,7 +109,7 @@ def choose_winners(trials: DataFrame[Trials], options: SweepOptions) -> DataFram
     Raises:
         UserError: an arm has no score of the kind that is asked for.
     """
-    column = "nll_human_summaries" if options.chosen_by == "human_summaries" else "nll_own_targets"
+    column = "nll_references" if options.chosen_by == "references" else "nll_own_targets"
     rows = []
     for arm, of_arm in trials.groupby("arm", sort=False):
         scores = of_arm.groupby("trial")[column].apply(lambda values: values.mean(skipna=False))
@@ -134,7 +134,7 @@ def _why_none(arm: str, trials: pd.DataFrame, options: SweepOptions) -> str:
         return f"the loss of every trial of the arm {arm} diverged; lower sweep.learning_rate_multiplier"
     return (
         f"sweep.chosen_by is {options.chosen_by}, but the development split has no targets of the arm {arm}'s kind; "
-        "set it to human_summaries, or leave the arm out of sweep.arms"
+        "set it to references, or leave the arm out of sweep.arms"
     )
 
 
@@ -177,7 +177,7 @@ def _run(
         "n_steps": checkpoint.record.n_steps,
         "seconds": checkpoint.record.seconds,
         "final_loss": checkpoint.record.final_loss,
-        "nll_human_summaries": score.value,
+        "nll_references": score.value,
         "standard_error": score.standard_error,
         "lower": score.lower,
         "upper": score.upper,
@@ -186,16 +186,16 @@ def _run(
 
 
 def _score(base_model: TrainableModel, checkpoint: Checkpoint, arm: _Arm, label: str) -> tuple[Estimate, float | None]:
-    """Return the NLL of the human summaries, and of the arm's own kind of targets where the split has them.
+    """Return the NLL of the references, and of the arm's own kind of targets where the split has them.
 
-    A refinement model is asked with its own prompt, every other model for a summary.
+    A refinement model is asked with its own prompt, every other model for an output.
     """
     model = base_model.with_checkpoint(checkpoint)
-    human = _nll(model, arm, "human_summary", label)
+    human = _nll(model, arm, "reference", label)
     column = OWN_COLUMNS.get(arm.name)
     if column is None or arm.development[column].fillna("").eq("").any():
         return human, None
-    return human, human.value if column == "human_summary" else _nll(model, arm, column, label).value
+    return human, human.value if column == "reference" else _nll(model, arm, column, label).value
 
 
 def _nll(model: TrainableModel, arm: _Arm, column: str, label: str) -> Estimate:
@@ -211,5 +211,5 @@ def _nll(model: TrainableModel, arm: _Arm, column: str, label: str) -> Estimate:
 
 
 def _outcome(row: Mapping[str, object]) -> str:
-    score = row.get("nll_human_summaries")
-    return f"{score:.4f} nats per token of human summaries" if isinstance(score, float) else str(row["status"])
+    score = row.get("nll_references")
+    return f"{score:.4f} nats per token of references" if isinstance(score, float) else str(row["status"])

@@ -18,18 +18,18 @@ class SweepOptions(Options):
 
     The design one_factor changes one option at a time from those that `finetune` has for the train size, which
     are the first trial; grid tries every combination. Each trial is trained with `n_seeds` seeds. The winner of
-    an arm has the lowest negative log-likelihood per token on the development split: of the human summaries,
+    an arm has the lowest negative log-likelihood per token on the development split: of the references,
     or of the arm's own kind of targets. `train_size` null means the smallest of `train_sizes`.
     """
 
-    arms: tuple[Arm, ...] = Field(default=("refinements", "human_summaries", "initial_summaries"), min_length=1)
+    arms: tuple[Arm, ...] = Field(default=("refinements", "references", "initial_outputs"), min_length=1)
     train_size: int | None = Field(default=None, ge=1)
     design: Literal["one_factor", "grid"] = "one_factor"
     epochs: tuple[Annotated[int, Field(ge=1, strict=True)], ...] = (1, 2, 3, 4)
     prompt_loss_weight: tuple[Weight, ...] = (0.0, 0.01, 0.05, 0.1)
     learning_rate_multiplier: tuple[Positive, ...] = (0.02, 0.05, 0.1, 0.2)
     n_seeds: int = Field(default=1, ge=1)
-    chosen_by: Literal["human_summaries", "own_targets"] = "human_summaries"
+    chosen_by: Literal["references", "own_targets"] = "references"
 
     @field_validator("arms", "epochs", "prompt_loss_weight", "learning_rate_multiplier")
     @classmethod

@@ -33,8 +33,8 @@ def create_pipeline(arms: Sequence[Arm], train_size: int, source: RefinementSour
 
 def _trials(arm: Arm, train_size: int, source: RefinementSource) -> Pipeline:
     prompt = ARMS[arm].prompt
-    # The joint arm's model is scored by the summaries that it gives as the other arms' do.
-    asked = prompt if arm == "refinement_model" else "prompt.summary"
+    # The joint arm's model is scored by the outputs that it gives as the other arms' do.
+    asked = prompt if arm == "refinement_model" else "prompt.policy"
     run = Node(
         bind(nodes.run_trials, arm=arm, train_size=train_size),
         [

@@ -18,7 +18,7 @@ _FACTOR_LABELS = {
     "prompt_loss_weight": "Prompt loss weight",
     "learning_rate_multiplier": "Learning-rate multiplier",
 }
-_SCORE = "nll_human_summaries"
+_SCORE = "nll_references"
 
 
 def describe_sweep(
@@ -65,7 +65,7 @@ _OPTION_COLUMNS = {
     "epochs": "epochs",
     "prompt_loss_weight": "prompt loss weight",
     "learning_rate_multiplier": "multiplier",
-    "nll_human_summaries": "NLL of human summaries",
+    "nll_references": "NLL of references",
     "standard_error": "its error",
     "nll_own_targets": "NLL of own targets",
 }
@@ -93,8 +93,8 @@ def _verdict(trials: DataFrame[Trials], winners: DataFrame[SweepWinners]) -> str
     error = float(trials["standard_error"].dropna().median()) if trials["standard_error"].notna().any() else None
     noise = f"; one trial's own standard error is about {error:.3f}" if error is not None else ""
     return (
-        f"From the best to the worst trial of an arm, human summaries of {n} development posts differ by this many "
-        f"nats per token: {', '.join(phrases)}{noise}. A winner is the best of its list on these posts, and its score "
+        f"From the best to the worst trial of an arm, references of {n} development inputs differ by this many "
+        f"nats per token: {', '.join(phrases)}{noise}. A winner is the best of its list on these inputs, and its score "
         "is therefore a little too good."
     )
 
@@ -111,9 +111,9 @@ def _method(trials: DataFrame[Trials], options: SweepOptions) -> str:
         else "Every combination of the values was tried"
     )
     criterion = (
-        "the human summaries of the development split: the same yardstick for every arm, and the one that the report "
+        "the references of the development split: the same yardstick for every arm, and the one that the report "
         "uses on the test split"
-        if options.chosen_by == "human_summaries"
+        if options.chosen_by == "references"
         else "its own kind of targets in the development split"
     )
     return (
@@ -161,15 +161,15 @@ def _caption(options: SweepOptions, confidence: float) -> str:
         else "The trials that change one option, and the first trial"
     )
     return (
-        f"{shown}: negative log-likelihood of the human summaries of the development split, lower is better, with "
-        f"{confidence:.0%} bootstrap intervals over posts. The trials share their posts, so that differences are more "
+        f"{shown}: negative log-likelihood of the references of the development split, lower is better, with "
+        f"{confidence:.0%} bootstrap intervals over inputs. The trials share their inputs, so that differences are more "
         "certain than the intervals look."
     )
 
 
 def _factors_figure(trials: DataFrame[Trials], options: SweepOptions) -> go.Figure:
     """Draw the score over each option's values, one line per arm."""
-    figure = panels([f"{label}: NLL of human summaries" for label in _FACTOR_LABELS.values()], heights=[230] * 3)
+    figure = panels([f"{label}: NLL of references" for label in _FACTOR_LABELS.values()], heights=[230] * 3)
     scored = trials[trials[_SCORE].notna()]
     for panel, factor in enumerate(FACTORS, start=1):
         values = sorted(set(scored[factor]))

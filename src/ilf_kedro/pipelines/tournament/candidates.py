@@ -31,8 +31,8 @@ def candidates_of(rankings: pd.DataFrame, counter: TokenCounter) -> DataFrame[Ra
 
 
 def refinements_of(ranked: DataFrame[RankedCandidates]) -> DataFrame[Refinements]:
-    """Return each example's different candidates once, without the initial summary, in the form of refinements."""
-    texts = ranked[~ranked["is_initial_summary"]].drop_duplicates(["example_id", "sample_index"])
+    """Return each example's different candidates once, without the initial output, in the form of refinements."""
+    texts = ranked[~ranked["is_initial_output"]].drop_duplicates(["example_id", "sample_index"])
     table = texts[["example_id", "sample_index", "text", "n_tokens"]].assign(
         method=METHOD,
         raw_text=texts["text"],
@@ -46,14 +46,14 @@ def refinements_of(ranked: DataFrame[RankedCandidates]) -> DataFrame[Refinements
 
 
 def rankable_texts(sampled: DataFrame[Refinements], development: DataFrame[Examples]) -> Texts:
-    """Return the texts to rank for each example: its initial summary first, then its different refinements.
+    """Return the texts to rank for each example: its initial output first, then its different refinements.
 
     Empty refinements are left out, and so are examples with fewer than two different ones.
 
     Raises:
         UserError: no example is left.
     """
-    initial = dict(zip(development["example_id"], development["initial_summary"], strict=True))
+    initial = dict(zip(development["example_id"], development["initial_output"], strict=True))
     found: Texts = {}
     for example_id, drawn in sampled[sampled["text"] != ""].groupby("example_id", sort=False):
         first = text_or_empty(initial[str(example_id)])
@@ -76,7 +76,7 @@ def judged_candidates(texts: Texts, ranks: Sequence[NDArray[np.int64]], judge: s
             "ranked_by": f"judge:{judge}",
             "sample_index": index,
             "text": text,
-            "is_initial_summary": index == 0,
+            "is_initial_output": index == 0,
             "rank": int(rank),
         }
         for (example_id, own), of_example in zip(texts.items(), ranks, strict=True)

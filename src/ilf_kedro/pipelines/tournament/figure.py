@@ -18,7 +18,7 @@ __all__ = ["forest_plot"]
 
 _ROW = 30
 _CONTROLLED = f"length_controlled_{WIN_RATE}"
-_SCORERS, _LONGEST, _RANDOM = colour("refinements"), colour("initial_summaries"), colour("finetune.base")
+_SCORERS, _LONGEST, _RANDOM = colour("refinements"), colour("initial_outputs"), colour("finetune.base")
 _EQUAL_LENGTH = colour("finetune.best_of_n")
 
 

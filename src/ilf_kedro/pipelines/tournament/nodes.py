@@ -90,15 +90,15 @@ def rank_by_judge(
     template: PromptTemplate,
     base_model: TokenCounter,
 ) -> Ranked:
-    """Have a language model rank the sampled refinements and the initial summary, every two in both orders."""
+    """Have a language model rank the sampled refinements and the initial output, every two in both orders."""
     asked = development[development["example_id"].isin(sampled["example_id"])]
-    require_texts(asked, ["initial_summary"], user="the pipeline tournament (rankings: judge)")
+    require_texts(asked, ["initial_output"], user="the pipeline tournament (rankings: judge)")
     texts = rankable_texts(sampled, development)
     logger.info("tournament: %s ranks the refinements of %d examples", judge.name, len(texts))
     rows = development.set_index("example_id").loc[list(texts)]
-    posts = {str(row.Index): (text_or_empty(row.title), str(row.post)) for row in rows.itertuples()}
+    inputs = {str(row.Index): (text_or_empty(row.title), str(row.post)) for row in rows.itertuples()}
     ranked = candidates_of(
-        judged_candidates(texts, judge_ranks(judge, template, posts, list(texts.values())), judge.name), base_model
+        judged_candidates(texts, judge_ranks(judge, template, inputs, list(texts.values())), judge.name), base_model
     )
     return ranked, refinements_of(ranked)
 

@@ -26,13 +26,13 @@ Ranker = Annotated[
 
 
 class Candidate(BaseModel):
-    """A text and its rank; whether it is the example's initial summary, which no scorer may choose."""
+    """A text and its rank; whether it is the example's initial output, which no scorer may choose."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     text: Text
     rank: int = Field(ge=1, description="a whole number from 1 (the best); equal ranks are ties")
-    is_initial_summary: bool = Field(default=False, description="true or false")
+    is_initial_output: bool = Field(default=False, description="true or false")
 
 
 class RankedLine(BaseModel):
@@ -45,18 +45,18 @@ class RankedLine(BaseModel):
     # A JSON array comes as a list, which a strict tuple would refuse.
     candidates: Annotated[
         tuple[Candidate, ...],
-        Field(strict=False, description="a list of two candidates or more besides the initial summary"),
+        Field(strict=False, description="a list of two candidates or more besides the initial output"),
     ]
 
     @field_validator("candidates")
     @classmethod
     def _check_candidates(cls, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-        n_initial = sum(each.is_initial_summary for each in candidates)
+        n_initial = sum(each.is_initial_output for each in candidates)
         texts = [_folded(each.text) for each in candidates]
         if n_initial > 1:
-            found, wanted = f"{n_initial} candidates with is_initial_summary", "one at most"
+            found, wanted = f"{n_initial} candidates with is_initial_output", "one at most"
         elif len(candidates) - n_initial < _FEWEST:
-            found = f"{len(candidates) - n_initial} candidate(s) besides the initial summary"
+            found = f"{len(candidates) - n_initial} candidate(s) besides the initial output"
             wanted = f"{_FEWEST} or more"
         elif len(set(texts)) < len(texts):
             found = f"{len(texts) - len(set(texts))} candidate(s) with a text that another has"
@@ -69,7 +69,7 @@ class RankedLine(BaseModel):
 def read_rankings(raw: RawLines, development: DataFrame[Examples]) -> pd.DataFrame:
     """Validate rankings, and return one row per (example, ranker, candidate) in the order of the file.
 
-    Columns: example_id, ranked_by, sample_index, text, is_initial_summary, rank. Texts that are equal but for case
+    Columns: example_id, ranked_by, sample_index, text, is_initial_output, rank. Texts that are equal but for case
     and white space are one candidate of an example, whoever ranked them.
 
     Raises:
@@ -101,7 +101,7 @@ def read_rankings(raw: RawLines, development: DataFrame[Examples]) -> pd.DataFra
 
 def _faults_between(file: str, rows: Sequence[Row[RankedLine]], development: DataFrame[Examples]) -> Iterator[Fault]:
     """Find what is wrong only in view of other rows, or of the development split."""
-    initial = dict(zip(development["example_id"], development["initial_summary"], strict=True))
+    initial = dict(zip(development["example_id"], development["initial_output"], strict=True))
     first: dict[tuple[str, str], int] = {}
     for row in rows:
         if (record := row.record) is None:
@@ -122,13 +122,13 @@ def _faults_of_initial(
 ) -> Iterator[Fault]:
     known = _folded(text_or_empty(initial[record.example_id]))
     for index, candidate in enumerate(record.candidates):
-        column = f"candidates[{index}].is_initial_summary"
+        column = f"candidates[{index}].is_initial_output"
         is_same = _folded(candidate.text) == known
-        if candidate.is_initial_summary and not is_same:
-            expected = f"true only for the initial summary that the development split has of {record.example_id}"
+        if candidate.is_initial_output and not is_same:
+            expected = f"true only for the initial output that the development split has of {record.example_id}"
             yield Fault(file, row.number, column, "true for another text", expected, row.raw)
-        elif is_same and known and not candidate.is_initial_summary:
-            yield Fault(file, row.number, column, "false for the initial summary itself", "true", row.raw)
+        elif is_same and known and not candidate.is_initial_output:
+            yield Fault(file, row.number, column, "false for the initial output itself", "true", row.raw)
 
 
 def _folded(text: str) -> str:

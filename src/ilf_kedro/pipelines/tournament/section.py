@@ -62,12 +62,12 @@ def _whose(ranked: DataFrame[RankedCandidates]) -> str:
     people = [name for name in rankers if name.startswith("human:")]
     judges = [name.removeprefix("judge:") for name in rankers if name.startswith("judge:")]
     n = ranked["example_id"].nunique()
-    candidates = ranked[~ranked["is_initial_summary"]].groupby(["example_id", "ranked_by"]).size()
+    candidates = ranked[~ranked["is_initial_output"]].groupby(["example_id", "ranked_by"]).size()
     few, many = candidates.min(), candidates.max()
     size = f"{few}" if few == many else f"{few} to {many}"
-    initial = ranked.loc[ranked["is_initial_summary"], "example_id"].nunique()
+    initial = ranked.loc[ranked["is_initial_output"], "example_id"].nunique()
     text = f"{n} development examples with {size} candidate refinements each"
-    text += f" and, in {initial}, the initial summary were ranked" if initial else " were ranked"
+    text += f" and, in {initial}, the initial output were ranked" if initial else " were ranked"
     who = []
     if people:
         who.append(f"{len(people)} {'person' if len(people) == 1 else 'people'}")
@@ -120,7 +120,7 @@ def _standings_caption(found: Recommendation, costs: DataFrame[ScorerCosts]) -> 
 def _detail_caption(confidence: float) -> str:
     return (
         f"Value ± standard error (n − 1), then the {confidence:.0%} interval. The win rate over the initial "
-        "summary counts where it was ranked. At equal length, a pairwise accuracy of a stands for a rank "
+        "output counts where it was ranked. At equal length, a pairwise accuracy of a stands for a rank "
         "correlation of 2a − 1 among texts of one length. A dash: it cannot be estimated, for the reason in the "
         "last column."
     )
@@ -130,6 +130,6 @@ def _published_caption(ranked: DataFrame[RankedCandidates]) -> str:
     n = ranked["example_id"].nunique()
     return (
         "Win rate over a random refinement. The paper's: SLF5K's development set (n = 200), people's rankings, GPT-3 "
-        f"175B; ours: n = {n}, other posts, candidates, rankers and models. They are not one experiment: compare the "
+        f"175B; ours: n = {n}, other inputs, candidates, rankers and models. They are not one experiment: compare the "
         "order and the errors, not the values."
     )

@@ -106,7 +106,7 @@ def measure_joints(
     targets. What comes of the first joints together is the share of targets that the hidden annotator wants.
     """
     wanted = {
-        row["example_id"]: remove_words(row["initial_summary"], find_words(row["feedback"]))
+        row["example_id"]: remove_words(row["initial_output"], find_words(row["feedback"]))
         for row in examples.to_dict("records")
     }
     follows = refined["text"] == refined["example_id"].map(wanted)
@@ -115,7 +115,7 @@ def measure_joints(
     with_right = by_note.index[by_note["any"]]
     selected = chosen.reindex(with_right) == pd.Series(wanted).reindex(with_right)
     answer = right.set_index("example_id")["answer"]
-    copied = examples["initial_summary"] == examples["post"]
+    copied = examples["initial_output"] == examples["post"]
     perfect = exact[(exact["model"] == "perfect_targets") & (exact["n_to_remove"] == ALL)].iloc[0]
     share = options.confidence
     rows: Mapping[str, Estimate | None] = {

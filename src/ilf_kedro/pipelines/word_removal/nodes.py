@@ -64,7 +64,7 @@ def train_refiner(
     """Finetune the refinement model on written examples, some of which do not show the feedback."""
     examples = []
     for row in written.to_dict("records"):
-        shown = {"initial_summary": row["sentence"]}
+        shown = {"initial_output": row["sentence"]}
         if isinstance(row["feedback"], str):
             prompt = with_feedback.render(row["example_id"], **shown, feedback=row["feedback"])
         else:
@@ -139,13 +139,13 @@ def targets_from_selections(examples: DataFrame[Examples], selections: DataFrame
     table = examples.merge(
         selections[["example_id", "text"]], on="example_id", how="left", validate="one_to_one"
     ).rename(columns={"text": "target", "post": "text"})
-    table["target"] = table["target"].where(table["target"] != "", table["initial_summary"])
+    table["target"] = table["target"].where(table["target"] != "", table["initial_output"])
     return NoteTargets.validate(table[["example_id", "text", "target"]])
 
 
 def targets_from_outputs(examples: DataFrame[Examples]) -> DataFrame[NoteTargets]:
     """Take the outputs as they were before any feedback."""
-    table = examples.rename(columns={"post": "text", "initial_summary": "target"})
+    table = examples.rename(columns={"post": "text", "initial_output": "target"})
     return NoteTargets.validate(table[["example_id", "text", "target"]])
 
 

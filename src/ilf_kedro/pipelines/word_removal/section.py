@@ -67,7 +67,7 @@ def describe(
             Paragraph(
                 "One seed trained every arm, so the intervals hold for other notes, not for other trainings. The notes "
                 "are made from a few patterns and the verifier knows what a right refinement is: this shows that "
-                "every joint of the loop works, not how well it works on summaries."
+                "every joint of the loop works, not how well it works on outputs."
             ),
         ),
     )

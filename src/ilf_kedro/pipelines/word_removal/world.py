@@ -75,7 +75,7 @@ def comment_on_outputs(
 ) -> DataFrame[Examples]:
     """Let the hidden annotator comment on what a model made of each note.
 
-    The result has the shape of any task's examples: the note is the post, the output the initial summary. An
+    The result has the shape of any task's examples: the note is the post, the output the initial output. An
     empty output counts as the note itself.
     """
     minded = _minded(objections)
@@ -111,8 +111,8 @@ def _minded(objections: DataFrame[Objections]) -> frozenset[str]:
     return frozenset(objections.loc[objections["objected"], "word"])
 
 
-def _examples(ids: pd.Series, posts: pd.Series, outputs: pd.Series, feedback: Sequence[str]) -> DataFrame[Examples]:
+def _examples(ids: pd.Series, inputs: pd.Series, outputs: pd.Series, feedback: Sequence[str]) -> DataFrame[Examples]:
     table = pd.DataFrame(
-        {"example_id": ids, "post": posts, "initial_summary": outputs, "feedback": feedback, "split": "train"}
+        {"example_id": ids, "post": inputs, "initial_output": outputs, "feedback": feedback, "split": "train"}
     ).assign(position=range(len(ids)))
     return Examples.validate(table.reindex(columns=Examples.column_names()))

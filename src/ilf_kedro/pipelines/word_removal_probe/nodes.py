@@ -34,7 +34,7 @@ def answer_items(
     """Ask a language model for every sentence without the words that the feedback names."""
     require(model, Capability.GENERATE, user="the pipeline word_removal_probe")
     prompts = [
-        template.render(example_id, initial_summary=sentence, feedback=feedback)
+        template.render(example_id, initial_output=sentence, feedback=feedback)
         for example_id, sentence, feedback in items[["example_id", "sentence", "feedback"]].itertuples(index=False)
     ]
     drawn = model.generate(prompts, range(1), options.sampling, seed=seed, label=f"probe of {model_name}")

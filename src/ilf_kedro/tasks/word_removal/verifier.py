@@ -21,7 +21,7 @@ def follows_feedback(row: Row) -> float:
     still there; always below 1.
     """
     named = set(find_words(row.feedback))
-    wanted = remove_words(row.initial_summary, named)
+    wanted = remove_words(row.initial_output, named)
     if row.refinement == wanted:
         return 1.0
     gone = 1 - len(named & set(find_words(row.refinement))) / max(1, len(named))

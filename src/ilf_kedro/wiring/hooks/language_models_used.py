@@ -67,7 +67,7 @@ def _add_work(statistics: Sequence[RunStatistics]) -> LocalWork | None:
         answers_computed=sum(each.misses for each in statistics),
         tokens_asked=sum(each.n_asked for each in statistics),
         tokens_computed=sum(each.n_computed for each in statistics),
-        posts_cut=sum(each.n_truncated for each in statistics),
+        inputs_truncated=sum(each.n_truncated for each in statistics),
     )
 
 
