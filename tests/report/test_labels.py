@@ -6,7 +6,7 @@ from ilf_kedro.report.labels import in_order, model_label, number, signed
 
 
 def test_labels_and_numbers() -> None:
-    assert model_label("finetune.refinements.n1000", 8) == "refinements, 1,000\u00a0posts"
+    assert model_label("finetune.refinements.n1000", 8) == "refinements, 1,000\u00a0inputs"
     assert model_label("finetune.best_of_n", 8) == "best of 8"
     models = ["finetune.best_of_n", "finetune.refinements.n16", "x", "finetune.refinements.n8", "finetune.base"]
     assert in_order(models) == ["finetune.base", *models[3:0:-2], "finetune.best_of_n", "x"]

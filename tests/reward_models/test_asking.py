@@ -222,8 +222,8 @@ def test_a_model_that_cannot_answer_is_refused_before_it_is_asked(kind: RewardMo
     ("kind", "template", "message"),
     [
         ("yes_no", TEMPLATE.model_copy(update={"negative": ()}), r"negative: \[\]"),
-        ("yes_no", PAIR_TEMPLATE, r"needs the slots \['post', 'output', 'title'\]"),
-        ("a_b", TEMPLATE, r"needs the slots \['post', 'output_a', 'output_b', 'title'\]"),
+        ("yes_no", PAIR_TEMPLATE, r"needs the slots \['output', 'post', 'title'\]"),
+        ("a_b", TEMPLATE, r"needs the slots \['output_a', 'output_b', 'post', 'title'\]"),
     ],
 )
 def test_a_template_of_another_kind_is_refused(kind: RewardModelKind, template: PromptTemplate, message: str) -> None:

@@ -106,7 +106,7 @@ def model_label(model: str, best_of_n: int) -> str:
     if model == BEST_OF_N:
         return f"best of {best_of_n}"
     trained = arm_and_size(model)
-    return words_of(model) if trained is None else f"{words_of(trained[0])}, {trained[1]:,}\u00a0posts"
+    return words_of(model) if trained is None else f"{words_of(trained[0])}, {trained[1]:,}\u00a0inputs"
 
 
 def sampler_of_best_of_n(models: Iterable[str], chosen: str | None = None) -> str | None:

@@ -87,6 +87,6 @@ def test_figures_draw_every_model_in_both_directions(published) -> None:
     )
     assert drawn == pytest.approx(sorted(table["value"]))
     assert {label for trace in filled for label in trace.y} >= {
-        "refinements, 6\u00a0posts",
-        "refinements, 12\u00a0posts",
+        "refinements, 6\u00a0inputs",
+        "refinements, 12\u00a0inputs",
     }

@@ -113,7 +113,7 @@ def test_lists_all_faults_of_all_files_at_once() -> None:
         "  development.jsonl:1-2, 4 titel: found an unknown column; expected 'title', perhaps",
         "  validation.jsonl:0 (row): found an empty file",
         '  test.jsonl:1 id: found "T2 ", which is also in train.jsonl:3; expected an id that no other split has',
-        '  test.jsonl:2 post: found "the  POST of t2.", which is also in train.jsonl:3; expected an input that no other',
+        '  test.jsonl:2 post: found "the  POST of t2.", which is also in train.jsonl:3; expected an input that no',
         '  test.jsonl:3 id: found 5; expected text that is not empty; put it in quotes: "5"',
         "  test.jsonl:3 post: found null",
         "Correct these rows",

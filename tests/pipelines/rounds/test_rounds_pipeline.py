@@ -42,7 +42,7 @@ FEEDBACK = PromptTemplate(text="{title}{post}{initial_output}?", slots=("title",
 PUBLISHED = Path(__file__).parents[3] / "data" / "01_raw" / "published_results.csv"
 
 
-def outputs(texts: dict[str, str], model: str = "m") -> pd.DataFrame:
+def outputs_of(texts: dict[str, str], model: str = "m") -> pd.DataFrame:
     rows = [(i, model, 0, text, text, "stop", 1, 0) for i, text in texts.items()]
     return Outputs.from_rows(rows)
 
@@ -58,11 +58,11 @@ def test_rounds_take_the_examples_in_order_with_the_datas_own_feedback() -> None
 
 def test_own_outputs_are_spoken_about_once_in_round_1_and_by_mode_later() -> None:
     pipeline = create_pipeline(RoundsOptions(sizes=(2, 2, 2)))
-    made = {name for name in pipeline.all_outputs() if name.endswith(".outputs")}
-    assert made == {"rounds.r1.own.initial_outputs", "rounds.r2.continue.outputs", "rounds.r2.from_scratch.outputs"}
+    made = {name for name in pipeline.all_outputs() if name.endswith(".initial_outputs")}
+    assert made == {f"rounds.{author}.initial_outputs" for author in ("r1.own", "r2.continue", "r2.from_scratch")}
     by_output = {output: node for node in pipeline.nodes for output in node.outputs}
     assert "rounds.one_round.n2.checkpoint" in by_output["rounds.r1.own.initial_outputs"].inputs
-    assert "rounds.r1.continue.checkpoint" in by_output["rounds.r2.continue.outputs"].inputs
+    assert "rounds.r1.continue.checkpoint" in by_output["rounds.r2.continue.initial_outputs"].inputs
     further = by_output["rounds.r2.continue.checkpoint"].inputs
     assert "rounds.r1.continue.checkpoint" in further
     assert [name for name in further if name.endswith("targets")] == ["rounds.r2.continue.targets"]
@@ -75,7 +75,7 @@ def test_own_outputs_are_spoken_about_once_in_round_1_and_by_mode_later() -> Non
 
 def test_the_base_models_outputs_are_the_same_for_both_modes() -> None:
     pipeline = create_pipeline(RoundsOptions(sizes=(2, 2, 2), outputs_of="base"))
-    made = {name for name in pipeline.all_outputs() if name.endswith(".outputs")}
+    made = {name for name in pipeline.all_outputs() if name.endswith(".initial_outputs")}
     assert made == {"rounds.r1.base.initial_outputs", "rounds.r2.base.initial_outputs"}
     node = next(node for node in pipeline.nodes if "rounds.r2.base.initial_outputs" in node.outputs)
     assert not any(name.endswith("checkpoint") for name in node.inputs)
@@ -83,7 +83,7 @@ def test_the_base_models_outputs_are_the_same_for_both_modes() -> None:
 
 def test_feedback_is_a_models_and_says_so_or_waits_for_people(tmp_path: Path) -> None:
     table = first_examples(examples(4), RoundsOptions(sizes=(2, 2)))
-    written = outputs({"train-2": "Own two.", "train-3": ""})
+    written = outputs_of({"train-2": "Own two.", "train-3": ""})
     model = ScriptedLanguageModel("critic", complete=lambda prompt, i: f"On {prompt.text}.")
     folder = FeedbackFolder(tmp_path)
     by_model = RoundsOptions(sizes=(2, 2))
@@ -184,7 +184,7 @@ def test_each_model_is_compared_with_one_round_of_its_size() -> None:
         )
     )
     texts = {"one.2": "human x y", "one.4": "human x", "c": "human"}
-    outputs = pd.concat([outputs(dict.fromkeys(table["example_id"], texts[m]), m) for m in texts], ignore_index=True)
+    outputs = pd.concat([outputs_of(dict.fromkeys(table["example_id"], texts[m]), m) for m in texts], ignore_index=True)
     metrics = measure_rounds(
         table, models, outputs, likelihoods, ScriptedLanguageModel(), ReportingOptions(bootstrap_resamples=200), 0
     )

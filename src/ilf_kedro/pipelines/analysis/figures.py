@@ -64,7 +64,7 @@ def train_targets_figure(likelihoods: DataFrame[TargetLikelihoods], confidence: 
     figure = panels(["NLL of train targets under the base model, nats per token"], heights=[60 + 26 * len(rows)])
     for index, arm in enumerate(arms):
         points = rows[rows["arm"] == arm].sort_values("train_size")
-        names = [f"{words_of(arm)}, {size:,.0f}\u00a0posts" for size in points["train_size"]]
+        names = [f"{words_of(arm)}, {size:,.0f}\u00a0inputs" for size in points["train_size"]]
         dots = _with_errors(names, points, confidence, axis="x")
         dots.update(mode="markers", name=words_of(arm), marker={"size": 9, "color": colour(arm, index)})
         figure.add_trace(dots)

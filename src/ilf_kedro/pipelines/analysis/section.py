@@ -64,7 +64,7 @@ def _lead(likelihoods: pd.DataFrame, divergences: pd.DataFrame) -> str:
         if row["direction"] == "forward"
     ]
     return (
-        f"After {largest:,} inputs, the NLL of held-out targets of an arm's own kind less the base model's: {likelier}. "
+        f"After {largest:,} inputs, the NLL of held-out targets of an arm's kind less the base model's: {likelier}. "
         f"Forward divergence from the base model given test inputs, in nats per sequence: {'; '.join(moved)}."
     )
 

@@ -42,7 +42,7 @@ def describe_best_of_n(table: DataFrame[BestOfN], options: ReportingOptions) -> 
         _rank(table, largest),
     ]
     caption = (
-        f"For each n the mean over all ways to draw n of the {largest} candidates of an input, which is unbiased; bands "
+        f"For each n the mean over all ways to draw n of an input's {largest} candidates, which is unbiased; bands "
         f"are {options.confidence:.0%} bootstrap intervals over inputs. The reward rises by construction. Reward "
         "without overlap with the reference is a sign of a reward model that is being exploited. The bound, "
         "log n − (n − 1) ÷ n, says how far the best of n can be from the sampler at most, per output."

@@ -121,7 +121,7 @@ def training_loss_figure(logs: DataFrame[TrainingLogs]) -> go.Figure:
 def _examples(log: pd.DataFrame, size: int) -> str:
     """Return how many inputs a training learned from: fewer than its size where some had no target."""
     used = int(log["n_examples"].iloc[0])
-    return f"{used:,}\u00a0posts" if used == size else f"{used:,} of {size:,}\u00a0posts"
+    return f"{used:,}\u00a0inputs" if used == size else f"{used:,} of {size:,}\u00a0inputs"
 
 
 def _arms(table: pd.DataFrame) -> list[str]:

@@ -162,7 +162,7 @@ def _caption(options: SweepOptions, confidence: float) -> str:
     )
     return (
         f"{shown}: negative log-likelihood of the references of the development split, lower is better, with "
-        f"{confidence:.0%} bootstrap intervals over inputs. The trials share their inputs, so that differences are more "
+        f"{confidence:.0%} bootstrap intervals over inputs. The trials share their inputs, so differences are more "
         "certain than the intervals look."
     )
 
