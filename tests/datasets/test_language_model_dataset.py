@@ -88,7 +88,7 @@ def test_models_of_one_server_share_their_budget() -> None:
 
 
 def test_no_secret_is_shown() -> None:
-    dataset = LanguageModelDataset(**API, credentials={"api_key": SECRET}, extra_parameters={"token": SECRET})
+    dataset = LanguageModelDataset(**API, credentials={"api_key": SECRET}, extra_body={"token": SECRET})
     shown = f"{dataset!r} {dataset} {dataset._describe()} {dataset.load()!r}"
     assert SECRET not in shown
     assert "some-model" in shown

@@ -6,6 +6,7 @@ answer, and none for the others.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +19,8 @@ from pydantic import Field
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, ModelSource
 from ilf_kedro.prompting import Prompt
 from ilf_kedro.schemas import Options
+
+LEAST_COVERED = 0.01  # of a defined choice answer: less is no answer, but a model that says something else
 
 FinishReason = Literal["stop", "length", "refused"]
 
@@ -87,17 +90,23 @@ class ChoiceProbabilities:
     """Normalised log-probabilities of the choices, in the order asked.
 
     `covered` is the total probability of all listed choices before normalisation (1 where unknown);
-    `bound` the largest error of any probability that the backend's truncated answer allows (0: exact).
+    `bound` the largest error of any probability that the backend's truncated answer allows (0: exact);
+    `least_covered` the probability below which the model answers something else than the choices.
     """
 
     log_probabilities: tuple[float, ...]
     covered: float = 1.0
     bound: float = 0.0
+    least_covered: float = LEAST_COVERED
 
     @property
     def defined(self) -> bool:
-        """False where the backend said nothing about the choices: it refused, or lists none of them."""
-        return self.covered > 0 or self.bound == 0
+        """False where the model refused, or all but surely says something else than any of the choices."""
+        return self.covered >= self.least_covered and self.covered > 0
+
+    def probability(self, index: int) -> float:
+        """Return the probability of a choice; NaN where the answer is undefined."""
+        return math.exp(self.log_probabilities[index]) if self.defined else math.nan
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def test_is_a_language_model(make: Make) -> None:
 @pytest.mark.parametrize("endpoint", ["chat", "completions"])
 def test_generates_in_order_with_the_options_asked(make: Make, server: MisbehavingServer, endpoint: str) -> None:
     sampling = SamplingOptions(temperature=0.7, top_p=0.9, top_k=40, max_new_tokens=33, stop=("\n", "END"))
-    model = make(endpoint=endpoint, extra_parameters={"reasoning_effort": "low"})
+    model = make(endpoint=endpoint, extra_body={"reasoning_effort": "low"})
     rows = model.generate(prompts(7), range(3), sampling, seed=5)
     assert len(server.bodies) == 7  # the three samples of a prompt are one request
     by_prompt = {(body.get("prompt") or body["messages"][-1]["content"]): body for body in server.bodies}
@@ -86,7 +86,7 @@ def test_generates_in_order_with_the_options_asked(make: Make, server: Misbehavi
 
 
 def test_system_message_parameter_name_and_no_seed(make: Make, server: MisbehavingServer) -> None:
-    model = make(system_message="Be brief.", max_tokens_parameter="max_completion_tokens", send_seed=False)
+    model = make(system_message="Be brief.", max_tokens_parameter="max_completion_tokens", omit=("seed",))
     model.generate(prompts(1), range(1), SamplingOptions(), seed=0)
     (body,) = server.bodies
     assert [message["role"] for message in body["messages"]] == ["system", "user"]
@@ -109,7 +109,7 @@ def test_second_run_asks_nothing_and_a_change_asks_anew(make: Make, server: Misb
         lambda: make(model="large").generate(prompts(1), range(2), SamplingOptions(), seed=1),
         lambda: make(endpoint="completions").generate(prompts(1), range(2), SamplingOptions(), seed=1),
         lambda: make(system_message="x").generate(prompts(1), range(2), SamplingOptions(), seed=1),
-        lambda: make(extra_parameters={"a": 1}).generate(prompts(1), range(2), SamplingOptions(), seed=1),
+        lambda: make(extra_body={"a": 1}).generate(prompts(1), range(2), SamplingOptions(), seed=1),
     ]
     for number, change in enumerate(changes, start=1):
         change()

@@ -41,7 +41,7 @@ def test_a_server_on_this_machine_needs_no_key(tmp_path: Path, monkeypatch: pyte
     [
         ({"base_url": "api.example.org"}, "must be an address"),
         ({"base_url": "https://user:secret@api.example.org"}, "must hold no user, password"),
-        ({"extra_parameters": {"n": 3, "seed": 1}}, r"must not hold \['n', 'seed'\]"),
+        ({"extra_body": {"n": 3, "seed": 1}}, r"must not hold \['n', 'seed'\]"),
         ({"model": ""}, "at least 1 character"),
         ({"top_log_probabilities": 21}, "less than or equal to 20"),
         ({"api_key": "sk-123"}, "Extra inputs are not permitted"),

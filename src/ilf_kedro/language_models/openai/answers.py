@@ -1,33 +1,70 @@
-"""What an OpenAI-compatible server sends back, read strictly enough to tell a malformed answer."""
+"""What an OpenAI-compatible server sends back, read strictly enough to tell an answer that is not whole."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+import json
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    JsonValue,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from ilf_kedro.language_models.openai.cost_tracker import Fault, Usage
+from ilf_kedro.language_models.openai.server_words import ServerWords, read_server_words
+from ilf_kedro.language_models.openai.token_lists import LogProbabilities
 from ilf_kedro.language_models.protocol import FinishReason
 
-_FINISH: dict[str | None, FinishReason] = {
-    "length": "length",
-    "max_tokens": "length",
-    "content_filter": "refused",
-    "refusal": "refused",
-}
+# Finish reasons of several servers in lower case; of one that is not here, the choice counts as finished.
+_STOPPED = frozenset(
+    {"stop", "stop_sequence", "end_turn", "eos", "eos_token", "complete", "tool_calls", "function_call"}
+)
+_LENGTH = frozenset({"length", "max_tokens", "model_length", "model_context_window_exceeded"})
+_REFUSED = frozenset(
+    {"content_filter", "content-filter", "content_filtered", "refusal", "safety", "sensitive", "recitation", "blocked"}
+    | {"prohibited_content", "blocklist", "spii", "guardrail_intervened"}
+)
+_FAILED = frozenset(
+    {"error", "abort", "aborted", "cancelled", "canceled", "timeout", "network_error", "other"}
+    | {"insufficient_system_resource", "finish_reason_unspecified"}
+)
+_WORTH_ASKING = 3  # times, where it may be the prompt that cannot be answered
 
 
 class MalformedAnswerError(ValueError):
     """The server's answer, of status 200, is not one: `fault` says how, `usage` what it billed if it says so.
 
-    `permanent` where another attempt would bring the same.
+    `attempts`: after so many alike, the prompt is what cannot be answered. `words` and `status` are those of
+    an error that the server put into the answer.
     """
 
-    def __init__(self, fault: Fault, usage: Usage | None, found: str, *, permanent: bool = False) -> None:
-        super().__init__(f"{fault}: {found}")
+    def __init__(
+        self,
+        fault: Fault,
+        usage: Usage | None,
+        found: str,
+        *,
+        attempts: int | None = None,
+        words: ServerWords | None = None,
+    ) -> None:
+        self.words = words or ServerWords(found)
+        super().__init__(f"{fault}: {self.words.message}")
         self.fault = fault
         self.usage = usage
-        self.permanent = permanent
+        self.attempts = attempts
+
+
+class NoLogProbabilitiesError(MalformedAnswerError):
+    """The answer holds text, but not the log-probabilities that were asked for."""
+
+    def __init__(self, usage: Usage | None, found: str, fault: Fault = Fault.NO_LOG_PROBABILITIES) -> None:
+        super().__init__(fault, usage, found, attempts=_WORTH_ASKING)
 
 
 class _Lenient(BaseModel):
@@ -43,84 +80,63 @@ class _CachedTokens(_Lenient):
 class ApiUsage(_Lenient):
     """Tokens as the server counted them."""
 
-    prompt_tokens: int = 0
+    prompt_tokens: int | None = None
     completion_tokens: int | None = None
     prompt_tokens_details: _CachedTokens | None = None
 
     @property
-    def usage(self) -> Usage:
-        """The same as the ledger's type."""
+    def usage(self) -> Usage | None:
+        """The same as the ledger's type; None where nothing is counted."""
+        if self.prompt_tokens is None and self.completion_tokens is None:
+            return None
         details = self.prompt_tokens_details
-        return Usage(self.prompt_tokens, self.completion_tokens or 0, (details and details.cached_tokens) or 0)
+        return Usage(self.prompt_tokens or 0, self.completion_tokens or 0, (details and details.cached_tokens) or 0)
 
 
-class Alternative(_Lenient):
-    """A token and its log-probability; `bytes` is its text in UTF-8 where the server gives it."""
-
-    token: str
-    logprob: float
-    bytes: list[int] | None = None
-
-    @property
-    def text(self) -> str:
-        """The token's text, with the blank that some servers leave encoded."""
-        if self.bytes is not None:
-            return bytes(self.bytes).decode(errors="replace")
-        return self.token.replace("Ġ", " ").replace("▁", " ")
+def _joined(content: JsonValue) -> JsonValue:
+    """Return the text of content that comes in parts; parts that are no text, such as thoughts, are left out."""
+    if not isinstance(content, list):
+        return content if isinstance(content, str) else None
+    texts = [part.get("text") if isinstance(part, dict) else part for part in content]
+    return "".join(text for text in texts if isinstance(text, str))
 
 
-class TokenAnswer(Alternative):
-    """A sampled token and its likeliest alternatives (itself among them)."""
-
-    top_logprobs: list[Alternative] = Field(default_factory=list)
-
-
-class LogProbabilities(_Lenient):
-    """Both formats: `content` of chat (and of llama.cpp everywhere), the four lists of legacy completions."""
-
-    content: list[TokenAnswer] | None = None
-    tokens: list[str] | None = None
-    token_logprobs: list[float | None] | None = None
-    top_logprobs: list[dict[str, float] | None] | None = None
-    text_offset: list[int] | None = None
-
-    def sampled(self) -> list[TokenAnswer]:
-        """Return the sampled tokens in one format; a token without log-probability is left out."""
-        if self.content is not None:
-            return self.content
-        tokens, values = self.tokens or [], self.token_logprobs or []
-        tops = self.top_logprobs or [None] * len(tokens)
-        return [
-            TokenAnswer(
-                token=token,
-                logprob=value,
-                top_logprobs=[Alternative(token=name, logprob=p) for name, p in (top or {}).items()],
-            )
-            for token, value, top in zip(tokens, values, tops, strict=False)
-            if value is not None
-        ]
+_Text = Annotated[str | None, BeforeValidator(_joined)]
 
 
 class _Message(_Lenient):
-    content: str | None = None
+    content: _Text = None
     refusal: str | None = None
+    reasoning_content: _Text = None
+    reasoning: _Text = None
 
 
 class ApiChoice(_Lenient):
     """One completion, of either endpoint."""
 
-    index: int = 0
-    text: str | None = None
+    index: int | None = None
+    text: _Text = None
     message: _Message | None = None
     finish_reason: str | None = None
     logprobs: LogProbabilities | None = None
+    error: JsonValue = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the server says that it broke off."""
+        return bool(self.error) or self._reason in _FAILED
 
     @property
     def finish(self) -> FinishReason:
-        """Why it ended."""
-        if self.message is not None and self.message.refusal:
+        """Why it ended, where it has not failed."""
+        if self._reason in _REFUSED or (self.message is not None and self.message.refusal):
             return "refused"
-        return _FINISH.get(self.finish_reason, "stop")
+        return "length" if self._reason in _LENGTH else "stop"
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the finish reason is one that some server documents."""
+        return self._reason in {"", "null"} | _STOPPED | _LENGTH | _REFUSED | _FAILED
 
     @property
     def content(self) -> str:
@@ -129,10 +145,30 @@ class ApiChoice(_Lenient):
             return ""
         return (self.message.content if self.message is not None else self.text) or ""
 
+    @property
+    def reasoning(self) -> str:
+        """What the server lists apart as the model's thoughts."""
+        return (self.message and (self.message.reasoning_content or self.message.reasoning)) or ""
+
+    @property
+    def _reason(self) -> str:
+        return (self.finish_reason or "").lower()
+
 
 class _AnyAnswer(_Lenient):
     usage: ApiUsage | None = None
     model: str | None = None
+    error: JsonValue = None
+
+    @field_validator("usage", mode="wrap")
+    @classmethod
+    def _forgive(cls, value: JsonValue, parse: ValidatorFunctionWrapHandler, _: ValidationInfo) -> ApiUsage | None:
+        """Read a usage that is none as a missing one: no good text is lost over it."""
+        try:
+            usage: ApiUsage | None = parse(value)
+        except ValidationError:
+            return None
+        return usage
 
     @property
     def spent(self) -> Usage | None:
@@ -143,18 +179,25 @@ class _AnyAnswer(_Lenient):
 class Answer(_AnyAnswer):
     """The answer to a chat or completions request, its choices in order."""
 
-    choices: list[ApiChoice]
+    choices: list[ApiChoice] | None = None
+
+    @property
+    def whole(self) -> list[ApiChoice]:
+        """The choices that have not failed."""
+        return [choice for choice in self.choices or [] if not choice.failed]
 
 
-class _Embedding(_Lenient):
-    index: int
+class Embedding(_Lenient):
+    """One vector, and which text of the request it is of."""
+
+    index: int | None = None
     embedding: list[float]
 
 
 class EmbeddingAnswer(_AnyAnswer):
     """The answer to an embeddings request."""
 
-    data: list[_Embedding]
+    data: list[Embedding] | None = None
 
 
 AnswerType = TypeVar("AnswerType", Answer, EmbeddingAnswer)
@@ -164,24 +207,50 @@ def read_answer(body: bytes, kind: type[AnswerType]) -> AnswerType:
     """Parse an answer's body.
 
     Raises:
-        MalformedAnswerError: it is no JSON, lacks what every answer has, or holds no choice.
+        MalformedAnswerError: it is no JSON, is an error, or holds no whole choice.
     """
     try:
         answer = kind.model_validate_json(body)
-    except ValidationError as error:
-        found = f"{body[:80]!r} ({error.errors()[0]['msg']})"
-        raise MalformedAnswerError(Fault.MALFORMED, _usage_in(body), found) from None
+    except ValidationError:
+        answer = _read_mended(body, kind)
     if isinstance(answer, EmbeddingAnswer):
         if not answer.data:
-            raise MalformedAnswerError(Fault.EMPTY_CHOICES, answer.spent, "an empty list of embeddings")
-        answer.data.sort(key=lambda item: item.index)
+            raise _nothing(answer, body, "an empty list of embeddings")
         return answer
     if not answer.choices:
-        raise MalformedAnswerError(Fault.EMPTY_CHOICES, answer.spent, "an empty list of choices")
-    if any(choice.text is None and choice.message is None for choice in answer.choices):
+        raise _nothing(answer, body, "an empty list of choices")
+    if not answer.whole:
+        words = read_server_words(json.dumps([choice.error for choice in answer.choices if choice.error]))
+        reasons = sorted({str(choice.finish_reason) for choice in answer.choices})
+        found = words.message or f"the server broke off (finish reason {', '.join(reasons)})"
+        raise MalformedAnswerError(Fault.FAILED, answer.spent, found, words=words if words.message else None)
+    if any(choice.text is None and choice.message is None for choice in answer.whole):
         raise MalformedAnswerError(Fault.MALFORMED, answer.spent, "a choice without text")
-    answer.choices.sort(key=lambda choice: choice.index)
+    indices = [choice.index for choice in answer.choices]
+    if len({index for index in indices if index is not None}) == len(indices):
+        answer.choices.sort(key=lambda choice: choice.index or 0)
     return answer
+
+
+def _read_mended(body: bytes, kind: type[AnswerType]) -> AnswerType:
+    """Read a body that is JSON but for half a surrogate pair or bytes that are no UTF-8: each is replaced."""
+    try:
+        parsed = json.loads(body.decode("utf-8", "replace"))
+        text = json.dumps(parsed, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        found = f"{body[:80]!r} ({error.errors()[0]['msg']})"
+    except (ValueError, RecursionError) as error:
+        found = f"{read_server_words(body).message or body[:80]!r} ({str(error)[:80]})"
+    raise MalformedAnswerError(Fault.MALFORMED, _usage_in(body), found) from None
+
+
+def _nothing(answer: _AnyAnswer, body: bytes, found: str) -> MalformedAnswerError:
+    """Return the error of an answer without content: what the server says of it, or else a blocked prompt."""
+    words = read_server_words(body) if answer.error else ServerWords("")
+    if words.message or words.codes:
+        return MalformedAnswerError(Fault.FAILED, answer.spent, words.message, words=words)
+    return MalformedAnswerError(Fault.EMPTY_CHOICES, answer.spent, found, attempts=_WORTH_ASKING)
 
 
 def _usage_in(body: bytes) -> Usage | None:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
@@ -19,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from ilf_kedro.language_models.openai.answers import MalformedAnswerError
 from ilf_kedro.language_models.openai.client import ApiClient
-from ilf_kedro.language_models.openai.cost_tracker import Fault, Spending, Usage
-from ilf_kedro.language_models.openai.errors import ApiError, ApiUnavailableError
+from ilf_kedro.language_models.openai.cost_tracker import Fault, Spending
+from ilf_kedro.language_models.openai.errors import ApiError, ApiUnavailableError, Failure, PromptUnansweredError
 from ilf_kedro.language_models.openai.options import ApiOptions
 from ilf_kedro.language_models.openai.runner import Job, Store
 from ilf_kedro.language_models.openai.work import Fields
@@ -72,6 +73,7 @@ class BatchRunner:
         self._store = store
         self._sleep = sleep
         self._wanted: dict[str, Job] = {}
+        self._failed: Counter[str] = Counter()
 
     def run(self, jobs: Sequence[Job], label: str) -> None:
         """Collect earlier batches, submit the rest, wait, and store every answer.
@@ -192,41 +194,54 @@ class BatchRunner:
             job, response = self._wanted.get(line.custom_id), line.response
             if job is None or response is None:
                 continue
+            found: Mapping[str, Fields] = {}
+            error: ApiError | None = None
             if response.status_code == 200:
-                values |= self._read(line.custom_id, job, response.body, earlier=earlier)
-            elif earlier:
-                continue
-            elif error := self._client.permanent_error(response.status_code, response.body):
+                found, error = self._read(line.custom_id, job, response.body, earlier=earlier)
+            elif not earlier:
+                error = self._client.error_of(response.status_code, response.body)
+                self._spending.book_fault(Fault.REJECTED if response.status_code < 500 else Fault.SERVER_ERROR)
+            if isinstance(error, PromptUnansweredError) and (job.work.one_prompt or len(job.keys) == 1):
+                found = self._client.blank(job.work, job.keys, error)
+            elif error is not None:
                 refusals.append(error)
-            else:
-                self._spending.book_fault(Fault.SERVER_ERROR)
+            if found:
+                values |= found
+                del self._wanted[line.custom_id]
         if values:
             self._store(values)
             logger.info("Collected %d answers from batch %s", len(values), batch.id)
         if batch.status == "failed" and not earlier:
-            found = (batch.errors.data if batch.errors else None) or []
-            message = "; ".join(str(error.message) for error in found[:3]) or "the batch failed"
-            refusals += filter(None, [self._client.permanent_error(400, {"error": {"message": message}})])
+            errors = (batch.errors.data if batch.errors else None) or []
+            message = "; ".join(str(each.message) for each in errors[:3]) or "the batch failed"
+            refusals += filter(None, [self._client.error_of(400, {"error": {"message": message}})])
         return refusals
 
-    def _read(self, custom_id: str, job: Job, body: JsonValue, *, earlier: bool) -> Mapping[str, Fields]:
-        """Read one answer and book it; an answer that cannot be read leaves its job wanted."""
-        usage: Usage | None
+    def _read(
+        self, custom_id: str, job: Job, body: JsonValue, *, earlier: bool
+    ) -> tuple[Mapping[str, Fields], ApiError | None]:
+        """Read one answer and book it; of one that is none, return what is to be done, None to ask again."""
+        values: Mapping[str, Fields] = {}
+        error: ApiError | None = None
         try:
             answer = job.work.read(json.dumps(body).encode(), job.keys)
             values, usage, faults = answer.values, answer.usage, answer.remarks
-            del self._wanted[custom_id]
-        except MalformedAnswerError as error:
+            self._client.gives_log_probabilities |= bool(job.request.body.get("logprobs"))
+        except MalformedAnswerError as malformed:
             if earlier:
-                return {}
-            values, usage, faults = {}, error.usage, (error.fault,)
+                return {}, None
+            failure = Failure.of(malformed)
+            self._failed[custom_id] += 1
+            # An attempt may take a day: the second of its kind is the last.
+            error = self._client.final_error(failure, self._failed[custom_id] + 1)
+            usage, faults = malformed.usage, (malformed.fault,)
         request = job.request
         price = self._options.prices.get(request.model)
-        usage = usage or request.bound
+        usage = usage.within(request.bound) if usage else request.bound
         self._spending.book(usage, usage.cost(price, batch=True) if price else None)
         for fault in faults:
             self._spending.book_fault(fault)
-        return values
+        return values, error
 
     def _lines(self, file_id: str | None) -> list[_Line]:
         if not file_id:

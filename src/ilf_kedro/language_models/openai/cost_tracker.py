@@ -29,6 +29,11 @@ class Fault(StrEnum):
     REFUSED = "refusal"
     LENGTH = "cut at the maximal length"
     NO_LOG_PROBABILITIES = "no log-probabilities"
+    FAILED = "failed within an answer"
+    REASONING = "nothing but reasoning"
+    UNKNOWN_FINISH = "unknown finish reason"
+    NO_USAGE = "no usage"
+    INCREDIBLE_USAGE = "usage that cannot be"
 
 
 class BudgetExceededError(RuntimeError):
@@ -49,6 +54,12 @@ class Usage:
             self.output_tokens + other.output_tokens,
             self.cached_input_tokens + other.cached_input_tokens,
         )
+
+    def within(self, bound: Usage) -> Usage:
+        """Return what of this can be true: nothing below zero, nothing above the bound."""
+        read = min(max(0, self.input_tokens), bound.input_tokens)
+        written = min(max(0, self.output_tokens), bound.output_tokens)
+        return Usage(read, written, min(max(0, self.cached_input_tokens), read))
 
     def cost(self, price: Price, *, batch: bool = False) -> float:
         """Return the price of these tokens in USD."""

@@ -1,17 +1,31 @@
-"""Errors of an API, told with their cause and remedy and without its key."""
+"""Errors of an API, told with the server's own words, their cause and remedy, and without its key."""
 
 from __future__ import annotations
+
+import re
+from dataclasses import dataclass
 
 import openai
 from pydantic import SecretStr
 
 from ilf_kedro.language_models.openai.answers import MalformedAnswerError
-from ilf_kedro.language_models.openai.options import ApiOptions
+from ilf_kedro.language_models.openai.cost_tracker import Fault
+from ilf_kedro.language_models.openai.options import OMITTABLE, ApiOptions
+from ilf_kedro.language_models.openai.server_words import ServerWords, read_server_words
 
 _MAX_MESSAGE = 400
 _TRANSIENT = frozenset({408, 409, 429})
-_FILTERED = frozenset({"content_filter", "content_policy_violation"})
+_BLOCKED_CODES = frozenset(
+    {"content_filter", "content_policy_violation", "responsibleaipolicyviolation", "data_inspection_failed"}
+    | {"datainspectionfailed", "prohibited_content", "content_blocked", "moderation_blocked", "safety"}
+)
+# How gateways tell it in words: LiteLLM, OpenRouter, DashScope, Azure.
+_BLOCKED_WORDS = (
+    "contentpolicyviolation", "requires moderation", "input was flagged", "may contain inappropriate content",
+    "content management policy", "responsibleaipolicyviolation",
+)  # fmt: skip
 _TOO_LONG = ("context length", "context size", "context window", "maximum context", "context_length", "too long")
+_NO_CREDIT = frozenset({"insufficient_quota", "insufficient_balance", "billing_hard_limit_reached", "arrearage"})
 
 
 class ApiError(RuntimeError):
@@ -30,42 +44,87 @@ class ApiUnavailableError(ApiError):
     """The server did not answer, though it was asked several times; it may do so later."""
 
 
-def is_permanent(error: openai.APIError | MalformedAnswerError) -> bool:
-    """Tell whether asking again would get the same error."""
-    if isinstance(error, MalformedAnswerError):
-        return error.permanent
-    if not isinstance(error, openai.APIStatusError):
-        return False
-    if error.code == "insufficient_quota":
-        return True
-    return error.status_code < 500 and error.status_code not in _TRANSIENT
+class PromptUnansweredError(ApiRefusedError):
+    """The server will not answer this one prompt, or one of those in this request: nothing ends but it."""
+
+    def __init__(self, message: str, status: int, fault: Fault) -> None:
+        super().__init__(message, status)
+        self.fault = fault
 
 
-def is_filtered(error: openai.APIError | MalformedAnswerError) -> bool:
-    """Tell whether a content filter rejected the prompt: a refusal of this one request, not of the work."""
-    return isinstance(error, openai.APIStatusError) and error.code in _FILTERED
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What came of an attempt in place of an answer.
+
+    `status` is HTTP's, or the one that stands in an answer of status 200; None where nothing came back.
+    `fault` is how an answer of status 200 was none, and `attempts` after how many alike the prompt is at fault.
+    """
+
+    words: ServerWords
+    status: int | None = None
+    fault: Fault | None = None
+    attempts: int | None = None
+
+    @classmethod
+    def of(cls, error: openai.APIError | MalformedAnswerError) -> Failure:
+        """Return what the client's or the reader's error says."""
+        if isinstance(error, MalformedAnswerError):
+            return cls(error.words, error.words.status or 200, error.fault, error.attempts)
+        if isinstance(error, openai.APIStatusError):
+            words = read_server_words(error.response.content)
+            return cls(words if words.message else ServerWords(error.message, words.codes), error.status_code)
+        return cls(ServerWords(error.message.rstrip(". ")))
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether a content filter rejected the prompt: a refusal of this one request, not of the work."""
+        if self.status is None or self.status >= 500:
+            return False
+        text = self.words.message.lower()
+        return bool(self.words.codes & _BLOCKED_CODES) or any(words in text for words in _BLOCKED_WORDS)
+
+    @property
+    def is_out_of_credit(self) -> bool:
+        """Whether the account has nothing left, which no waiting mends."""
+        return self.status == 402 or bool(self.words.codes & _NO_CREDIT)
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether asking again would get the same error."""
+        if self.status is None:
+            return False
+        return self.is_out_of_credit or (400 <= self.status < 500 and self.status not in _TRANSIENT)
 
 
-def refused(error: openai.APIError | MalformedAnswerError, options: ApiOptions, key: SecretStr) -> ApiRefusedError:
+def refused(failure: Failure, options: ApiOptions, key: SecretStr) -> ApiRefusedError:
     """Make the error of a permanent refusal."""
-    status = error.status_code if isinstance(error, openai.APIStatusError) else 200
+    status = failure.status or 200
     return ApiRefusedError(
         f"{options.base_url} refuses the request for model {options.model!r} (status {status}): "
-        f"{redact(_message(error), key)}. {_remedy(error, status, options)} "
+        f"{redact(failure.words.message, key)}. {_remedy(failure, options)} "
         "Answers that arrived before are kept; run again to ask for the rest.",
         status,
     )
 
 
-def unavailable(
-    error: openai.APIError | MalformedAnswerError, options: ApiOptions, key: SecretStr
-) -> ApiUnavailableError:
+def unanswered(failure: Failure, options: ApiOptions, key: SecretStr) -> PromptUnansweredError:
+    """Make the error of a prompt that the server will not answer."""
+    fault = failure.fault or Fault.REFUSED
+    return PromptUnansweredError(
+        f"{options.base_url} does not answer a prompt for model {options.model!r}: "
+        f"{redact(failure.words.message, key)}",
+        failure.status or 200,
+        Fault.REFUSED if fault in (Fault.EMPTY_CHOICES, Fault.FAILED) else fault,
+    )
+
+
+def unavailable(failure: Failure, options: ApiOptions, key: SecretStr) -> ApiUnavailableError:
     """Make the error of a request that no attempt got through."""
     return ApiUnavailableError(
         f"{options.base_url} gave no answer for model {options.model!r} in {options.max_retries + 1} attempts; the "
-        f"last failed with: {redact(_message(error), key)}. Check that the server is up and that base_url is right, "
-        "or raise `max_retries` or `timeout_seconds`, or lower `concurrency`. Answers that arrived before are kept; "
-        "run again to ask for the rest."
+        f"last failed with: {redact(failure.words.message, key)}. Check that the server is up and that base_url is "
+        "right, or raise `max_retries` or `timeout_seconds`, or lower `concurrency`. Answers that arrived before are "
+        "kept; run again to ask for the rest."
     )
 
 
@@ -73,33 +132,53 @@ def redact(text: str, key: SecretStr) -> str:
     """Return the text without the key, which servers like to repeat, and not longer than a few lines."""
     secret = key.get_secret_value()
     text = text.replace(secret, "***") if secret else text
+    text = text.rstrip(". ")
     return text if len(text) <= _MAX_MESSAGE else text[:_MAX_MESSAGE] + "…"
 
 
-def _message(error: openai.APIError | MalformedAnswerError) -> str:
-    if isinstance(error, openai.APIError):
-        return error.message.rstrip(". ")
-    return str(error)
-
-
-def _remedy(error: openai.APIError | MalformedAnswerError, status: int, options: ApiOptions) -> str:
-    message = _message(error).lower()
-    code = error.code if isinstance(error, openai.APIError) else None
-    if code == "insufficient_quota":
+def _remedy(failure: Failure, options: ApiOptions) -> str:
+    message = failure.words.message.lower()
+    if failure.is_out_of_credit:
         return "The account has no credit left: add some, or use another key."
-    if status == 401:
+    if failure.status == 401:
         return (
             "The API key is wrong or expired: correct it in conf/local/credentials.yml, in .env or in the environment "
             f"variable {options.api_key_variable}."
         )
-    if status == 403:
+    if failure.status == 403:
         return "The key may not use this model: choose another model, or a key that may."
-    if status == 404:
+    if failure.status == 404:
         return "Check `model` and `base_url` (most servers' addresses end in /v1), and whether `endpoint` is served."
-    if any(words in message or words in str(code) for words in _TOO_LONG):
+    if any(words in message or words in failure.words.codes for words in _TOO_LONG):
         return "The prompt is longer than the model's context: set `max_prompt_characters`, which shortens inputs."
-    if "max_tokens" in message or "max_completion_tokens" in message:
-        return "Set `max_tokens_parameter` to the name that the server wants."
-    if "logprobs" in message or isinstance(error, MalformedAnswerError):
+    if failure.fault is Fault.REASONING:
+        return HOW_TO_ANSWER_AT_ONCE
+    if "logprobs" in message or failure.fault is Fault.NO_LOG_PROBABILITIES:
         return "Lower `top_log_probabilities` (0: none), or choose a model that gives log-probabilities."
-    return "Adapt the model's options to what the server takes (such as `send_seed`, `samples_per_request`)."
+    return _remedy_of_refused_options(failure.words)
+
+
+HOW_TO_ANSWER_AT_ONCE = (
+    "The model reasons before it answers: switch that off where the server can (such as `extra_body: "
+    "{reasoning_effort: minimal}` or `{chat_template_kwargs: {enable_thinking: false}}`), raise `max_new_tokens`, or "
+    "choose a model that answers at once."
+)
+
+
+def _remedy_of_refused_options(words: ServerWords) -> str:
+    """Name the options that the server's words name, and how to leave them out."""
+    named = {*re.findall(r"[a-z_]+", words.message.lower()), *words.codes}
+    if named & {"max_tokens", "max_completion_tokens"}:
+        return (
+            "Set `max_tokens_parameter` to the name that the server wants (max_tokens or max_completion_tokens), or "
+            "leave it out with `omit: [max_tokens]`."
+        )
+    if found := [option for option in OMITTABLE if option in named]:
+        return (
+            f"Leave out what it refuses, such as `omit: [{found[-1]}]` (any of {', '.join(OMITTABLE)}), and give what "
+            "it wants instead in `extra_body`."
+        )
+    return (
+        f"Adapt the model's options to what the server takes: `omit` leaves out any of {', '.join(OMITTABLE)}, "
+        "`extra_body` adds what it wants."
+    )

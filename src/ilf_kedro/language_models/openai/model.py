@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -22,8 +24,10 @@ from ilf_kedro.language_models.openai import echo
 from ilf_kedro.language_models.openai.batch import BatchRunner
 from ilf_kedro.language_models.openai.client import ApiClient
 from ilf_kedro.language_models.openai.cost_tracker import Forecast, Spending, SpendingReport, Usage
+from ilf_kedro.language_models.openai.errors import HOW_TO_ANSWER_AT_ONCE
 from ilf_kedro.language_models.openai.options import ApiCredentials, ApiOptions, find_api_key
-from ilf_kedro.language_models.openai.requests import shorten
+from ilf_kedro.language_models.openai.reasoning import is_thought
+from ilf_kedro.language_models.openai.requests import sendable, shorten
 from ilf_kedro.language_models.openai.runner import forecast, plan_jobs, run_jobs
 from ilf_kedro.language_models.openai.top_log_probabilities import choice_probabilities_from_top
 from ilf_kedro.language_models.openai.work import (
@@ -153,6 +157,7 @@ class OpenAICompatibleLanguageModel:
             )
         values = self._answer(works, label or "Generating")
         answers = [[read_completion(values[key], seed) for key in own] for own in keys]
+        self._warn_of_reasoning([completion for row in answers for completion in row])
         return [row * len(samples) for row in answers] if options.temperature == 0 else answers
 
     def choice_probabilities(
@@ -170,13 +175,9 @@ class OpenAICompatibleLanguageModel:
         keys = [self._key("next_token", prompt=text, alternatives=self.options.alternatives) for text in texts]
         works: list[Work] = [next_token_work(self.options, text, key) for text, key in zip(texts, keys, strict=True)]
         values = self._answer(works, label or "Asking")
-        answers = [choice_probabilities_from_top(values[key]["top"], choices) for key in keys]
-        worst = max((answer.bound for answer in answers if answer.defined), default=0.0)
-        if worst > 0.01:
-            logger.warning(
-                "%s lists the %d likeliest tokens only: probabilities of %s may be off by up to %.3f",
-                self._name, self.options.alternatives, [choice.name for choice in choices], worst,
-            )  # fmt: skip
+        tops: list[dict[str, float]] = [values[key]["top"] for key in keys]
+        answers = [choice_probabilities_from_top(top, choices, self.options.least_covered) for top in tops]
+        self._warn_of_choices(tops, answers, choices)
         return answers
 
     def log_likelihood(
@@ -194,7 +195,7 @@ class OpenAICompatibleLanguageModel:
         echoes = self.options.endpoint == "completions" and self._echoes
         self._require(Capability.LOG_LIKELIHOOD, echoes)
         texts = [self._text(prompt) for prompt in prompts]
-        joint = [text + continuation for text, continuation in zip(texts, continuations, strict=True)]
+        joint = [text + sendable(continuation) for text, continuation in zip(texts, continuations, strict=True)]
         keys = [self._key("echo", prompt=text) for text in joint]
         works: list[Work] = [echo_work(self.options, text, key) for text, key in zip(joint, keys, strict=True)]
         values = self._answer(works, label or "Scoring")
@@ -204,17 +205,22 @@ class OpenAICompatibleLanguageModel:
     def embed(self, texts: Sequence[str], *, label: str = "") -> NDArray[np.float32]:
         """Return one unit vector per text, shape (len(texts), dimension), from `embedding_model`.
 
+        A text that the server will not embed has a vector of NaN.
+
         Raises:
             MissingCapabilityError: there is no `embedding_model`.
             ApiError, BudgetExceededError: see ApiClient.ask.
         """
         self._require(Capability.EMBED, self.options.embedding_model is not None)
+        texts = [sendable(text) for text in texts]
         if not texts:
             return np.zeros((0, 0), np.float32)
         keys = [self._key("embed", text=text, embedding_model=self.options.embedding_model) for text in texts]
         work = embedding_work(self.options, dict(zip(keys, texts, strict=True)))
         values = self._answer([work], label or "Embedding", self.options.embedding_model)
-        vectors = np.array([values[key]["vector"] for key in keys], dtype=np.float32)
+        found: list[list[float] | None] = [values[key]["vector"] for key in keys]
+        dimension = max((len(vector) for vector in found if vector is not None), default=1)
+        vectors = np.array([vector or [math.nan] * dimension for vector in found], dtype=np.float32)
         return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
 
     @cached_property
@@ -256,6 +262,37 @@ class OpenAICompatibleLanguageModel:
             logger.info("%s so far: %s", self._name, self.spending)
         return values
 
+    def _warn_of_reasoning(self, completions: Sequence[Completion]) -> None:
+        empty = sum(not completion.text and completion.finish_reason == "length" for completion in completions)
+        if empty:
+            logger.warning(
+                "%s: %d of %d answers used up their tokens in reasoning and are empty. %s",
+                self._name, empty, len(completions), HOW_TO_ANSWER_AT_ONCE,
+            )  # fmt: skip
+
+    def _warn_of_choices(
+        self, tops: Sequence[Mapping[str, float]], answers: Sequence[ChoiceProbabilities], choices: Sequence[Choice]
+    ) -> None:
+        """Warn of answers that are undefined, with what the model says instead, and of those that are inexact."""
+        names = [choice.name for choice in choices]
+        undefined = [top for top, answer in zip(tops, answers, strict=True) if not answer.defined]
+        if undefined:
+            said = Counter(max(top, key=lambda token: top[token]) for top in undefined if top).most_common(3)
+            thinks = any(is_thought(token) for token, _ in said)
+            logger.warning(
+                "%s: %d of %d answers are undefined: refused, or less than %g of the probability is on %s (instead: "
+                "%s).%s",
+                self._name, len(undefined), len(answers), self.options.least_covered, names,
+                ", ".join(f"{token!r} {count} times" for token, count in said) or "nothing listed",
+                f" {HOW_TO_ANSWER_AT_ONCE}" if thinks else "",
+            )  # fmt: skip
+        worst = max((answer.bound for answer in answers if answer.defined), default=0.0)
+        if worst > 0.01:
+            logger.warning(
+                "%s lists the %d likeliest tokens only: probabilities of %s may be off by up to %.3f",
+                self._name, self.options.alternatives, names, worst,
+            )  # fmt: skip
+
     def _warn_of_budget(self, expected: Forecast) -> None:
         left = self._spending.left()
         if left is not None and expected.usd is not None and expected.usd > left:
@@ -267,10 +304,15 @@ class OpenAICompatibleLanguageModel:
     def _text(self, prompt: Prompt) -> str:
         text, shortened = shorten(prompt, self.options.max_prompt_characters)
         self._n_shortened += shortened
-        return text
+        return sendable(text)
 
     def _key(self, question: str, **parts: JsonValue) -> str:
         options = self.options
+        # Only what differs from the default joins the key: answers that were paid for keep theirs.
+        if omitted := sorted(set(options.omit) - {"n", "seed"}):
+            parts["omit"] = [*omitted]
+        if not options.strip_reasoning:
+            parts["strip_reasoning"] = False
         return cache_key(
             backend="openai_compatible",
             engine_version=ENGINE_VERSION,
@@ -278,7 +320,7 @@ class OpenAICompatibleLanguageModel:
             endpoint=options.endpoint,
             model=options.model,
             system_message=options.system_message,
-            extra_parameters=options.extra_parameters,
+            extra_parameters=options.extra_body,
             token_log_probabilities=options.token_log_probabilities,
             question=question,
             **parts,

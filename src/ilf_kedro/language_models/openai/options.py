@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import ConfigDict, Field, JsonValue, SecretStr, model_validator
 
+from ilf_kedro.language_models.protocol import LEAST_COVERED
 from ilf_kedro.schemas import Options
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -17,6 +18,8 @@ _OWN_PARAMETERS = frozenset(
     {"model", "messages", "prompt", "n", "best_of", "max_tokens", "max_completion_tokens", "temperature", "top_p"}
     | {"top_k", "stop", "seed", "logprobs", "top_logprobs", "echo", "stream"}
 )
+Omittable = Literal["temperature", "top_p", "top_k", "n", "stop", "seed", "max_tokens"]
+OMITTABLE: tuple[Omittable, ...] = get_args(Omittable)
 _NO_KEY = "no-key-needed"  # a server on this machine asks for none, the client insists on one
 
 
@@ -46,9 +49,12 @@ class ApiOptions(Options):
 
     `samples_per_request` is how many completions are asked for at once (1 for servers that ignore n);
     `top_log_probabilities` how many alternatives the server lists per token (null: 20 for chat, 5 for
-    completions; 0: it lists none, and choices cannot be asked); `extra_parameters` goes into every
-    request as it is. Prompts longer than `max_prompt_characters` are cut in the post. `budget` is in USD
-    and hard; `prices` maps model identifiers to prices.
+    completions; 0: it lists none, and choices cannot be asked); a choice answer whose choices have less
+    than the probability `least_covered` in all is undefined. `omit` names options that the server refuses
+    and that are left out, `extra_body` goes into every request as it is. `strip_reasoning` takes
+    `<think>…</think>` out of the answers. Prompts longer than `max_prompt_characters` are cut in the post.
+    `timeout_seconds` is for a whole answer. `budget` is in USD and hard; `prices` maps model identifiers to
+    prices.
     """
 
     # A key that was put here by mistake must not be shown by the error about it.
@@ -63,12 +69,14 @@ class ApiOptions(Options):
     embedding_model: str | None = None
     samples_per_request: int = Field(default=16, ge=1)
     top_log_probabilities: int | None = Field(default=None, ge=0, le=20)
+    least_covered: float = Field(default=LEAST_COVERED, ge=0, lt=1)
     token_log_probabilities: bool = False
     max_tokens_parameter: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    send_seed: bool = True
-    extra_parameters: dict[str, JsonValue] = Field(default_factory=dict)
+    omit: tuple[Omittable, ...] = ()
+    extra_body: dict[str, JsonValue] = Field(default_factory=dict)
+    strip_reasoning: bool = True
     max_prompt_characters: int | None = Field(default=None, ge=1)
-    concurrency: int = Field(default=8, ge=1, le=256)
+    concurrency: int = Field(default=32, ge=1, le=256)
     requests_per_minute: float | None = Field(default=None, gt=0)
     tokens_per_minute: float | None = Field(default=None, gt=0)
     timeout_seconds: float = Field(default=120.0, gt=0)
@@ -85,8 +93,15 @@ class ApiOptions(Options):
             raise ValueError("base_url must be an address such as https://host/v1")
         if parts.username or parts.password or parts.query:
             raise ValueError("base_url must hold no user, password or query: keys belong in credentials.yml or .env")
-        if taken := sorted(_OWN_PARAMETERS & set(self.extra_parameters)):
-            raise ValueError(f"extra_parameters must not hold {taken}: each request sets these itself")
+        if taken := sorted(_OWN_PARAMETERS & set(self.extra_body) - set(self.omit)):
+            raise ValueError(
+                f"extra_body must not hold {taken}: each request sets these itself, unless `omit` names it"
+            )
+        if "max_tokens" in self.omit and self.budget is not None:
+            raise ValueError(
+                "a budget is given, but `omit` leaves out max_tokens, so that no request has a highest price: send "
+                "max_tokens, or leave out `budget`"
+            )
         for model in self._billed_models():
             if self.budget is not None and model not in self.prices:
                 raise ValueError(
@@ -101,6 +116,11 @@ class ApiOptions(Options):
         if self.top_log_probabilities is not None:
             return self.top_log_probabilities
         return 20 if self.endpoint == "chat" else 5
+
+    @property
+    def samples_each(self) -> int:
+        """How many completions one request asks for."""
+        return 1 if "n" in self.omit else self.samples_per_request
 
     @property
     def is_local(self) -> bool:

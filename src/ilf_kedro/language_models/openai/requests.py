@@ -15,6 +15,7 @@ from ilf_kedro.prompting import Prompt
 
 MAX_STOPS = 4  # what OpenAI's API takes; more are applied to the text that comes back
 _CHARACTERS_PER_TOKEN = 4.0  # English, for forecasts only
+_UNLIMITED_TOKENS = 131_072  # what one request may be answered with where no limit is sent
 _TEMPLATE_TOKENS = 256  # more than a chat template adds, for bounds
 
 
@@ -47,8 +48,7 @@ def generation_request(
         body["top_k"] = sampling.top_k
     if sampling.stop:
         body["stop"] = list(sampling.stop[:MAX_STOPS])
-    if options.send_seed:
-        body["seed"] = seed
+    body["seed"] = seed
     if options.token_log_probabilities:
         body["logprobs"] = True if options.endpoint == "chat" else 1
     return _request(options, body, text, samples * sampling.max_new_tokens)
@@ -109,6 +109,11 @@ def shorten(prompt: Prompt, max_characters: int | None) -> tuple[str, bool]:
     return prompt.text[: max(start, end - excess)] + prompt.text[end:], end > start
 
 
+def sendable(text: str) -> str:
+    """Return the text with half a surrogate pair, which no request can carry, as U+FFFD."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def cut_at_stop(text: str, stops: tuple[str, ...]) -> tuple[str, bool]:
     """Cut the text before the first stop text in it, and say whether there was one."""
     positions = [position for stop in stops if (position := text.find(stop)) >= 0]
@@ -127,12 +132,15 @@ def _prompt_part(options: ApiOptions, text: str) -> dict[str, JsonValue]:
 def _request(options: ApiOptions, body: dict[str, JsonValue], text: str, max_output: int) -> ApiRequest:
     path = "/chat/completions" if options.endpoint == "chat" else "/completions"
     full_text = text + (options.system_message or "")
+    left_out = {options.max_tokens_parameter if name == "max_tokens" else name for name in options.omit}
+    sent = {name: value for name, value in body.items() if name not in left_out}
+    at_most = max(max_output, _UNLIMITED_TOKENS) if options.max_tokens_parameter in left_out else max_output
     return ApiRequest(
         path,
-        {"model": options.model, **body, **options.extra_parameters},
+        {"model": options.model, **sent, **options.extra_body},
         options.model,
         _tokens(full_text, max_output, 8),
-        _tokens(full_text, max_output, _TEMPLATE_TOKENS, bound=True),
+        _tokens(full_text, at_most, _TEMPLATE_TOKENS, bound=True),
     )
 
 

@@ -11,6 +11,7 @@ from rich.progress import track
 
 from ilf_kedro.language_models.openai.client import ApiClient
 from ilf_kedro.language_models.openai.cost_tracker import Forecast, Usage
+from ilf_kedro.language_models.openai.errors import PromptUnansweredError
 from ilf_kedro.language_models.openai.options import ApiOptions
 from ilf_kedro.language_models.openai.requests import ApiRequest
 from ilf_kedro.language_models.openai.work import Fields, Work
@@ -80,9 +81,20 @@ def run_jobs(jobs: Sequence[Job], client: ApiClient, store: Store, concurrency: 
 
 
 def _run_job(job: Job, client: ApiClient, store: Store) -> None:
-    """Ask until every key is filled: a server may return fewer choices than it is asked for."""
-    missing = job.keys
+    """Ask until every key is filled: a server may return fewer choices than it is asked for.
+
+    Of several prompts in one request that the server will not answer, each is asked alone; a prompt that it
+    will not answer alone gets the work's blank value.
+    """
+    missing, at_once = job.keys, len(job.keys)
     while missing:
-        answer = client.ask(job.work.request(missing), job.work.reader(missing))
-        store(answer.values)
-        missing = tuple(key for key in missing if key not in answer.values)
+        asked = missing[:at_once]
+        try:
+            values = client.ask(job.work.request(asked), job.work.reader(asked)).values
+        except PromptUnansweredError as error:
+            if len(asked) > 1 and not job.work.one_prompt:
+                at_once = 1
+                continue
+            values = client.blank(job.work, asked, error)
+        store(values)
+        missing = tuple(key for key in missing if key not in values)

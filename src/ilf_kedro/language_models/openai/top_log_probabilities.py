@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ilf_kedro.language_models.protocol import Choice, ChoiceProbabilities
+from ilf_kedro.language_models.protocol import LEAST_COVERED, Choice, ChoiceProbabilities
 
 _SMALLEST = 1e-30  # a probability below what any server's log-probability says
 
@@ -20,7 +20,9 @@ class _Mass:
     at_most: float
 
 
-def choice_probabilities_from_top(top: Mapping[str, float], choices: Sequence[Choice]) -> ChoiceProbabilities:
+def choice_probabilities_from_top(
+    top: Mapping[str, float], choices: Sequence[Choice], least_covered: float = LEAST_COVERED
+) -> ChoiceProbabilities:
     """Turn the log-probabilities of the likeliest next tokens (text → nats) into those of the choices.
 
     A token counts for a choice if it is one of its spellings, or such a spelling followed by no letter or
@@ -45,6 +47,7 @@ def choice_probabilities_from_top(top: Mapping[str, float], choices: Sequence[Ch
         tuple(math.log(value / total) for value in values),
         covered=min(1.0, sum(mass.listed for mass in masses)),
         bound=min(1.0, bound),
+        least_covered=least_covered,
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,12 +18,14 @@ from ilf_kedro.language_models.openai.answers import (
     ApiChoice,
     EmbeddingAnswer,
     MalformedAnswerError,
+    NoLogProbabilitiesError,
     read_answer,
 )
 from ilf_kedro.language_models.openai.cost_tracker import Fault, Usage
 from ilf_kedro.language_models.openai.options import ApiOptions
+from ilf_kedro.language_models.openai.reasoning import strip_reasoning
 from ilf_kedro.language_models.openai.requests import ApiRequest
-from ilf_kedro.language_models.protocol import Completion, FinishReason, SamplingOptions
+from ilf_kedro.language_models.protocol import Completion, SamplingOptions
 
 EMBEDDINGS_PER_REQUEST = 64
 
@@ -46,13 +50,16 @@ class Work:
     """Cache keys to fill, so many with one request.
 
     `request` gives the request that fills some of the keys; `read` takes its answer's body and the same
-    keys, and returns the values of at least one of them, or raises MalformedAnswerError.
+    keys, and returns the values of at least one of them, or raises MalformedAnswerError; `blank` is the value
+    of a key whose prompt the server will not answer. `one_prompt`: all keys are of the same prompt.
     """
 
     keys: tuple[str, ...]
     request: Callable[[Keys], ApiRequest]
     read: Callable[[bytes, Keys], Values]
+    blank: Callable[[Fault], Fields]
     keys_per_request: int = 1
+    one_prompt: bool = True
 
     def reader(self, keys: Keys) -> Callable[[bytes], Values]:
         """Return `read` for the answer that is to fill these keys."""
@@ -62,7 +69,7 @@ class Work:
 def generation_work(
     options: ApiOptions, text: str, sampling: SamplingOptions, *, example_id: str, seed: int, samples: Mapping[str, int]
 ) -> Work:
-    """Complete one prompt; `samples` maps keys to sample indices."""
+    """Complete one prompt; `samples` maps keys to sample indices. Unanswered, it is refused."""
 
     def first_seed(keys: Keys) -> int:
         return requests.sample_seed(seed, example_id, samples[keys[0]])
@@ -71,23 +78,30 @@ def generation_work(
         return requests.generation_request(options, text, sampling, samples=len(keys), seed=first_seed(keys))
 
     def read(body: bytes, keys: Keys) -> Values:
-        return _read_completions(body, keys, options, sampling, first_seed(keys))
+        reader = _CompletionReader(options, sampling, first_seed(keys))
+        return reader.read(read_answer(body, Answer), keys, request(keys).bound)
 
-    return Work(tuple(samples), request, read, options.samples_per_request)
+    def blank(fault: Fault) -> Fields:
+        return _value(None, **completion_fields(Completion("", 0, "refused", seed)), seed=seed, why=str(fault))
+
+    return Work(tuple(samples), request, read, blank, options.samples_each)
 
 
 def next_token_work(options: ApiOptions, text: str, key: str) -> Work:
-    """Ask for the likeliest next tokens after one prompt."""
+    """Ask for the likeliest next tokens after one prompt; unanswered, none is known."""
 
     def request(keys: Keys) -> ApiRequest:
         del keys  # there is one
         return requests.next_token_request(options, text)
 
-    return Work((key,), request, _read_next_token)
+    def read(body: bytes, keys: Keys) -> Values:
+        return _read_next_token(read_answer(body, Answer), keys[0], request(keys).bound)
+
+    return Work((key,), request, read, lambda fault: _value(None, top={}, why=str(fault)))
 
 
 def echo_work(options: ApiOptions, text: str, key: str) -> Work:
-    """Ask for the log-probabilities of one text's own tokens."""
+    """Ask for the log-probabilities of one text's own tokens; unanswered, they are none."""
 
     def request(keys: Keys) -> ApiRequest:
         del keys  # there is one
@@ -97,69 +111,122 @@ def echo_work(options: ApiOptions, text: str, key: str) -> Work:
         answer = read_answer(body, Answer)
         tokens = echoed_tokens(answer, text)
         if tokens is None:
-            raise MalformedAnswerError(
-                Fault.NO_LOG_PROBABILITIES, answer.spent, "the answer does not echo the text's logprobs", permanent=True
-            )
-        return Values({keys[0]: _value(answer.spent, tokens=tokens, model=answer.model)}, answer.spent)
+            raise NoLogProbabilitiesError(answer.spent, "the answer does not echo the text's logprobs")
+        spent, remarks = _believed(answer, request(keys).bound)
+        return Values({keys[0]: _value(spent, tokens=tokens, model=answer.model)}, spent, remarks)
 
-    return Work((key,), request, read)
+    return Work((key,), request, read, lambda fault: _value(None, tokens=[], why=str(fault)))
 
 
 def embedding_work(options: ApiOptions, texts: Mapping[str, str]) -> Work:
-    """Ask for the vectors of texts by key."""
+    """Ask for the vectors of texts by key; unanswered, a text has none."""
 
     def request(keys: Keys) -> ApiRequest:
         return requests.embedding_request(options, [texts[key] for key in keys])
 
-    return Work(tuple(texts), request, _read_embeddings, EMBEDDINGS_PER_REQUEST)
+    def read(body: bytes, keys: Keys) -> Values:
+        return _read_embeddings(read_answer(body, EmbeddingAnswer), keys, request(keys).bound)
+
+    blank = partial(_value, None, vector=None)
+    return Work(
+        tuple(texts), request, read, lambda fault: blank(why=str(fault)), EMBEDDINGS_PER_REQUEST, one_prompt=False
+    )
 
 
-def _read_completions(body: bytes, keys: Keys, options: ApiOptions, sampling: SamplingOptions, seed: int) -> Values:
-    answer = read_answer(body, Answer)
-    choices = answer.choices[: len(keys)]
-    tokens = _tokens_each(choices, answer.spent.output_tokens if answer.spent else 0, sampling.max_new_tokens)
-    # Some servers count the tokens of one choice alone.
-    spent = answer.spent and replace(answer.spent, output_tokens=max(answer.spent.output_tokens, sum(tokens)))
-    values, remarks = {}, []
-    for position, (key, choice, n_tokens) in enumerate(zip(keys, choices, tokens, strict=False)):
-        text, stopped = requests.cut_at_stop(choice.content, sampling.stop)
-        finish: FinishReason = "stop" if stopped else choice.finish
-        sampled = choice.logprobs.sampled() if choice.logprobs and options.token_log_probabilities else None
-        token_values = None if sampled is None else tuple(token.logprob for token in sampled)
-        completion = Completion(text, n_tokens, finish, seed, token_values)
-        fields = completion_fields(completion)
-        values[key] = _value(spent if position == 0 else None, **fields, seed=seed, model=answer.model)
-        remarks += [Fault.REFUSED] if finish == "refused" else [Fault.LENGTH] if finish == "length" else []
-    if len(choices) < len(keys):
-        remarks.append(Fault.FEWER_CHOICES)
-    return Values(values, spent, tuple(remarks))
+def _believed(answer: Answer | EmbeddingAnswer, bound: Usage) -> tuple[Usage | None, tuple[Fault, ...]]:
+    """Return what of the answer's usage can be true, and what is wrong with it."""
+    spent = answer.spent
+    if spent is None:
+        return None, (Fault.NO_USAGE,)
+    believed = spent.within(bound)
+    return believed, () if believed == spent else (Fault.INCREDIBLE_USAGE,)
 
 
-def _read_next_token(body: bytes, keys: Keys) -> Values:
-    answer = read_answer(body, Answer)
-    choice = answer.choices[0]
+@dataclass(frozen=True, slots=True)
+class _CompletionReader:
+    """Makes completions of an answer's choices."""
+
+    options: ApiOptions
+    sampling: SamplingOptions
+    seed: int
+
+    def read(self, answer: Answer, keys: Keys, bound: Usage) -> Values:
+        choices = answer.whole[: len(keys)]
+        spent, remarks = _believed(answer, bound)
+        tokens = _tokens_each(choices, spent.output_tokens if spent else 0, self.sampling.max_new_tokens)
+        # Some servers count the tokens of one choice alone.
+        spent = spent and replace(spent, output_tokens=max(spent.output_tokens, sum(tokens)))
+        faults, values = list(remarks), {}
+        for position, (key, choice, n_tokens) in enumerate(zip(keys, choices, tokens, strict=False)):
+            values[key] = self._value(spent if position == 0 else None, choice, n_tokens, answer.model, faults)
+        given = answer.choices or []
+        faults += [Fault.FAILED for choice in given if choice.failed]
+        if len(given) < len(keys):
+            faults.append(Fault.FEWER_CHOICES)
+        return Values(values, spent, tuple(faults))
+
+    def _value(
+        self, spent: Usage | None, choice: ApiChoice, n_tokens: int, model: str | None, faults: list[Fault]
+    ) -> Fields:
+        text, thought = strip_reasoning(choice.content) if self.options.strip_reasoning else (choice.content, False)
+        text, stopped = requests.cut_at_stop(text, self.sampling.stop)
+        finish = "stop" if stopped else choice.finish
+        if finish == "refused":
+            faults.append(Fault.REFUSED)
+        elif not text and not stopped and (thought or choice.reasoning or finish == "length"):
+            faults.append(Fault.REASONING)
+            finish = "length"  # the thoughts, shown or not, took all: the answer never began
+        elif finish == "length":
+            faults.append(Fault.LENGTH)
+        if not choice.is_known:
+            faults.append(Fault.UNKNOWN_FINISH)
+        log_probabilities: tuple[float, ...] | None = None
+        if self.options.token_log_probabilities and not thought:
+            log_probabilities = _all_values(choice)
+            if log_probabilities is None and text:
+                faults.append(Fault.NO_LOG_PROBABILITIES)
+        completion = Completion(text, n_tokens, finish, self.seed, log_probabilities)
+        return _value(spent, **completion_fields(completion), seed=self.seed, model=model)
+
+
+def _all_values(choice: ApiChoice) -> tuple[float, ...] | None:
+    """Return the log-probability of every sampled token; None where one is missing."""
+    values = [token.value for token in choice.logprobs.sampled()] if choice.logprobs else []
+    known = tuple(value for value in values if value is not None and math.isfinite(value))
+    return known if values and len(known) == len(values) else None
+
+
+def _read_next_token(answer: Answer, key: str, bound: Usage) -> Values:
+    spent, remarks = _believed(answer, bound)
+    choice = answer.whole[0]
     if choice.finish == "refused":  # whatever is listed begins a refusal, and answers nothing
-        return Values({keys[0]: _value(answer.spent, top={})}, answer.spent, (Fault.REFUSED,))
+        return Values({key: _value(spent, top={}, why=str(Fault.REFUSED))}, spent, (*remarks, Fault.REFUSED))
     sampled = choice.logprobs.sampled() if choice.logprobs else []
-    if not sampled or not sampled[0].top_logprobs:
-        raise MalformedAnswerError(
-            Fault.NO_LOG_PROBABILITIES, answer.spent, "the answer lists no likeliest tokens (logprobs)", permanent=True
-        )
-    top: dict[str, float] = {}
-    for token in (sampled[0], *sampled[0].top_logprobs):
-        top[token.text] = max(token.logprob, top.get(token.text, -np.inf))
-    return Values({keys[0]: _value(answer.spent, top=dict(top), model=answer.model)}, answer.spent)
+    top = sampled[0].likeliest() if sampled else {}
+    if top:
+        return Values({key: _value(spent, top=dict(top), model=answer.model)}, spent, remarks)
+    if choice.reasoning or (choice.message is not None and choice.message.content is None):
+        found = "the answer lists no likeliest tokens (logprobs): its only token went into reasoning"
+        raise NoLogProbabilitiesError(answer.spent, found, Fault.REASONING)
+    raise NoLogProbabilitiesError(answer.spent, "the answer lists no likeliest tokens (logprobs)")
 
 
-def _read_embeddings(body: bytes, keys: Keys) -> Values:
-    answer = read_answer(body, EmbeddingAnswer)
-    values: dict[str, Fields] = {}
-    for item in answer.data:
-        if 0 <= item.index < len(keys):
-            values[keys[item.index]] = _value(answer.spent if item.index == 0 else None, vector=[*item.embedding])
-    if not values:
-        raise MalformedAnswerError(Fault.MALFORMED, answer.spent, "embeddings of none of the texts")
-    return Values(values, answer.spent, (Fault.FEWER_CHOICES,) if len(values) < len(keys) else ())
+def _read_embeddings(answer: EmbeddingAnswer, keys: Keys, bound: Usage) -> Values:
+    data = answer.data or []
+    spent, remarks = _believed(answer, bound)
+    named = [item.index for item in data]
+    if len(data) == len(keys) and len(set(named)) == 1:  # null, or the same for all: as they were asked
+        named = list(range(len(keys)))
+    vectors = {index: item.embedding for index, item in zip(named, data, strict=True) if index in range(len(keys))}
+    if len(set(named)) < len(named) or not vectors:
+        found = f"embeddings of texts {named[:8]} where 0 to {len(keys) - 1} were asked"
+        raise MalformedAnswerError(Fault.MALFORMED, answer.spent, found)
+    values = {
+        keys[index]: _value(spent if place == 0 else None, vector=[*vector])
+        for place, (index, vector) in enumerate(sorted(vectors.items()))
+        if index is not None
+    }
+    return Values(values, spent, (*remarks, Fault.FEWER_CHOICES) if len(values) < len(keys) else remarks)
 
 
 def usage_in(fields: Fields) -> Usage:
@@ -169,8 +236,9 @@ def usage_in(fields: Fields) -> Usage:
 
 def echoed_tokens(answer: Answer, text: str) -> list[JsonValue] | None:
     """Return [start, end, log-probability] of each token of the echoed text but the first; None if it is no echo."""
-    logprobs = answer.choices[0].logprobs
-    if logprobs is None or not (answer.choices[0].text or "").startswith(text):
+    choice = answer.whole[0]
+    logprobs = choice.logprobs
+    if logprobs is None or not (choice.text or "").startswith(text):
         return None
     offsets, values = logprobs.text_offset or [], logprobs.token_logprobs or []
     if len(offsets) != len(values) or len(values) < 2:
@@ -182,7 +250,7 @@ def echoed_tokens(answer: Answer, text: str) -> list[JsonValue] | None:
     for start, end, value in zip(starts[1:], ends[1:], values[1:], strict=True):
         if start >= len(text):
             break
-        if value is None or value > 0 or end < start:
+        if value is None or not -math.inf < value <= 0 or end < start:
             return None
         tokens.append([start, min(end, len(text)), value])
     return tokens
