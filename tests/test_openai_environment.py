@@ -24,6 +24,7 @@ TINY = {
     "format": "chat",
     "dtype": "float32",
     "cache": "data/06_models/completions.sqlite",
+    "options": {"least_covered": 0},
 }
 SMALL = {
     "train_sizes": [2],

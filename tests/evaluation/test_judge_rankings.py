@@ -37,12 +37,15 @@ class Judge:
         assert [choice.spellings for choice in choices] == [("A",), ("B",)]
         self.asked += len(prompts)
         answers = [self.p_first(*prompt.text.split("|")[2:4]) for prompt in prompts]
-        return [ChoiceProbabilities((math.log(p), math.log(1 - p))) for p in answers]
+        # An answer of which nothing is on A or B stands for a refusal.
+        return [
+            ChoiceProbabilities((math.log(p or 0.5), math.log(1 - (p or 0.5))), covered=float(p > 0)) for p in answers
+        ]
 
 
 def ranks(judge: Judge, *texts: list[str]) -> list[list[int]]:
     inputs = {f"e{i}": ("title", "post") for i in range(len(texts))}
-    return [each.tolist() for each in judge_ranks(judge, TEMPLATE, inputs, texts)]  # type: ignore[arg-type]
+    return [each.tolist() if each is not None else [] for each in judge_ranks(judge, TEMPLATE, inputs, texts)]  # type: ignore[arg-type]
 
 
 def test_a_judge_of_length_ranks_by_length_in_any_order() -> None:
@@ -66,11 +69,25 @@ def test_one_lost_comparison_costs_a_rank() -> None:
     assert ranks(judge, ["b", "a", "c"]) == [[2, 1, 2]]
 
 
+def test_a_refused_comparison_counts_for_neither_text() -> None:
+    """b and c are not compared; a beats all, d loses to all: of two comparisons each, b and c win one."""
+    worth = {"a": 3, "b": 2, "c": 1, "d": 0}
+    judge = Judge(lambda one, other: 0 if {one, other} == {"b", "c"} else 0.9 if worth[one] > worth[other] else 0.1)
+    assert ranks(judge, ["d", "c", "b", "a"]) == [[4, 2, 2, 1]]
+
+
+def test_an_example_of_which_a_text_is_refused_throughout_is_not_ranked() -> None:
+    judge = Judge(lambda one, other: 0 if "x" in (one, other) else 0.9 if one < other else 0.1)
+    assert ranks(judge, ["a", "x", "b"], ["b", "a"]) == [[], [2, 1]]
+
+
 @given(st.permutations(range(6)))
 def test_an_order_without_contradiction_is_found_again(places: list[int]) -> None:
     worth = np.array(places)
     wins = (np.sign(worth[:, None] - worth[None, :]) + 1) / 2
-    assert copeland_ranks(wins).tolist() == (6 - worth).tolist()
+    ranked = copeland_ranks(wins)
+    assert ranked is not None
+    assert ranked.tolist() == (6 - worth).tolist()
 
 
 def test_a_judge_that_cannot_weigh_choices_is_refused_before_any_request() -> None:

@@ -90,6 +90,24 @@ def test_a_judge_that_always_takes_the_first_gives_ties() -> None:
     assert not outcomes["agrees"].any()
 
 
+def test_a_refusal_is_no_verdict_and_no_tie() -> None:
+    class Refusing(LongerIsBetter):
+        def choice_probabilities(
+            self, prompts: Sequence[Prompt], choices: Sequence[Choice], *, label: str = ""
+        ) -> list[ChoiceProbabilities]:
+            answers = super().choice_probabilities(prompts, choices)
+            even = ChoiceProbabilities((math.log(0.5), math.log(0.5)), covered=0.0, bound=0.5)
+            refused = [prompt.text.endswith("|bbb") for prompt in prompts]  # where the reference of e1 stands second
+            return [even if each else answer for each, answer in zip(refused, answers, strict=True)]
+
+    verdicts = judge_outputs(Refusing(), TEMPLATE, examples(), outputs()).set_index(["example_id", "order"])
+    assert verdicts.loc[("e1", "model_first"), "prefers"] == "undefined"
+    assert math.isnan(verdicts.loc[("e1", "model_first"), "p_first"])
+    assert verdicts.loc[("e1", "baseline_first"), "prefers"] == "baseline"
+    outcomes = outcomes_from_verdicts(verdicts.reset_index())
+    assert outcomes.set_index("example_id")["outcome"].to_dict() == {"e0": 1.0, "e2": 0.5}
+
+
 def test_only_as_many_posts_are_judged_as_asked_and_those_with_references() -> None:
     verdicts = judge_outputs(LongerIsBetter(), TEMPLATE, examples((None, "bbb", "ccc")), outputs(), n_judged=1)
     assert set(verdicts["example_id"]) == {"e1"}

@@ -87,8 +87,9 @@ def test_a_win_counts_only_where_both_orders_agree() -> None:
 
 
 def test_a_judge_that_always_takes_the_first_never_agrees() -> None:
-    outcomes = outcomes_from_verdicts(verdicts([("model", "baseline")] * 20))
-    agreement = judge_agreement(outcomes, confidence=0.95).set_index("model")
+    table = verdicts([("model", "baseline")] * 20)
+    outcomes = outcomes_from_verdicts(table)
+    agreement = judge_agreement(table, confidence=0.95).set_index("model")
     assert agreement.loc["all", "agreement"] == 0
     assert not tells_models_apart(agreement.loc["all", "lower"])
     assert win_rates(outcomes)["win_rate"].tolist() == [0.5]
@@ -97,17 +98,33 @@ def test_a_judge_that_always_takes_the_first_never_agrees() -> None:
 def test_a_coin_is_not_taken_for_a_judge_and_a_reader_is() -> None:
     rng = np.random.default_rng(5)
     sides = np.array(["model", "baseline"])
-    coin = outcomes_from_verdicts(verdicts([tuple(pair) for pair in sides[rng.integers(0, 2, (40, 2))]]))
-    reader = outcomes_from_verdicts(verdicts([(side, side) for side in sides[rng.integers(0, 2, 40)]]))
+    coin = verdicts([tuple(pair) for pair in sides[rng.integers(0, 2, (40, 2))]])
+    reader = verdicts([(side, side) for side in sides[rng.integers(0, 2, 40)]])
     assert not tells_models_apart(judge_agreement(coin, confidence=0.95)["lower"].iloc[0])
     assert tells_models_apart(judge_agreement(reader, confidence=0.95)["lower"].iloc[0])
 
 
 def test_agreement_is_given_per_model_and_for_all() -> None:
     both = pd.concat([verdicts([("model", "model")] * 3, "m1"), verdicts([("model", "baseline")] * 3, "m2")])
-    table = judge_agreement(outcomes_from_verdicts(Verdicts.validate(both)), confidence=0.95).set_index("model")
+    table = judge_agreement(Verdicts.validate(both), confidence=0.95).set_index("model")
     assert table["agreement"].to_dict() == {"all": 0.5, "m1": 1.0, "m2": 0.0}
     assert table.loc["all", ["n_pairs", "n_examples"]].tolist() == [6, 3]
+
+
+def test_a_pair_with_an_undefined_verdict_is_left_out_and_counted() -> None:
+    table = verdicts([("model", "model"), ("undefined", "model"), ("baseline", "undefined"), ("neither", "model")])
+    outcomes = outcomes_from_verdicts(table).sort_values("example_id")
+    assert outcomes["outcome"].tolist() == [1.0, 0.5]
+    overall = judge_agreement(table, confidence=0.95).set_index("model").loc["all"]
+    assert (overall["n_pairs"], overall["agreement"], overall["n_undefined"]) == (2, 0.5, 2)
+
+
+def test_a_judge_without_any_verdict_has_no_agreement() -> None:
+    table = verdicts([("undefined", "undefined")] * 3)
+    overall = judge_agreement(table, confidence=0.95).set_index("model").loc["all"]
+    assert (overall["n_pairs"], overall["n_undefined"]) == (0, 3)
+    assert np.isnan(overall["agreement"])
+    assert win_rates(outcomes_from_verdicts(table)).empty
 
 
 def test_steady_verdicts_for_the_human_and_for_the_longer_output_are_counted() -> None:

@@ -61,11 +61,16 @@ class TableModel:
     ) -> list[ChoiceProbabilities]:
         self.asked += [prompt.text for prompt in prompts]
         p = [self._p_first(prompt.text) for prompt in prompts]
-        return [ChoiceProbabilities((math.log(each), math.log1p(-each))) for each in p]
+        return [
+            ChoiceProbabilities((math.log(0.5), math.log(0.5)), covered=0.0, bound=0.5)  # a refusal
+            if math.isnan(each)
+            else ChoiceProbabilities((math.log(each), math.log1p(-each)))
+            for each in p
+        ]
 
 
 class TestYesNo:
-    P_YES: ClassVar = {"good": 0.9, "bad": 0.2}
+    P_YES: ClassVar = {"good": 0.9, "bad": 0.2, "refused": math.nan}
 
     def model(self) -> YesNoRewardModel:
         table: Any = TableModel(lambda text: self.P_YES[text.split("TL;DR: ")[1].split("\n")[0]])
@@ -74,6 +79,9 @@ class TestYesNo:
     def test_a_reward_is_the_probability_of_the_positive_answer(self) -> None:
         assert self.model().rewards([output("bad"), output("good")]) == pytest.approx([0.2, 0.9])
         assert self.model().rewards([]) == []
+
+    def test_a_refusal_has_no_reward(self) -> None:
+        assert self.model().rewards([output("refused"), output("good")]) == pytest.approx([math.nan, 0.9], nan_ok=True)
 
     def test_a_pair_has_the_rewards_of_its_outputs(self) -> None:
         (pair,) = self.model().compare([(output("bad"), output("good"))])

@@ -13,7 +13,7 @@ import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
-from ilf_kedro.language_models.local.model import LocalLanguageModel, load_model_source
+from ilf_kedro.language_models.local.model import LocalLanguageModel, LocalOptions, load_model_source
 from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
 from ilf_kedro.language_models.openai.options import ApiOptions
 from ilf_kedro.language_models.protocol import Capability, MissingCapabilityError
@@ -56,7 +56,8 @@ def test_the_score_is_the_share_of_the_positive_answer() -> None:
 
 def test_the_score_is_that_of_plain_passes(tiny_model_directory: Path) -> None:
     source = load_model_source("tiny", tiny_model_directory, format="plain", dtype="float32")
-    scores = classifier_scores(LocalLanguageModel(source), TEMPLATE, examples(2), TABLE)
+    options = LocalOptions(least_covered=0)  # random weights say anything but Yes or No
+    scores = classifier_scores(LocalLanguageModel(source, options=options), TEMPLATE, examples(2), TABLE)
     model = AutoModelForCausalLM.from_pretrained(tiny_model_directory, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(tiny_model_directory)
     text = TEMPLATE.text.replace("{title}", "title 0").replace("{post}", "post 0").replace("{refinement}", "a cat")
@@ -112,16 +113,17 @@ def test_instruct_rm_gives_null_where_a_template_is_refused(server: MisbehavingS
     assert wide[["instruct_rm_2", "instruct_rm_ensemble"]].isna().all(axis=None)
 
 
-def test_what_is_hardly_possible_is_no_refusal() -> None:
-    """A local model's probabilities are exact, however small both are together."""
+@pytest.mark.parametrize(("least", "score"), [(0.003, 0.25), (0.005, math.nan)])
+def test_a_score_is_null_where_the_answers_have_less_than_the_declared_share(least: float, score: float) -> None:
     from ilf_kedro.language_models.protocol import ChoiceProbabilities
 
     class Sure(ScriptedLanguageModel):
         def choice_probabilities(self, prompts, choices, *, label=""):  # type: ignore[no-untyped-def]
-            return [ChoiceProbabilities((math.log(0.25), math.log(0.75)), covered=0.0) for _ in prompts]
+            log_p = (math.log(0.25), math.log(0.75))
+            return [ChoiceProbabilities(log_p, covered=0.004, least_covered=least) for _ in prompts]
 
     scores = classifier_scores(Sure(), TEMPLATE, examples(2), TABLE)
-    np.testing.assert_allclose(scores["score"], [0.25, 0.25, math.nan, 0.25])
+    np.testing.assert_allclose(scores["score"], [score, score, math.nan, score])
 
 
 def test_a_model_without_choices_is_refused_before_the_first_request() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -58,15 +59,17 @@ def test_instruct_rm_is_the_positive_share_and_the_ensemble_its_mean() -> None:
     assert wide.loc[2].isna().all()
 
 
-def test_instruct_rm_of_two_answers_that_are_hardly_possible_is_still_their_ratio() -> None:
+@pytest.mark.parametrize(("least", "score"), [(0.003, 0.75), (0.005, math.nan)])
+def test_instruct_rm_is_null_where_its_own_two_answers_are_hardly_said(least: float, score: float) -> None:
     class Sure(ScriptedLanguageModel):
         def choice_probabilities(self, prompts, choices, *, label=""):
-            log_p = {"Yes": -800.0, "No": -800.0 - math.log(3), "True": 0.0, "False": -900.0}
-            return [ChoiceProbabilities(tuple(log_p[choice.name] for choice in choices)) for _ in prompts]
+            # Covered in all: 0.5, of which Yes and No have 0.004, True and False the rest.
+            p = {"Yes": 0.003 / 0.5, "No": 0.001 / 0.5, "True": 0.4 / 0.5, "False": 0.096 / 0.5}
+            log_p = tuple(math.log(p[choice.name]) for choice in choices)
+            return [ChoiceProbabilities(log_p, covered=0.5, least_covered=least) for _ in prompts]
 
-    table = refinements({"train-0": ["x"]})
-    scores = instruct_rm_scores(Sure(), [YES_NO, TRUE_FALSE], examples(1), table)
-    assert scores["score"][0] == pytest.approx(0.75)
+    scores = instruct_rm_scores(Sure(), [YES_NO, TRUE_FALSE], examples(1), refinements({"train-0": ["x"]}))["score"]
+    np.testing.assert_allclose(scores[:2], [score, 0.4 / 0.496])
 
 
 def test_instruct_rm_refuses_a_model_without_choices_before_asking() -> None:

@@ -228,6 +228,7 @@ class FakeRun:
             "upper": upper,
             "confidence": confidence,
             "ties": 0,
+            "n_undefined": 0,
             "expected_calibration_error": 0.08,
             "calibration_verdict": verdict,
         }

@@ -66,6 +66,7 @@ def best_of_n(
     `rewards` holds those of the candidates and, as the model "reference", of the references. Intervals
     are over inputs. What needs references is left out where the split has none.
     """
+    rewards = rewards.dropna(subset="reward")  # candidates that the reward model did not answer for are none
     human = rewards[rewards["model"] == HUMAN].set_index("example_id")["reward"]
     table = candidates[["example_id", "model", "sample_index", "text"]].merge(
         rewards[rewards["model"] != HUMAN], on=["example_id", "model", "sample_index"], validate="one_to_one"

@@ -44,7 +44,7 @@ def judge_outputs(
     """Ask `judge` which is better, each model's first output or the human one, in both orders.
 
     The template's `positive` answer names the output that stands first. A judge that finds both equally
-    probable prefers neither. These are a language model's verdicts, not people's.
+    probable prefers neither, and one that refuses has no verdict. These are a language model's verdicts, not people's.
 
     Raises:
         MissingCapabilityError: before any request, where the judge cannot weigh choices.
@@ -56,7 +56,7 @@ def judge_outputs(
     pairs = inputs.merge(first, on="example_id").sort_values(["model", "position"]).drop(columns="position")
     asked = pairs.merge(pd.DataFrame({"order": ORDERS}), how="cross")
     answers = judge.choice_probabilities(_prompts(template, asked), _choices(template), label="judge")
-    p_first = [math.exp(answer.log_probabilities[0]) for answer in answers]
+    p_first = [answer.probability(0) for answer in answers]
     verdicts = asked[["example_id", "model", "order"]].assign(
         baseline=REFERENCE,
         judged_by=judge.name,
@@ -89,6 +89,8 @@ def _choices(template: PromptTemplate) -> tuple[Choice, Choice]:
 
 
 def _preferred(order: str, p_first: float) -> str:
+    if math.isnan(p_first):
+        return "undefined"
     if p_first == 0.5:
         return "neither"
     return "model" if (p_first > 0.5) == (order == ORDERS[0]) else "baseline"

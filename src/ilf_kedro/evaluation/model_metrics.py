@@ -74,5 +74,7 @@ def _nll(log_likelihoods: DataFrame[LogLikelihoods], bootstrap: Bootstrap) -> It
 
 def _means(table: pd.DataFrame, metric: str, bootstrap: Bootstrap) -> Iterator[tuple[str, str, Estimate]]:
     for model, group in table.groupby("model", sort=False):
-        per_example = group.groupby("example_id", sort=False)[metric].mean()
+        per_example = group.groupby("example_id", sort=False)[metric].mean().dropna()
+        if per_example.empty:
+            continue
         yield str(model), metric, mean_estimate(per_example, bootstrap)

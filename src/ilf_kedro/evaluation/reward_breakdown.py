@@ -9,7 +9,7 @@ import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
 from ilf_kedro.evaluation.intervals import Estimate, standard_error_of_mean
-from ilf_kedro.evaluation.reward_models import better_and_worse
+from ilf_kedro.evaluation.reward_models import answered, better_and_worse
 from ilf_kedro.schemas import DataFrame, RewardModelBreakdown, RewardPredictions
 
 __all__ = ["LENGTH_GROUPS", "breakdown"]
@@ -35,6 +35,7 @@ def breakdown(predictions: DataFrame[RewardPredictions], *, confidence: float) -
     one: ½). same_in_both_orders: how often both orders prefer the same output. The last two are there for
     reward models that see both outputs at once; where p is ½ nothing is preferred, which counts ½.
     """
+    predictions = answered(predictions)
     rows = [*_by_length(predictions, confidence), *_longer(predictions, confidence), *_orders(predictions, confidence)]
     table = [
         {

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from statsmodels.stats.proportion import proportion_confint
 
-from ilf_kedro.schemas import DataFrame, RewardPredictions
+from ilf_kedro.schemas import DataFrame, RewardPredictions, UserError
 
 ENOUGH_TO_JUDGE = 100
 """Below this many comparisons a reliability curve is too coarse to judge calibration by."""
@@ -68,13 +68,35 @@ def better_and_worse(predictions: DataFrame[RewardPredictions]) -> tuple[pd.Seri
     )
 
 
+def answered(predictions: DataFrame[RewardPredictions]) -> DataFrame[RewardPredictions]:
+    """Return the comparisons of which the reward model rewarded both summaries.
+
+    Raises:
+        UserError: there are none.
+    """
+    defined = predictions.dropna(subset=["reward_a", "reward_b", "p_a_preferred"])
+    if defined.empty:
+        raise UserError(
+            f"the reward model answered for none of {len(predictions)} comparisons: it refused, or all but surely said "
+            "something else than either answer. Name another model in the catalog, or train one "
+            "(reward_model.trained: true)"
+        )
+    return RewardPredictions.validate(defined)
+
+
 def accuracy_row(predictions: DataFrame[RewardPredictions], *, n_train: int, confidence: float) -> dict[str, object]:
-    """Return what RewardModelAccuracy says of a reward model's predictions on the validation split."""
-    calibrated = calibration(predictions["p_a_preferred"], predictions["preferred"] == "a")
+    """Return what RewardModelAccuracy says of a reward model's predictions on the validation split.
+
+    Raises:
+        UserError: none is defined.
+    """
+    defined = answered(predictions)
+    calibrated = calibration(defined["p_a_preferred"], defined["preferred"] == "a")
     return {
         "split": "validation",
         "n_train": n_train,
-        **dataclasses.asdict(pairwise_accuracy(*better_and_worse(predictions), confidence=confidence)),
+        **dataclasses.asdict(pairwise_accuracy(*better_and_worse(defined), confidence=confidence)),
+        "n_undefined": len(predictions) - len(defined),
         "confidence": confidence,
         "expected_calibration_error": calibrated.expected_error,
         "calibration_verdict": calibrated.verdict or None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -58,6 +59,8 @@ def outcomes_from_ranks(ranks: ArrayLike, baseline_ranks: ArrayLike) -> NDArray[
 def outcomes_from_verdicts(verdicts: DataFrame[Verdicts]) -> DataFrame[Outcomes]:
     """Join the two orders of each pair: a preference counts only where both orders agree, else ½.
 
+    A pair of which either verdict is undefined is left out: a refusal is no tie.
+
     Raises:
         ValueError: a pair was not judged in both orders, each once.
     """
@@ -67,6 +70,7 @@ def outcomes_from_verdicts(verdicts: DataFrame[Verdicts]) -> DataFrame[Outcomes]
     if pairs.isna().any(axis=None):
         broken = list(pairs.index[pairs.isna().any(axis=1)][:3])
         raise ValueError(f"expected every pair to be judged in both orders, found only one for {broken}")
+    pairs = pairs[(pairs != "undefined").all(axis=1)]
     agrees = (pairs["model_first"] == pairs["baseline_first"]) & (pairs["model_first"] != "neither")
     wins = (pairs["model_first"] == "model").astype(float)
     outcomes = pairs.index.to_frame(index=False)
@@ -109,16 +113,20 @@ def win_rates_from_rankings(rankings: DataFrame[Rankings]) -> DataFrame[WinRates
     return win_rates(Outcomes.validate(outcomes))
 
 
-def judge_agreement(outcomes: DataFrame[Outcomes], *, confidence: float) -> DataFrame[JudgeAgreement]:
+def judge_agreement(verdicts: DataFrame[Verdicts], *, confidence: float) -> DataFrame[JudgeAgreement]:
     """Estimate how often a judge gives one verdict in both orders, per model and over all of them.
 
-    The interval for all models counts the pairs of one post as dependent.
+    The interval for all models counts the pairs of one post as dependent. A model whose every verdict is
+    undefined has 0 pairs, and no agreement.
     """
+    outcomes = outcomes_from_verdicts(verdicts)
     rows = []
-    for judge, judged in outcomes.groupby("judged_by", sort=True):
-        groups = {ALL_MODELS: judged} | {str(model): group for model, group in judged.groupby("model", sort=True)}
-        for model, group in groups.items():
-            estimate = _agreement(group, confidence)
+    for judge, asked in verdicts.groupby("judged_by", sort=True):
+        judged = outcomes[outcomes["judged_by"] == judge]
+        groups = {ALL_MODELS: asked} | {str(model): group for model, group in asked.groupby("model", sort=True)}
+        for model, own in groups.items():
+            group = judged if model == ALL_MODELS else judged[judged["model"] == model]
+            estimate = _agreement(group, confidence) if len(group) else Estimate(math.nan, 0)
             rows.append(
                 {
                     "judged_by": judge,
@@ -128,6 +136,8 @@ def judge_agreement(outcomes: DataFrame[Outcomes], *, confidence: float) -> Data
                     "agreement": estimate.value,
                     "lower": estimate.lower,
                     "upper": estimate.upper,
+                    "n_undefined": len(own) // 2 - estimate.n,
+                    "covered": own["covered"].mean(),
                 }
             )
     return JudgeAgreement.from_rows(rows)

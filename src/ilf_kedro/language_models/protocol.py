@@ -104,6 +104,19 @@ class ChoiceProbabilities:
         """False where the model refused, or all but surely says something else than any of the choices."""
         return self.covered >= self.least_covered and self.covered > 0
 
+    def among(self, *indices: int) -> ChoiceProbabilities:
+        """Return the same answer on some of the choices alone, normalised over them."""
+        log_p = [self.log_probabilities[index] for index in indices]
+        most = max(log_p)
+        total = most + math.log(sum(math.exp(each - most) for each in log_p))
+        share = math.exp(total)
+        return ChoiceProbabilities(
+            tuple(each - total for each in log_p),
+            covered=self.covered * share,
+            bound=min(1.0, self.bound / max(share, 1e-12)),
+            least_covered=self.least_covered,
+        )
+
     def probability(self, index: int) -> float:
         """Return the probability of a choice; NaN where the answer is undefined."""
         return math.exp(self.log_probabilities[index]) if self.defined else math.nan

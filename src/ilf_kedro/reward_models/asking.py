@@ -46,7 +46,7 @@ class YesNoRewardModel(_PromptedRewardModel):
         """See RewardModel."""
         prompts = [question(self._template, output) for output in outputs]
         replies = self._model.choice_probabilities(prompts, self._choices, label=label)
-        return [math.exp(reply.log_probabilities[0]) for reply in replies]
+        return [reply.probability(0) for reply in replies]
 
     def compare(self, pairs: Sequence[Pair], *, label: str = "rewards") -> list[PairRewards]:
         """See RewardModel; each output is read without sight of the other."""
@@ -74,7 +74,7 @@ class PairwiseRewardModel(_PromptedRewardModel):
         compared = []
         for forth, back in self._ask(pairs, label):
             half = _mean_log_odds(forth, back) / 2
-            shown_first, shown_second = math.exp(forth.log_probabilities[0]), math.exp(back.log_probabilities[1])
+            shown_first, shown_second = forth.probability(0), back.probability(1)
             compared.append(PairRewards(float(expit(half)), float(expit(-half)), (shown_first, shown_second)))
         return compared
 
@@ -91,6 +91,11 @@ def _opponent(output: RewardInput) -> RewardInput:
 
 
 def _mean_log_odds(forth: ChoiceProbabilities, back: ChoiceProbabilities) -> float:
-    """Return the log-odds of preferring the output that `forth` shows first and `back` second."""
+    """Return the log-odds of preferring the output that `forth` shows first and `back` second.
+
+    NaN where either answer is undefined.
+    """
+    if not (forth.defined and back.defined):
+        return math.nan
     (first, second), (other_first, other_second) = forth.log_probabilities, back.log_probabilities
     return ((first - second) + (other_second - other_first)) / 2

@@ -49,7 +49,7 @@ Pair = tuple[RewardInput, RewardInput]
 
 
 class RewardModel(Protocol):
-    """What rewards outputs. Rewards come back in the order asked, each between 0 and 1."""
+    """What rewards outputs. Rewards come back in the order asked, each between 0 and 1, or NaN for no answer."""
 
     @property
     def name(self) -> str:

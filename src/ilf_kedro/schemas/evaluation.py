@@ -40,15 +40,16 @@ class LogLikelihoods(Table):
 class Verdicts(Table):
     """A language model's verdict on one pair of outputs in one order.
 
-    `first` is the output that stood first; `p_first` the probability that the judge gave it.
+    `p_first` is the probability that the judge gave the output that stood first; null where it refused, or all
+    but surely said something else than either answer, and then it prefers "undefined".
     """
 
     example_id: Series[str]
     model: Series[str]
     baseline: Series[str]
     order: Series[str] = pa.Field(isin=["model_first", "baseline_first"])
-    p_first: Series[float] = pa.Field(ge=0, le=1)
-    prefers: Series[str] = pa.Field(isin=["model", "baseline", "neither"])
+    p_first: Series[float] = pa.Field(ge=0, le=1, nullable=True)
+    prefers: Series[str] = pa.Field(isin=["model", "baseline", "neither", "undefined"])
     judged_by: Series[str]
     covered: Series[float] = pa.Field(ge=0, le=1.001, description="p of all answers before normalisation")
 
@@ -59,7 +60,8 @@ class Verdicts(Table):
 class Outcomes(Table):
     """One row per judged pair: 1 the model won, ½ a tie, 0 the baseline won.
 
-    `agrees` is whether both orders gave the same preference; where not, the outcome is ½.
+    `agrees` is whether both orders gave the same preference; where not, the outcome is ½. A pair of which an
+    order's answer is undefined has no row.
     """
 
     example_id: Series[str]
@@ -83,15 +85,21 @@ class Rankings(Table):
 
 
 class JudgeAgreement(Table):
-    """How often a judge gave one verdict in both orders, per model and for "all", with its interval."""
+    """How often a judge gave one verdict in both orders, per model and for "all", with its interval.
+
+    `n_undefined` counts the pairs that are left out because an answer of theirs is undefined; `covered` is the
+    mean probability that the judge's answers leave to the two choices.
+    """
 
     judged_by: Series[str]
     model: Series[str]
     n_pairs: Series[int]
     n_examples: Series[int]
-    agreement: Series[float]
-    lower: Series[float]
-    upper: Series[float]
+    agreement: Series[float] = pa.Field(nullable=True)
+    lower: Series[float] = pa.Field(nullable=True)
+    upper: Series[float] = pa.Field(nullable=True)
+    n_undefined: Series[int] = pa.Field(ge=0)
+    covered: Series[float] = pa.Field(ge=0, le=1.001)
 
 
 class WinRates(Table):

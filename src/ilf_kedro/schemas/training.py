@@ -48,16 +48,16 @@ class TrainingLogs(TrainingLog):
 
 
 class Rewards(Table):
-    """A reward model's rewards of outputs, between 0 and 1; `model` is who wrote them."""
+    """A reward model's rewards of outputs, between 0 and 1, null for no answer; `model` is who wrote them."""
 
     example_id: Series[str]
     model: Series[str]
     sample_index: Series[int]
-    reward: Series[float] = pa.Field(ge=0, le=1)
+    reward: Series[float] = pa.Field(ge=0, le=1, nullable=True)
 
 
 class RewardPredictions(Table):
-    """The rewards of both outputs of a comparison, and the probability that a is the better one.
+    """The rewards of both outputs of a comparison, and the probability that a is the better one; null: no answer.
 
     `p_a_shown_first` and `p_a_shown_second` are that probability in either order, where a reward model sees
     both outputs at once; null where it reads each alone. `n_tokens_a` and `n_tokens_b` are their lengths.
@@ -65,9 +65,9 @@ class RewardPredictions(Table):
 
     example_id: Series[str] = pa.Field(unique=True)
     preferred: Series[str] = pa.Field(isin=["a", "b"])
-    reward_a: Series[float] = pa.Field(ge=0, le=1)
-    reward_b: Series[float] = pa.Field(ge=0, le=1)
-    p_a_preferred: Series[float] = pa.Field(ge=0, le=1)
+    reward_a: Series[float] = pa.Field(ge=0, le=1, nullable=True)
+    reward_b: Series[float] = pa.Field(ge=0, le=1, nullable=True)
+    p_a_preferred: Series[float] = pa.Field(ge=0, le=1, nullable=True)
     p_a_shown_first: Series[float] = pa.Field(ge=0, le=1, nullable=True)
     p_a_shown_second: Series[float] = pa.Field(ge=0, le=1, nullable=True)
     n_tokens_a: Series[int] = pa.Field(ge=0)
@@ -77,6 +77,7 @@ class RewardPredictions(Table):
 class RewardModelAccuracy(Table):
     """One row: how often the preferred output of a split got the higher reward (ties count ½).
 
+    `n_undefined` comparisons are not among the n: the reward model gave no answer for them.
     `lower` and `upper` are Wilson's interval of `confidence`; `calibration_verdict` says why calibration
     cannot be judged, and is null where it can.
     """
@@ -90,6 +91,7 @@ class RewardModelAccuracy(Table):
     upper: Series[float]
     confidence: Series[float] = pa.Field(gt=0, lt=1)
     ties: Series[int]
+    n_undefined: Series[int]
     expected_calibration_error: Series[float]
     calibration_verdict: Series[str] = pa.Field(nullable=True)
 

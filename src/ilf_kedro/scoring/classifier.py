@@ -7,8 +7,6 @@ one, or one behind an API that lists its likeliest tokens.
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, Choice, LanguageModel, require
@@ -40,6 +38,6 @@ def classifier_scores(
     prompts = [render(template, row) for row in rows]
     choices = (Choice("positive", template.positive), Choice("negative", template.negative))
     replies = model.choice_probabilities(prompts, choices, label=SCORER)
-    values = [math.exp(reply.log_probabilities[0]) if reply.defined else math.nan for reply in replies]
+    values = [reply.probability(0) for reply in replies]
     scores = pd.Series(values, index=index, dtype="float64").reindex(refinements.index)
     return score_table(refinements, SCORER, list(scores))

@@ -7,7 +7,6 @@ So the feedback is split into its points, by rules or by a language model, and e
 from __future__ import annotations
 
 import logging
-import math
 import re
 from collections.abc import Mapping, Sequence
 
@@ -111,7 +110,7 @@ def point_scores(
         render(template, {**row, "point": point}) for row, point in zip(rows, pairs.loc[index, "point"], strict=True)
     ]
     replies = model.choice_probabilities(prompts, choices, label="points of feedback")
-    asked = [math.exp(reply.log_probabilities[0]) if reply.defined else math.nan for reply in replies]
+    asked = [reply.probability(0) for reply in replies]
     scores = pd.Series(asked, index=index, dtype="float64").reindex(pairs.index)
     return PointScores.validate(pairs[["example_id", "method", "sample_index", "point_index"]].assign(score=scores))
 

@@ -6,11 +6,9 @@ ensemble is the mean of the five.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import pandas as pd
-from scipy.special import expit
 
 from ilf_kedro.language_models.protocol import Capability, Choice, LanguageModel, require
 from ilf_kedro.prompting import Prompt, PromptTemplate
@@ -92,7 +90,6 @@ def _positive_probabilities(
     for place, reply in enumerate(replies):
         number = place % len(templates)
         template = templates[number]
-        log_p = dict(zip(answers, reply.log_probabilities, strict=True))
-        ratio = float(expit(log_p[template.positive] - log_p[template.negative]))
-        scores[number].append(ratio if reply.defined else math.nan)
+        own = reply.among(answers.index(template.positive), answers.index(template.negative))
+        scores[number].append(own.probability(0))
     return scores

@@ -14,13 +14,15 @@ import pytest
 from pydantic import ValidationError
 
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
-from ilf_kedro.language_models.openai import client
+from ilf_kedro.language_models.openai import client, work
 from ilf_kedro.language_models.openai.cost_tracker import BudgetExceededError, Spending, Usage
 from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
 from ilf_kedro.language_models.openai.options import ApiOptions, Price
 from ilf_kedro.language_models.protocol import SamplingOptions
 from ilf_kedro.prompting import Prompt
+from tests.language_models.openai.conftest import Serve
 from tests.support.misbehaving_server import MisbehavingServer, prompt_of
+from tests.support.server_replies import chat
 
 PRICE = Price(input=1000, output=2000)  # USD per million tokens: $0.001 and $0.002 each
 
@@ -162,3 +164,73 @@ def test_one_budget_for_several_models(server: MisbehavingServer) -> None:
     assert [report.requests for report in own] == [20, len(server.bodies) - 20]
     assert sum(report.usd or 0 for report in own) == pytest.approx(billed)
     assert own[0].budget == own[1].budget == 1.2
+
+
+@pytest.mark.parametrize(
+    ("usage", "believed"),
+    [
+        ((-5, -1_000_000), (0, 0)),
+        ((5, 10**12), (5, 3 * 48)),  # at most n × max_new_tokens
+        ((10**12, 5), (len("Post 0") + 256, 5)),  # at most a token a byte, and what a chat template adds
+        ((5, 7), (5, 7)),
+    ],
+)
+def test_usage_is_believed_up_to_what_was_asked_and_never_below_zero(
+    serve: Serve, usage: tuple[int, int], believed: tuple[int, int]
+) -> None:
+    model, _ = serve(lambda body, n: (200, chat(n=3, usage=usage)), prices={"m": PRICE}, budget=10.0, cached=True)
+    model.generate([Prompt("Post 0", "e")], range(3), SamplingOptions(max_new_tokens=48), seed=1)
+    report = model.spending
+    # Fewer tokens than texts that were received are not believed either.
+    assert report.usage.input_tokens == believed[0]
+    assert report.usage.output_tokens >= believed[1]
+    assert report.usd == pytest.approx(believed[0] * 1e-3 + report.usage.output_tokens * 2e-3)
+    assert ("usage that cannot be" in report.faults) == (usage != believed)
+
+
+def test_a_negative_usage_buys_no_more_requests(serve: Serve) -> None:
+    model, _ = serve(lambda body, n: (200, chat(usage=(-(10**6), -(10**6)))), prices={"m": PRICE}, budget=1.0)
+    with pytest.raises(BudgetExceededError):
+        model.generate(
+            [Prompt(f"Post {i}", f"e{i}") for i in range(400)], range(1), SamplingOptions(max_new_tokens=48), seed=1
+        )
+    assert (model.spending.usd or 0) <= 1.0
+
+
+@pytest.mark.parametrize("budget", [None, 0.75])
+def test_an_error_in_reading_an_answer_holds_nobody_up(
+    serve: Serve, budget: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0.75 allows two of the eight requests at once: what the others wait for must be given back."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a fault of the reader")
+
+    monkeypatch.setattr(work, "read_answer", broken)
+    model, _ = serve(lambda body, n: (200, chat()), prices={"m": PRICE}, budget=budget, concurrency=4)
+    asked = [Prompt(f"Post {index}", f"e{index}") for index in range(8)]
+    ended: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            model.generate(asked, range(1), SamplingOptions(max_new_tokens=48), seed=1)
+        except (ZeroDivisionError, BudgetExceededError) as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert ended, "the work hangs"
+    assert model.spending.possibly_billed_usd > 0, "an answer that came and could not be read may be billed"
+
+
+def test_answers_that_are_thrown_away_count_against_the_budget(serve: Serve) -> None:
+    broken = {**chat("A fine su", "error"), "usage": {"prompt_tokens": 100, "completion_tokens": 40}}
+    model, _ = serve(lambda body, n: (200, broken if n == 0 else chat()), prices={"m": PRICE}, budget=5.0)
+    model.generate([Prompt("Post", "e")], range(1), SamplingOptions(max_new_tokens=48), seed=1)
+    assert model.spending.usd == pytest.approx(0.1 + 0.08 + 0.005 + 0.01)
+    no_usage = {**broken, "usage": None}
+    model, _ = serve(lambda body, n: (200, no_usage if n == 0 else chat()), prices={"m": PRICE}, budget=5.0)
+    model.generate([Prompt("Post", "e")], range(1), SamplingOptions(max_new_tokens=48), seed=1)
+    bound = (len("Post") + 256) * 1e-3 + 48 * 2e-3
+    assert model.spending.possibly_billed_usd == pytest.approx(bound)

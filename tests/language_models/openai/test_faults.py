@@ -142,7 +142,7 @@ def test_permanent_errors_stop_at_once_and_keep_what_arrived(
     )
 
 
-@pytest.mark.parametrize("behaviour", ["503", "drop", "html", "empty"])
+@pytest.mark.parametrize("behaviour", ["503", "drop", "html"])
 def test_a_server_that_never_answers_is_given_up(server: MisbehavingServer, tmp_path: Path, behaviour: str) -> None:
     server.script = lambda body, attempt: behaviour if "number 5." in prompt_of(body) else None
     model = make(server, tmp_path / "cache", max_retries=3, concurrency=1)

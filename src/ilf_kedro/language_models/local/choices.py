@@ -32,12 +32,13 @@ class Answers:
     start: int
     sizes: tuple[int, ...]
 
-    def combine(self, scores: Sequence[NDArray[np.float64]]) -> ChoiceProbabilities:
+    def combine(self, scores: Sequence[NDArray[np.float64]], least_covered: float) -> ChoiceProbabilities:
         """Sum each choice's spellings, each scored whole, and normalise over the choices."""
         totals = np.array([score.sum() for score in scores])
         of_choices = [np.logaddexp.reduce(part) for part in np.split(totals, np.cumsum(self.sizes)[:-1])]
         covered = np.logaddexp.reduce(of_choices)
-        return ChoiceProbabilities(tuple(float(each - covered) for each in of_choices), covered=float(np.exp(covered)))
+        log_p = tuple(float(each - covered) for each in of_choices)
+        return ChoiceProbabilities(log_p, covered=float(np.exp(covered)), least_covered=least_covered)
 
 
 class AnswerFinder:

@@ -160,7 +160,8 @@ class LocalLanguageModel:
         asked: JsonValue = [[choice.name, *choice.spellings] for choice in choices]
         keys = [self.runtime.key("choice_probabilities", each.text, choices=asked) for each in formatted]
         scores = self.runtime.score([(request.sequences, request.start) for request in requests], keys, label)
-        return [request.combine(each) for request, each in zip(requests, scores, strict=True)]
+        least = self.runtime.options.least_covered
+        return [request.combine(each, least) for request, each in zip(requests, scores, strict=True)]
 
     def log_likelihood(
         self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", whole: bool = False

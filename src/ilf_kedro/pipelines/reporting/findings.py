@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 FEW_POSTS = 100
+ENOUGH_COVERED = 0.5  # of a judge's probability on the two answers: below it, the report warns
 _DEMONSTRATION_MODELS = ("smollm2-135m", "tiny-random")
 
 
@@ -53,6 +54,11 @@ def judge_sentence(agreement: DataFrame[JudgeAgreement], verdicts: SteadyVerdict
     if overall.empty:
         return "No outputs were judged, so there are no win rates."
     row = overall.iloc[0]
+    if row["n_pairs"] == 0:
+        return (
+            f"The judge, the language model {row['judged_by']}, gave no verdict on any of {row['n_undefined']} pairs: "
+            "it refused, or said something else than either answer. There are no win rates."
+        )
     share = (
         f"{row['n_pairs'] * row['agreement']:.0f} of {row['n_pairs']} pairs ({row['agreement']:.0%}; "
         f"{confidence:.0%} interval {row['lower']:.0%} to {row['upper']:.0%})"
@@ -61,12 +67,23 @@ def judge_sentence(agreement: DataFrame[JudgeAgreement], verdicts: SteadyVerdict
         return (
             f"Asked in both orders, the judge, the language model {row['judged_by']}, kept to its verdict for {share}, "
             "more often than a coin, which would for half: its verdicts do not merely follow the position. Whether it "
-            f"likes what people like is not known. {steady_sentence(verdicts)}"
+            f"likes what people like is not known. {steady_sentence(verdicts)}{_covered_sentence(row)}"
         )
     return (
         f"This judge cannot tell the models apart: asked in both orders, the language model {row['judged_by']} kept to "
         f"its verdict for {share}, where a coin would for half. The win rates below therefore say nothing about "
-        "quality."
+        f"quality.{_covered_sentence(row)}"
+    )
+
+
+def _covered_sentence(row: pd.Series) -> str:
+    """Say how many pairs have no verdict, and how much of its probability the judge gave to the two answers."""
+    undefined = f" {row['n_undefined']} pairs more have no verdict and are left out." if row["n_undefined"] else ""
+    if row["covered"] >= ENOUGH_COVERED:
+        return undefined
+    return (
+        f"{undefined} The judge gave the two answers {row['covered']:.1%} of its probability on average; the rest went "
+        "to other words, so that little of what it would say is in its verdicts."
     )
 
 

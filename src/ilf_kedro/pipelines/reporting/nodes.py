@@ -101,7 +101,7 @@ def count_wins(
 ) -> tuple[DataFrame[Outcomes], DataFrame[WinRates], DataFrame[JudgeAgreement]]:
     """Count wins where both orders agree, and how often they do."""
     outcomes = win_rates.outcomes_from_verdicts(verdicts)
-    agreement = win_rates.judge_agreement(outcomes, confidence=options.confidence)
+    agreement = win_rates.judge_agreement(verdicts, confidence=options.confidence)
     return outcomes, win_rates.win_rates(outcomes), agreement
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ilf_kedro.evaluation.reward_breakdown import breakdown
-from ilf_kedro.evaluation.reward_models import accuracy_row, calibration, probability_preferred
+from ilf_kedro.evaluation.reward_models import accuracy_row, answered, calibration, probability_preferred
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import LanguageModel, TokenCounter
 from ilf_kedro.pipelines.reward_model.inputs import reward_model_from
@@ -136,7 +136,8 @@ def evaluate_predictions(
 ) -> tuple[DataFrame[RewardModelAccuracy], DataFrame[Reliability], DataFrame[RewardModelBreakdown]]:
     """Measure accuracy with its Wilson interval, calibration where there are comparisons enough, and biases."""
     row = accuracy_row(predictions, n_train=n_comparisons(options.kind, checkpoint), confidence=options.confidence)
-    curve = calibration(predictions["p_a_preferred"], predictions["preferred"] == "a").curve
+    defined = answered(predictions)
+    curve = calibration(defined["p_a_preferred"], defined["preferred"] == "a").curve
     return (
         RewardModelAccuracy.validate(pd.DataFrame([row])),
         Reliability.validate(curve),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from ilf_kedro.language_models.protocol import TokenCounter
 from ilf_kedro.schemas import DataFrame, Examples, RankedCandidates, Refinements, UserError, text_or_empty
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["METHOD", "candidates_of", "first_examples", "judged_candidates", "rankable_texts", "refinements_of"]
 
@@ -68,8 +71,24 @@ def rankable_texts(sampled: DataFrame[Refinements], development: DataFrame[Examp
     return found
 
 
-def judged_candidates(texts: Texts, ranks: Sequence[NDArray[np.int64]], judge: str) -> pd.DataFrame:
-    """Return a judge's ranks of `rankable_texts` as one row per candidate, marked as the judge's."""
+def judged_candidates(texts: Texts, ranks: Sequence[NDArray[np.int64] | None], judge: str) -> pd.DataFrame:
+    """Return a judge's ranks of `rankable_texts` as one row per candidate, marked as the judge's.
+
+    Examples that the judge did not rank are left out.
+
+    Raises:
+        UserError: it ranked none.
+    """
+    unranked = sum(of_example is None for of_example in ranks)
+    if unranked:
+        logger.warning(
+            "%s ranks %d of %d examples: on the others it gave no verdict", judge, len(ranks) - unranked, len(ranks)
+        )
+    if unranked == len(ranks):
+        raise UserError(
+            f"the judge of rankings, {judge}, gave no verdict on any of {len(ranks)} examples: it refused, or said "
+            "something else than either answer. Name another judge in the catalog, or give people's rankings"
+        )
     rows = [
         {
             "example_id": example_id,
@@ -80,6 +99,7 @@ def judged_candidates(texts: Texts, ranks: Sequence[NDArray[np.int64]], judge: s
             "rank": int(rank),
         }
         for (example_id, own), of_example in zip(texts.items(), ranks, strict=True)
+        if of_example is not None
         for index, (text, rank) in enumerate(zip(own, of_example, strict=True))
     ]
     return pd.DataFrame(rows)
