@@ -36,8 +36,9 @@ def lines_without_traceback(printed: str) -> list[str]:
 def test_train_sizes_that_are_too_large(project: WholeProject, monkeypatch: pytest.MonkeyPatch) -> None:
     result = project.kedro_run_here(monkeypatch, *NODES, "--params", "train_sizes=[5000]")
     assert result.exit_code == 1, result.output
-    (message,) = lines_without_traceback(result.output)[-1:]
+    message, node = lines_without_traceback(result.output)[-2:]
     assert message.startswith("Error: train_sizes: found 5000, but the train split has ")
+    assert node == "(in the node data_prep.nest_subsets)"
 
 
 def test_more_comparisons_than_there_are() -> None:

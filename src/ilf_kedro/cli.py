@@ -5,17 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from kedro.framework.cli.project import run
+from kedro.framework.cli.cli import project_commands
+from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.cli.utils import load_entry_points
 from kedro.framework.project import settings
 from kedro.framework.startup import ProjectMetadata
 
-from ilf_kedro.language_models.cache.completion_cache import CacheUnavailableError, CompletionCache
+from ilf_kedro.language_models.cache.completion_cache import CompletionCache
+from ilf_kedro.wiring.command_line import with_one_message
 
-# Kedro's entry point for packaged projects takes `run` from here where there is a cli module.
+# `run` is what a packaged project runs: Kedro takes it from here where there is a cli module.
 __all__ = ["cli", "run"]
 
+run = with_one_message(kedro_run)
 
-@click.group(name="ilf_kedro")
+
+class _Commands(click.Group):
+    """The project's own commands, and before all others Kedro's and its plugins', so that each ends in one message."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = super().get_command(ctx, cmd_name)
+        for group in (*load_entry_points("project"), project_commands):
+            command = command or group.get_command(ctx, cmd_name)
+        return command and with_one_message(command)
+
+
+@click.group(name="ilf_kedro", cls=_Commands)
 def cli() -> None:
     """Commands that Kedro adds to its own in this project."""
 
@@ -38,10 +53,7 @@ _FILE = click.option(
 def show_size(metadata: ProjectMetadata, env: str | None, file: Path | None) -> None:
     """Show how many answers are kept, on how many bytes, and how often one was found."""
     cache = _find_cache(metadata, env, file)
-    try:
-        statistics = cache.statistics()
-    except CacheUnavailableError as error:
-        raise click.ClickException(str(error)) from None
+    statistics = cache.statistics()
     rate = "no look-up yet" if statistics.hit_rate is None else f"{statistics.hit_rate:.1%} found"
     click.echo(f"{cache.path}: {statistics.entries} answers, {_megabytes(statistics.n_bytes)}")
     click.echo(f"Look-ups so far: {statistics.hits + statistics.misses}, {rate}")
@@ -56,10 +68,7 @@ def prune(metadata: ProjectMetadata, env: str | None, file: Path | None, older_t
     """Delete answers that were not used for some time. They will be computed, or paid for, again."""
     cache = _find_cache(metadata, env, file)
     before = cache.size()
-    try:
-        deleted = cache.prune(older_than_days)
-    except CacheUnavailableError as error:
-        raise click.ClickException(str(error)) from None
+    deleted = cache.prune(older_than_days)
     click.echo(f"{cache.path}: {deleted} answers deleted, {_megabytes(max(0, before - cache.size()))} freed")
 
 

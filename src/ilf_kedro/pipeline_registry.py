@@ -35,7 +35,7 @@ from ilf_kedro.wiring.parameters import Parameters
 
 __all__ = ["declared_parameters", "register_pipelines"]
 
-SECTIONS = ("tournament", "controls", "reward_models", "sweep", "rounds", "analysis", "word_removal_probe")
+SECTIONS = ("tournament", "controls", "reward_model_comparison", "sweep", "rounds", "analysis", "word_removal_probe")
 
 
 def register_pipelines() -> dict[str, Pipeline]:

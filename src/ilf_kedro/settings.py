@@ -18,6 +18,7 @@ from omegaconf.resolvers import oc
 from ilf_kedro.wiring.config_loader import LayeredConfigLoader
 from ilf_kedro.wiring.hooks import (
     CapabilityHook,
+    CatalogHook,
     MissingInputsHook,
     OutcomeHook,
     ParameterHook,
@@ -31,6 +32,7 @@ warnings.filterwarnings("ignore", message="One or more dataset names contain '.'
 
 HOOKS = (
     ParameterHook(),
+    CatalogHook(),
     MissingInputsHook(),
     CapabilityHook(),
     VerifierHook(),

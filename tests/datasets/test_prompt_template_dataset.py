@@ -52,11 +52,12 @@ def test_byte_order_marks_and_windows_line_ends_make_no_difference(tmp_path: Pat
         ("slots: []\ntext: x\npositive: [yes]", "positive.0: found True; .*string"),
         ("slots: []", "the key 'text' is missing"),
         ("text: x\nslots: post", "slots: found 'post'; .*tuple"),
-        ("", "holds nothing; expected a mapping with the keys text, slots"),
-        ("- a list", "holds a list; expected a mapping"),
-        ("text: {post", r"is not YAML: .*(\n.*)*Indent"),
-        ("text: !!python/object/apply:os.getcwd []", "is not YAML"),
-        (b"text: \xff", "is not YAML"),
+        ("", r"the key 'text' is missing\n.*the key 'slots' is missing"),
+        ("- a list", "line 1: found a list; expected keys with values"),
+        ("text: {post", r"cannot be read: line 2: found no YAML: .*(\n.*)*Indent"),
+        ("text: !!python/object/apply:os.getcwd []", "cannot be read: could not determine a constructor"),
+        (b"text: \xff", "cannot be read: line 1: found bytes that are not UTF-8"),
+        ("slots: []\ntext: x\ntext: y", "cannot be read: line 3: the key 'text' stands there twice"),
     ],
 )
 def test_faults_name_the_file(tmp_path: Path, text: str | bytes, message: str) -> None:

@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from kedro.framework.cli.project import run as run_command
 
+from ilf_kedro.cli import run as run_command
 from ilf_kedro.schemas.run_record import RunRecord
 from tests.support.kedro_setup import set_up
 

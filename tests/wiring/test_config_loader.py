@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 from kedro.config import MissingConfigException
-from omegaconf.errors import InterpolationResolutionError
 
 from ilf_kedro.settings import CONFIG_LOADER_ARGS
-from ilf_kedro.wiring.config_loader import ConfigurationError, LayeredConfigLoader, split_lists
+from ilf_kedro.wiring.config_loader import ConfigurationError, LayeredConfigLoader
 
 
 @pytest.fixture
@@ -105,9 +104,9 @@ def test_a_variable_that_the_users_own_layer_needs_is_named(conf: Path, monkeypa
         loader(conf, "test")["credentials"]
 
 
-def test_other_faults_of_an_interpolation_stay_what_they_are(conf: Path) -> None:
+def test_other_faults_of_an_interpolation_name_the_kind_and_the_layers(conf: Path) -> None:
     (conf / "test" / "catalog.yml").write_text("two: {type: MemoryDataset, metadata: {x: '${globals:nowhere}'}}")
-    with pytest.raises(InterpolationResolutionError, match="nowhere"):
+    with pytest.raises(ConfigurationError, match=r"the catalog \(conf/base < .*\) cannot be read: .*nowhere"):
         loader(conf, "test")["catalog"]
 
 
@@ -156,10 +155,45 @@ import torch
     assert done.stdout.splitlines()[0] == "at torch PASSIVE 10000 false 1 1"
 
 
-def test_lists_in_params_are_separated_by_blanks() -> None:
-    given = {"train_sizes": ["10 40"], "finetune": {"arms": ["refinements"], "best_of_n": 4}, "n": [1, 2]}
-    assert split_lists(given) == {
-        "train_sizes": [10, 40],
-        "finetune": {"arms": ["refinements"], "best_of_n": 4},
-        "n": [1, 2],
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"seed: 1\nseed: 2\n", "line 2: the key 'seed' stands there twice"),
+        ("seed: 1\n".encode("utf-16"), "line 1: found bytes that are not UTF-8"),
+        (b"a: 1\n# caf\xe9\n", "line 2: found bytes that are not UTF-8"),
+        (b"a: {b: 1\n", "line 2: found no YAML"),
+        (b"- 1\n", "line 1: found a list; expected keys with values"),
+        (b"~: 2\n", "NoneType"),
+        (b"a: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["parameters", "catalog", "credentials"])
+def test_a_file_that_cannot_be_read_is_named(conf: Path, kind: str, content: bytes, message: str) -> None:
+    (conf / "local" / f"{kind}.yml").write_bytes(content)
+    with pytest.raises(ConfigurationError) as caught:
+        loader(conf, "test")[kind]
+    assert f"conf/local/{kind}.yml: " in str(caught.value).replace(str(conf), "conf")
+    assert message in str(caught.value)
+
+
+def test_every_file_that_cannot_be_read_is_named_at_once(conf: Path) -> None:
+    for name in ("parameters_a.yml", "parameters_b.yml"):
+        (conf / "test" / name).write_text("- 1")
+    with pytest.raises(ConfigurationError, match=r"(?s)parameters_a\.yml: .*parameters_b\.yml: "):
+        loader(conf, "test")["parameters"]
+
+
+@pytest.mark.parametrize("name", ["[x]", "a [b", "x{y}z", "*?"])
+def test_a_folder_may_have_brackets_and_braces_in_its_name(conf: Path, tmp_path: Path, name: str) -> None:
+    moved = conf.rename(tmp_path.parent / f"{tmp_path.name} {name}")
+    assert loader(moved, "test")["parameters"] == {"a": {"x": "base", "y": "test", "z": "local"}, "sizes": [1]}
+    assert loader(moved, "test").find_origin("parameters", ("a", "z")) == "conf/local/parameters_mine.yml"
+
+
+@pytest.mark.parametrize("value", [["as an AI"], ["007"], ["x: y"], ["[a"], ["a b", "c"], [], ["10 40"]])
+def test_lists_given_from_python_are_never_touched(conf: Path, value: list[str]) -> None:
+    assert loader(conf, "test", words=value, a={"y": value})["parameters"] == {
+        "a": {"x": "base", "y": value, "z": "local"},
+        "sizes": [1],
+        "words": value,
     }

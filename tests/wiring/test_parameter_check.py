@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ilf_kedro.settings import CONFIG_LOADER_ARGS
-from ilf_kedro.wiring.config_loader import LayeredConfigLoader
+from ilf_kedro.wiring.config_loader import ConfigurationError, LayeredConfigLoader
 from ilf_kedro.wiring.parameter_check import ParameterError, check_parameters, find_faults, known_keys, nearest_key
 from ilf_kedro.wiring.parameters import Parameters
 
@@ -76,12 +76,12 @@ def test_an_unknown_key_in_a_list_is_refused_with_its_position() -> None:
     ("key", "value", "message"),
     [
         ("refinement.n_refinements", 0, "found 0, expected greater than or equal to 1"),
-        ("seed", "x", "found 'x', expected a valid integer"),
-        ("seed", True, "found True, expected a valid integer"),
-        ("seed", 4.0, "found 4.0, expected a valid integer"),
-        ("train_sizes", [4.0, 8], "found 4.0, expected a valid integer"),
-        ("train_sizes", ["10"], "found '10', expected a valid integer"),
-        ("train_sizes", [True], "found True, expected a valid integer"),
+        ("seed", "x", "found 'x', expected a whole number"),
+        ("seed", True, "found True, expected a whole number"),
+        ("seed", 4.0, "found 4.0, expected a whole number"),
+        ("train_sizes", [4.0, 8], "found 4.0, expected a whole number"),
+        ("train_sizes", ["10"], "found '10', expected a whole number"),
+        ("train_sizes", [True], "found True, expected a whole number"),
         ("finetune.training.learning_rate", float("inf"), "found inf, expected a finite number"),
         (
             "finetune.arms",
@@ -97,7 +97,7 @@ def test_an_unknown_key_in_a_list_is_refused_with_its_position() -> None:
         ("finetune", 3, "found 3, expected keys with values below it"),
         ("finetune.training", None, "found None, expected keys with values below it"),
         # Pydantic reports one error per member of a union: they are told as one.
-        ("finetune.training.lora.target_modules", 5, "found 5, expected a valid string or a valid tuple"),
+        ("finetune.training.lora.target_modules", 5, "found 5, expected text or a list"),
         *(
             (
                 "train_sizes",
@@ -177,7 +177,7 @@ def test_all_faults_are_reported_at_once_with_their_places(conf: Path) -> None:
     with pytest.raises(ParameterError) as caught:
         check_parameters(make_loader(conf, "test", params))
     message = caught.value.format_message()
-    assert message.startswith("4 wrong in the parameters (conf/base < conf/test < conf/local < --params)")
+    assert message.startswith("4 invalid parameters (conf/base < conf/test < conf/local < --params)")
     for place in (
         "refinement.n_refinments (conf/test/parameters.yml): unknown key",
         "sede (conf/test/parameters.yml): unknown key (found 1); the nearest right one is seed",
@@ -196,8 +196,20 @@ def test_right_parameters_are_returned_with_params_merged(conf: Path) -> None:
 @pytest.mark.parametrize("text", ["a: [1", "a: ${globals:none}", "seed: 1\nseed: 2"])
 def test_a_file_that_cannot_be_read_is_a_clean_error(conf: Path, text: str) -> None:
     (conf / "test" / "parameters.yml").write_text(text)
-    with pytest.raises(ParameterError, match="cannot be read"):
+    with pytest.raises(ConfigurationError, match="cannot be read"):
         check_parameters(make_loader(conf, "test"))
+
+
+def test_one_fault_is_one_invalid_parameter(conf: Path) -> None:
+    with pytest.raises(ParameterError, match=r"^1 invalid parameter \(conf/base < conf/local < --params\)"):
+        check_parameters(make_loader(conf, None, {"train_sizes": 4}))
+
+
+@pytest.mark.parametrize("name", ["api_token", "auth", "slack_token", "pwd"])
+def test_a_secret_is_masked_by_the_name_of_its_key(name: str) -> None:
+    key, message = the_fault(changed(f"refinement.{name}", "hunter2"))
+    assert key == f"refinement.{name}"
+    assert "found '***'" in message
 
 
 def test_no_files_at_all_are_named_key_by_key(tmp_path: Path) -> None:

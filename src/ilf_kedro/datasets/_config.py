@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, get_args
 
 from kedro.io.core import DatasetError
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+
+from ilf_kedro.schemas.nearest import suggest
+from ilf_kedro.schemas.redaction import redact, show_value
 
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
 
@@ -23,6 +25,9 @@ def parse_options(
     Raises:
         DatasetError: naming `where`, each wrong key with the nearest right one, and each wrong value.
     """
+    if not isinstance(values, Mapping):
+        found, known = type(values).__name__, ", ".join(model.model_fields)
+        raise DatasetError(f"{where}: found a {found}, expected keys with values below it, of {known}")
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
@@ -30,26 +35,22 @@ def parse_options(
         raise DatasetError(f"{where}:\n" + "\n".join(f"  - {fault}" for fault in faults)) from None
 
 
-def nearest(key: str, known: Iterable[str]) -> str:
-    """Return a hint: the known key most like `key`, else all of them."""
-    known = sorted(known)
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-
-
 def _fault(model: type[BaseModel], fault: ErrorDetails, also: list[str]) -> str:
     location, found = fault["loc"], fault["input"]
-    name = ".".join(str(part) for part in location)
+    name = redact(".".join(str(part) for part in location))
+    is_secret = bool(model.model_config.get("hide_input_in_errors"))
     if fault["type"] == "extra_forbidden":
         known = _fields(model, location[:-1]) + (also if len(location) == 1 else [])
-        return f"unknown key {name!r}; {nearest(str(location[-1]), known)}"
+        hint = suggest(str(location[-1]), known)
+        is_pasted = is_secret and not str(location[-1]).replace("_", "").isalpha()  # a key in place of its name
+        return f"unknown key {'(not shown: it may be a secret)' if is_pasted else repr(name)}; {hint}"
     if fault["type"] == "missing":
         return f"the key {name!r} is missing"
     message = fault["msg"].removeprefix("Value error, ")
     if not location:
         return message
-    shown = isinstance(found, str | int | float) and not model.model_config.get("hide_input_in_errors")
-    return f"{name}: found {found!r}; {message}" if shown else f"{name}: {message}"
+    shown = isinstance(found, str | int | float) and not is_secret
+    return f"{name}: found {show_value(name, found)}; {message}" if shown else f"{name}: {message}"
 
 
 def _fields(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

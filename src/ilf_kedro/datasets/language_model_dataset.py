@@ -6,9 +6,9 @@ from typing import Any, NoReturn
 
 from kedro.io.core import AbstractDataset, DatasetError
 
-from ilf_kedro.datasets._config import nearest
 from ilf_kedro.datasets._language_models import BACKENDS, open_new_ledgers
 from ilf_kedro.language_models.protocol import Model
+from ilf_kedro.schemas.nearest import suggest
 
 __all__ = ["LanguageModelDataset", "open_new_ledgers"]
 
@@ -61,7 +61,7 @@ class LanguageModelDataset(AbstractDataset[NoReturn, Model]):
         self.metadata = metadata
         self._backend = backend
         if backend not in BACKENDS:
-            raise DatasetError(f"a LanguageModelDataset has no backend {backend!r}; {nearest(backend, BACKENDS)}")
+            raise DatasetError(f"a LanguageModelDataset has no backend {backend!r}; {suggest(backend, BACKENDS)}")
         where = f"a LanguageModelDataset with backend {backend!r}"
         self._entry = BACKENDS[backend].parse(settings, credentials, where)
 

@@ -12,6 +12,7 @@ from kedro.io.core import AbstractDataset, DatasetError, get_protocol_and_path
 
 from ilf_kedro.datasets._config import parse_options
 from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.schemas.yaml_text import YamlError, read_yaml_text
 
 
 class PromptTemplateDataset(AbstractDataset[NoReturn, PromptTemplate]):
@@ -47,22 +48,16 @@ class PromptTemplateDataset(AbstractDataset[NoReturn, PromptTemplate]):
         """
         file = self._filepath.as_posix()
         try:
-            content = yaml.safe_load(self._fs.cat_file(file))
+            content = yaml.safe_load(read_yaml_text(self._fs.cat_file(file)))
         except FileNotFoundError:
             raise DatasetError(f"there is no prompt template {file}; write it, or correct the catalog entry") from None
-        except yaml.YAMLError as error:
+        except (YamlError, yaml.YAMLError) as error:
             raise DatasetError(
-                f"the prompt template {file} is not YAML: {error}\nIndent the lines of `text: |-` alike, and quote "
+                f"the prompt template {file} cannot be read: {error}\nIndent the lines of `text: |-` alike, and quote "
                 "values that begin with a brace, bracket or quotation mark."
             ) from None
-        if not isinstance(content, dict):
-            raise DatasetError(
-                f"the prompt template {file} holds {_kind(content)}; expected a mapping with the keys "
-                f"{', '.join(PromptTemplate.model_fields)}"
-            )
-        return parse_options(
-            PromptTemplate, {str(key): value for key, value in content.items()}, where=f"the prompt template {file}"
-        )
+        keys = {str(key): value for key, value in (content or {}).items()}
+        return parse_options(PromptTemplate, keys, where=f"the prompt template {file}")
 
     def save(self, data: NoReturn) -> None:
         """Refuse: prompts are written by people.
@@ -77,7 +72,3 @@ class PromptTemplateDataset(AbstractDataset[NoReturn, PromptTemplate]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath, "protocol": self._protocol}
-
-
-def _kind(content: object) -> str:
-    return "nothing" if content is None else f"a {type(content).__name__}"

@@ -60,8 +60,14 @@ def require_texts(examples: DataFrame[Examples], columns: Sequence[str], *, user
     """Check that every example has a text in each of `columns`.
 
     Raises:
-        MissingColumnError: naming the split, each column that has gaps, and the first examples that do.
+        MissingColumnError: naming the split, each column that has gaps, and the first examples that do; or a column
+            that no split has, which a prompt's slot named.
     """
+    if unknown := [column for column in columns if column not in examples]:
+        raise MissingColumnError(
+            f"{user} asks for {', '.join(unknown)}, which examples do not have; a slot of its prompt is one of "
+            f"{', '.join(sorted(set(map(str, examples)) - {'example_id', 'split'}))}"
+        )
     faults = []
     for column in columns:
         gaps = examples[examples[column].isna() | (examples[column].fillna("").str.strip() == "")]

@@ -5,17 +5,25 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["MASK", "redact", "redact_values"]
+__all__ = ["MASK", "redact", "redact_values", "show_value"]
 
 MASK = "***"
+_SHOWN = 80  # characters of a wrong value that a message shows
 
-# Keys whose value is a secret: "api_key", "auth_token" and a bare "token" are, "max_new_tokens" is not.
+# Keys whose value is a secret: "api_key", "github_token" and "auth" are, "max_new_tokens" and "pad_token" are not.
+_NO_SECRET_TOKENS = "".join(
+    f"(?<!{word})" for word in ("bos", "cls", "eos", "first", "last", "mask", "pad", "per", "sep", "stop", "unk")
+)
 _MASKED_NAMES = (
-    r"[\w.-]*(?:(?:api|access|private)_?keys?|passw(?:or)?ds?|passphrase|secrets?|credentials?"
-    r"|(?:auth|access|session|hf)_?tokens?|(?<![\w.-])token)"
+    r"[\w.-]*(?:(?:access|api|encryption|license|private|secret|signing|subscription)[_-]?keys?"
+    r"|passw(?:or)?ds?|pwd|passphrases?|secrets?|credentials?|(?:access|api|auth|hf|session)[_-]?tokens?"
+    r"|(?<![A-Za-z])(?:o?auth|authori[sz]ation|authentication|bearer)"
+    rf"|{_NO_SECRET_TOKENS}[_-]token|(?<![\w.-])token|(?<=\.)token)"
 )
 _SECRET_KEY = re.compile(rf"(?i)^{_MASKED_NAMES}$")
-_ASSIGNED_SECRET = re.compile(rf"(?i)(\b{_MASKED_NAMES}[\"']?\s*[=:]\s*[\"']?)([^\s,;\"'&}}]+)")
+_ASSIGNED_SECRET = re.compile(
+    rf"(?i)(\b{_MASKED_NAMES}[\"']?\s*[=:]\s*[\"']?(?:(?:basic|bearer|token)\s+)?)([^\s,;\"'&}}]+)"
+)
 
 # Values that are recognised as secrets wherever they stand.
 _SECRET_VALUES = (
@@ -51,12 +59,21 @@ def _shorten(text: str, folder: Path, *, below: str, itself: str) -> str:
 
 
 def redact_values(value: object, project: Path | None = None) -> object:
-    """Return nested mappings and lists with every secret masked, by its key or by its looks."""
+    """Return nested mappings and lists with every secret masked, by its key or by its looks; keys too."""
     if isinstance(value, dict):
         return {
-            key: MASK if item is not None and _SECRET_KEY.match(str(key)) else redact_values(item, project)
+            redact(key) if isinstance(key, str) else key: MASK
+            if item is not None and _SECRET_KEY.match(str(key))
+            else redact_values(item, project)
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):
         return [redact_values(item, project) for item in value]
     return redact(value, project) if isinstance(value, str) else value
+
+
+def show_value(key: str, value: object) -> str:
+    """Return a wrong value for a message: shortened, and masked where its key or its looks say that it is a secret."""
+    masked = MASK if value is not None and _SECRET_KEY.match(key) else redact_values(value)
+    text = repr(masked)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

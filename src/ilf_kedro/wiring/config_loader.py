@@ -6,17 +6,22 @@ credentials and choices hold under `--env openai` as well: base < environment < 
 
 from __future__ import annotations
 
-import difflib
+import glob
+import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePath
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import click
-import yaml
 from kedro.config import MissingConfigException, OmegaConfigLoader
-from omegaconf import OmegaConf
-from omegaconf.errors import InterpolationResolutionError
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from ilf_kedro.schemas.nearest import suggest
+from ilf_kedro.schemas.redaction import redact
+from ilf_kedro.schemas.yaml_text import read_yaml_text
 
 __all__ = ["ConfigurationError", "LayeredConfigLoader"]
 
@@ -62,7 +67,7 @@ class LayeredConfigLoader(OmegaConfigLoader):
         super().__init__(
             conf_source,
             env,
-            split_lists(runtime_params),
+            runtime_params,
             base_env=base_env,
             default_run_env=default_run_env,
             custom_resolvers=custom_resolvers,
@@ -75,14 +80,12 @@ class LayeredConfigLoader(OmegaConfigLoader):
 
         Raises:
             MissingConfigException: no layer has a file of this kind.
-            ConfigurationError: it reads an environment variable that is not set.
+            ConfigurationError: a file cannot be used, or reads an environment variable that is not set.
         """
         try:
             return self._merge_layers(key)
-        except InterpolationResolutionError as error:
-            if (variable := re.search(r"Environment variable '(\w+)' not found", str(error))) is None:
-                raise
-            raise ConfigurationError(self._explain_variable(variable[1])) from error
+        except (ValueError, TypeError, YAMLError, OmegaConfBaseException, RecursionError) as error:
+            raise ConfigurationError(self._explain(key, str(error))) from error
 
     def _merge_layers(self, key: str) -> dict[str, Any]:
         if key in self or not self._has_user_layer:
@@ -120,6 +123,45 @@ class LayeredConfigLoader(OmegaConfigLoader):
                     return f"conf/{layer}/{PurePath(file).name}"
         return None
 
+    def _read_dir_configs(
+        self,
+        conf_path: str,
+        patterns: Iterable[str],
+        key: str,
+        processed_files: set[Path],
+        read_environment_variables: bool | None = False,
+    ) -> dict[Path, DictConfig]:
+        """Return what the files of a folder say, each checked before anything in it is expanded.
+
+        Kedro's own takes brackets in the folder's path for a pattern, and names no file in its messages.
+
+        Raises:
+            MissingConfigException: there is no such folder.
+            ConfigurationError: naming each file that cannot be used, and why.
+        """
+        if not self._fs.isdir(conf_path):
+            raise MissingConfigException(f"there is no folder {conf_path}")
+        folder = glob.escape(conf_path)
+        found = {Path(file) for pattern in patterns for file in self._fs.glob(PurePath(folder, pattern).as_posix())}
+        configs: dict[Path, DictConfig] = {}
+        faults = []
+        for file in sorted(found):
+            if not self._is_valid_config_path(file) or (self.ignore_hidden and self._is_hidden(str(file))):
+                continue
+            try:
+                text = read_yaml_text(self._fs.cat_file(file.as_posix()))
+                configs[file] = cast(DictConfig, OmegaConf.load(io.StringIO(text)))
+            except (ValueError, YAMLError, OmegaConfBaseException, OSError) as error:
+                faults.append(f"{file}: {' '.join(str(error).split())}")
+                continue
+            if read_environment_variables:
+                self._resolve_environment_variables(configs[file])
+        if faults:
+            raise ConfigurationError("\n".join(["the configuration cannot be read; nothing was run.", *faults]))
+        processed_files.update(configs)
+        self._check_duplicates(key, configs)
+        return configs
+
     @property
     def _has_user_layer(self) -> bool:
         return self.default_run_env not in {"", self.base_env, self.env or self.default_run_env}
@@ -133,8 +175,11 @@ class LayeredConfigLoader(OmegaConfigLoader):
             raise MissingConfigException(f"no file of the kind {key!r} in {path}")
         return layer
 
-    def _explain_variable(self, name: str) -> str:
+    def _explain(self, key: str, found: str) -> str:
         layers = " < ".join(f"conf/{layer}" for layer in self.layers)
+        if (variable := re.search(r"Environment variable '(\w+)' not found", found)) is None:
+            return f"the {key} ({layers}) cannot be read: {redact(' '.join(found.split()))}"
+        name = variable[1]
         option = f" --env {self.env}" if self.env else ""
         return (
             f"the environment variable {name} is not set, but the configuration ({layers}) needs it; set it, such as: "
@@ -147,23 +192,10 @@ class LayeredConfigLoader(OmegaConfigLoader):
         if env is None or not conf_source.is_dir() or (conf_source / env).is_dir():
             return
         known = sorted(entry.name for entry in conf_source.iterdir() if entry.is_dir())
-        nearest = difflib.get_close_matches(env, known, n=1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
         raise ConfigurationError(
-            f"there is no environment {env!r}: expected one of {', '.join(known)} (the folders of conf/){hint}"
+            f"there is no environment {env!r}: expected one of {', '.join(known)} (the folders of conf/); "
+            + suggest(env, known)
         )
-
-
-def split_lists(value: Any) -> Any:
-    """Read lists in `--params`, whose members blanks separate: train_sizes=[10 40].
-
-    Kedro splits the option at every comma, so that a list of commas never arrives whole.
-    """
-    if isinstance(value, dict):
-        return {key: split_lists(each) for key, each in value.items()}
-    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
-        return [yaml.safe_load(member) for member in value[0].split()]
-    return value
 
 
 def _holds(value: object, path: Sequence[str | int]) -> bool:

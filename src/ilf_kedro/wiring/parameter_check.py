@@ -10,21 +10,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-import yaml
 from kedro.config import MissingConfigException
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from ilf_kedro.schemas import Options
-from ilf_kedro.schemas.redaction import redact, redact_values
+from ilf_kedro.schemas.redaction import show_value
 from ilf_kedro.wiring.config_loader import ConfigurationError, LayeredConfigLoader
 from ilf_kedro.wiring.parameters import Parameters
 
 __all__ = ["Fault", "ParameterError", "check_parameters", "find_faults", "known_keys", "nearest_key"]
 
-_SHOWN = 80  # characters of a wrong value that a message shows
 _A_LETTER = 0.85  # difflib's similarity of words that differ by about a letter
+# What pydantic says in Python's words.
+_PLAIN = {
+    "model_type": "keys with values below it",
+    "dict_type": "keys with values below it",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "none_required": "null",
+    "invalid_key": "a key that is text",
+}
 
 
 class ParameterError(ConfigurationError):
@@ -48,18 +59,18 @@ def check_parameters(loader: LayeredConfigLoader) -> Parameters:
     """Return the parameters of the chosen environment, `--params` included.
 
     Raises:
-        ParameterError: a file cannot be read, or a key is unknown, missing or has a wrong value.
+        ConfigurationError: a file cannot be read.
+        ParameterError: a key is unknown, missing or has a wrong value.
     """
     try:
         raw = loader["parameters"]
     except MissingConfigException:
         raw = dict(loader.runtime_params)
-    except (ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
-        raise ParameterError(f"the parameters cannot be read: {redact(str(error))}") from error
     faults = find_faults(raw)
     if faults:
         layers = " < ".join(f"conf/{layer}" for layer in loader.layers)
-        lines = [f"{len(faults)} wrong in the parameters ({layers} < --params); nothing was run."]
+        count = f"{len(faults)} invalid parameter{'s' if len(faults) > 1 else ''}"
+        lines = [f"{count} ({layers} < --params); nothing was run."]
         for fault in faults:
             origin = loader.find_origin("parameters", fault.path)
             lines.append(f"  {fault.key or 'parameters'}{f' ({origin})' if origin else ''}: {fault.message}")
@@ -137,7 +148,7 @@ def _describe(path: tuple[str | int, ...], details: Sequence[ErrorDetails]) -> s
     first = details[0]
     if first["type"] == "missing":
         return "missing; give it a value"
-    found = _show(path, first["input"])
+    found = show_value(next((step for step in reversed(path) if isinstance(step, str)), ""), first["input"])
     if first["type"] == "extra_forbidden":
         key = ".".join(step for step in path if isinstance(step, str))
         return f"unknown key (found {found}); the nearest right one is {nearest_key(key, known_keys())}"
@@ -146,17 +157,9 @@ def _describe(path: tuple[str | int, ...], details: Sequence[ErrorDetails]) -> s
 
 
 def _expectation(details: ErrorDetails) -> str:
-    if details["type"] == "model_type":
-        return "keys with values below it"
+    if (plain := _PLAIN.get(details["type"])) is not None:
+        return plain
     return details["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-
-
-def _show(path: tuple[str | int, ...], value: object) -> str:
-    """Return a value for a message: shortened, and masked where it is a secret."""
-    name = next((step for step in reversed(path) if isinstance(step, str)), "")
-    masked = redact_values({name: value})
-    text = repr(masked[name] if isinstance(masked, dict) else masked)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _dotted(path: Sequence[str | int]) -> str:

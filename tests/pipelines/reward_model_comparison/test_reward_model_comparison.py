@@ -44,7 +44,10 @@ def test_every_kind_and_size_is_a_namespace() -> None:
     pipeline = create_pipeline(CHOSEN)
     spaces = {node.namespace for node in pipeline.nodes} - {"reward_model_comparison"}
     assert spaces == {f"reward_model_comparison.{kind}.n{size}" for kind in ("yes_no", "a_b") for size in (4, 8)}
-    assert {"section.reward_models", "page.reward_models"} <= pipeline.all_outputs() | pipeline.outputs()
+    assert {
+        "section.reward_model_comparison",
+        "page.reward_model_comparison",
+    } <= pipeline.all_outputs() | pipeline.outputs()
     of_pairs = pipeline.filter(node_namespaces=["reward_model_comparison.a_b.n8"])
     assert "prompt.reward_model_a_b" in of_pairs.inputs()
     assert "prompt.reward_model" not in of_pairs.inputs()

@@ -6,17 +6,14 @@ import logging
 
 import pytest
 from click.testing import CliRunner
-from kedro.framework.cli.project import run as run_command
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
-from kedro.io import DatasetError
 from kedro.pipeline import Node, Pipeline
 from kedro.pipeline.node import Node as NodeType
 
+from ilf_kedro.cli import run as run_command
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
-from ilf_kedro.prompting.templates import TemplateError
 from ilf_kedro.wiring.hooks.missing_inputs import MissingInputsError
-from ilf_kedro.wiring.hooks.outcome import RunError, find_message
 from ilf_kedro.wiring.parameter_check import ParameterError
 from tests.support.mini_project import MiniProject, project, text_entry
 
@@ -197,34 +194,26 @@ def test_the_last_lines_say_where_the_record_and_the_report_are(
     assert (chain.path / report.removeprefix("Report: ")).is_file()
 
 
+def test_a_report_that_was_left_to_an_earlier_run_is_named_where_it_is(
+    chain: MiniProject, caplog: pytest.LogCaptureFixture
+) -> None:
+    chain.run()
+    (first,) = (path.name for path in (chain.path / "data" / "report.txt").iterdir())
+    logger = logging.getLogger("ilf_kedro.wiring.hooks.outcome")
+    with caplog.at_level(logging.INFO, logger.name):
+        chain.session()  # configures the logging
+        logger.addHandler(caplog.handler)
+        chain.run(only_missing_outputs=True)
+        logger.removeHandler(caplog.handler)
+    assert f"Report: data/report.txt/{first}/report.txt (made by an earlier run)" in caplog.messages
+    assert [path.name for path in (chain.path / "data" / "report.txt").iterdir()] == [first]
+
+
 def invoke(project: MiniProject, *arguments: str) -> tuple[int, str, BaseException | None]:
     """Run `kedro run` in this process, as the command line does."""
     project.monkeypatch.chdir(project.path)
     result = CliRunner().invoke(run_command, list(arguments))
     return result.exit_code, result.output, result.exception
-
-
-def test_an_error_of_the_projects_own_ends_a_command_with_its_message_alone(project: MiniProject) -> None:
-    def fail() -> str:
-        raise TemplateError(f"the file {project.path}/conf/prompt.yml lacks the slot 'post'")
-
-    project.register(only=Pipeline([Node(fail, None, "out", name="fail")]))
-    code, output, _ = invoke(project)
-    assert code == 1
-    assert output.splitlines()[-1] == "Error: the file conf/prompt.yml lacks the slot 'post'"
-    assert "Traceback" not in output
-    with pytest.raises(TemplateError):
-        project.run()
-
-
-def test_a_defect_keeps_its_traceback(project: MiniProject) -> None:
-    def fail() -> str:
-        raise KeyError("oops")
-
-    project.register(only=Pipeline([Node(fail, None, "out", name="fail")]))
-    code, _, exception = invoke(project)
-    assert code == 1
-    assert isinstance(exception, KeyError)
 
 
 def test_wrong_parameters_and_missing_inputs_end_a_command_with_their_message(chain: MiniProject) -> None:
@@ -245,30 +234,6 @@ def test_a_variable_that_an_environment_needs_ends_a_command_with_its_name(chain
     assert code == 1
     assert output.splitlines()[-1].startswith("Error: the environment variable ILF_ROOT is not set")
     assert "Traceback" not in output
-
-
-def raised(*errors: Exception) -> Exception:
-    """Raise each error from the one before, as wrappers do, and return the last."""
-    cause: Exception | None = None
-    for error in errors:
-        try:
-            raise error from cause
-        except Exception as caught:  # noqa: BLE001
-            cause = caught
-    assert cause is not None
-    return cause
-
-
-def test_a_message_is_told_from_a_defect() -> None:
-    own = TemplateError("the prompt is wrong")
-    assert find_message(raised(own)) == "the prompt is wrong"
-    assert find_message(raised(own, DatasetError("Failed while loading"))) == "the prompt is wrong"
-    assert find_message(raised(DatasetError("no file"), DatasetError("x: no file"))) == "x: no file"
-    assert find_message(raised(FileNotFoundError("gone"), DatasetError("x: gone"))) == "x: gone"
-    assert find_message(raised(RunError("again"))) == "again"
-    assert find_message(raised(KeyError("column"), DatasetError("Failed while loading"))) is None
-    assert find_message(raised(FileNotFoundError("gone"))) is None
-    assert find_message(raised(ValueError("x"))) is None
 
 
 def test_the_installed_package_runs_as_a_command() -> None:

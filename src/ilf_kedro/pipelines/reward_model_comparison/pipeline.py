@@ -60,8 +60,8 @@ def _comparing(predictions: list[str]) -> Pipeline:
     return Pipeline(
         [
             Node(nodes.evaluate, ["params:reward_model", *predictions], tables, name="evaluate"),
-            Node(section.describe, [*tables, "published_results"], "section.reward_models", name="describe"),
-            page_node("reward_models", section.TITLE),
+            Node(section.describe, [*tables, "published_results"], "section.reward_model_comparison", name="describe"),
+            page_node("reward_model_comparison", section.TITLE),
         ],
         namespace=NAME,
         prefix_datasets_with_namespace=False,

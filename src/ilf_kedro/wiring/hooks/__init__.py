@@ -1,6 +1,7 @@
 """What happens around a run: one class a file."""
 
 from ilf_kedro.wiring.hooks.capabilities import CapabilityHook
+from ilf_kedro.wiring.hooks.catalog import CatalogHook
 from ilf_kedro.wiring.hooks.missing_inputs import MissingInputsHook
 from ilf_kedro.wiring.hooks.outcome import OutcomeHook
 from ilf_kedro.wiring.hooks.parameters import ParameterHook
@@ -10,6 +11,7 @@ from ilf_kedro.wiring.hooks.verifier import VerifierHook
 
 __all__ = [
     "CapabilityHook",
+    "CatalogHook",
     "MissingInputsHook",
     "OutcomeHook",
     "ParameterHook",

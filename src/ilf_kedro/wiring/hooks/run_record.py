@@ -14,7 +14,7 @@ from typing import Any, cast
 import click
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.io import DataCatalog
+from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
@@ -183,8 +183,11 @@ class RunRecordHook:
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
-        """Write that the run has failed, and why."""
-        self._finish("failed", f"{type(error).__name__}: {error}")
+        """Write that the run has failed, and why; where the disk is at fault, it may fail at that as well."""
+        try:
+            self._finish("failed", f"{type(error).__name__}: {error}")
+        except DatasetError as second:
+            error.add_note(f"The run record could not be written: {second}")
 
     def _read(self) -> RunRecord:
         if self._run is None:
