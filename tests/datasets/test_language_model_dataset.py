@@ -94,7 +94,14 @@ def test_no_secret_is_shown() -> None:
     assert SECRET not in shown
     assert "some-model" in shown
 
-    for credentials in ({"api_kye": SECRET}, {"api_key": [SECRET]}, {"api_key": 123456789}):
+    for credentials in (
+        {"api_kye": SECRET},
+        {"api_key": [SECRET]},
+        {"api_key": 123456789},
+        {SECRET: 1},
+        SECRET,
+        [SECRET],
+    ):
         with pytest.raises(DatasetError, match="the credentials of") as caught:
             LanguageModelDataset(**API, credentials=credentials)
         assert SECRET not in str(caught.value)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ilf_kedro.schemas.redaction import MASK, redact, redact_values
+from ilf_kedro.schemas.redaction import MASK, redact, redact_values, show_value
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,30 @@ def test_whose_home_is_the_root_or_nowhere_keeps_every_path(monkeypatch: pytest.
 
     monkeypatch.setattr(Path, "home", no_home)
     assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("--params refinement.api_token=abc", f"--params refinement.api_token={MASK}"),
+        ("selection.verifier.arguments.auth=abc", f"selection.verifier.arguments.auth={MASK}"),
+        ("Authorization: Bearer abc.def", f"Authorization: Bearer {MASK}"),
+        ("slack_token=abc, private-key: abc", f"slack_token={MASK}, private-key: {MASK}"),
+        ("pad_token=</s>, nats_per_token: 0.3, first_token=a", "pad_token=</s>, nats_per_token: 0.3, first_token=a"),
+        ("author=a, authored: 1, keys=2, key: b", "author=a, authored: 1, keys=2, key: b"),
+    ],
+)
+def test_a_secret_is_told_by_the_words_of_its_name(text: str, redacted: str) -> None:
+    assert redact(text) == redacted
+
+
+def test_a_secret_that_was_pasted_in_place_of_a_key_is_masked() -> None:
+    assert redact_values({"sk-0123456789abcdef": {"auth": "x"}}) == {MASK: {"auth": MASK}}
+
+
+def test_a_wrong_value_is_shown_short_and_without_secrets() -> None:
+    assert show_value("auth", "hunter2") == repr(MASK)
+    assert show_value("seed", {"a": {"api_token": "hunter2"}}) == repr({"a": {"api_token": MASK}})
+    assert show_value("", "sk-0123456789abcdef") == repr(MASK)
+    assert show_value("seed", 3) == "3"
+    assert len(show_value("seed", "x" * 500)) < 100

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import os
 import re
@@ -80,7 +81,11 @@ def test_a_lora_checkpoint_is_an_adapter_with_its_record(base: ModelSource, work
     assert record.n_steps == 6
     assert record.final_loss == record.log[-1]["loss"]
     assert set(record.log[0]) == {"step", "epoch", "loss", "learning_rate", "gradient_norm"}
-    assert str(base.directory) not in (checkpoint.directory / "adapter_config.json").read_text()
+    config = (checkpoint.directory / "adapter_config.json").read_text()
+    assert str(base.directory) not in config
+    weights = load_file(checkpoint.directory / "adapter_model.safetensors")
+    adapted = {name.removeprefix("base_model.model.").split(".lora_")[0] for name in weights}
+    assert json.loads(config)["target_modules"] == sorted(adapted)  # in the same order whatever the process
 
 
 def test_the_trained_weights_are_what_the_checkpoint_holds(base: ModelSource, workspace: TrainingWorkspace) -> None:

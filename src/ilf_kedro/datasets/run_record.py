@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
@@ -11,6 +11,7 @@ from kedro.io.core import get_filepath_str
 from kedro_datasets._typing import JSONPreview
 from kedro_datasets.json import JSONDataset
 
+from ilf_kedro.datasets._paths import write_whole
 from ilf_kedro.schemas.run_record import RunRecord
 
 __all__ = ["CurrentRunRecordDataset", "RunRecordDataset"]
@@ -34,8 +35,7 @@ class RunRecordDataset(JSONDataset):  # type: ignore[misc]  # kedro-datasets has
         path = get_filepath_str(self._get_save_path(), self._protocol)
         content = f"{data.model_dump_json(indent=2)}\n".encode()
         if self._protocol == "file":
-            self._fs.pipe_file(f"{path}.tmp", content)
-            self._fs.mv(f"{path}.tmp", path)
+            write_whole(Path(path), content)
         else:
             self._fs.pipe_file(path, content)
         self._invalidate_cache()

@@ -6,6 +6,7 @@ answer, and none for the others.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -286,3 +287,15 @@ def require(model: Model, capability: Capability, *, user: str) -> None:
     """
     if capability not in model.capabilities:
         raise MissingCapabilityError(user, capability, model.name)
+
+
+def is_model_protocol(hint: object) -> bool:
+    """Tell whether a type is one of the protocols here: what a caller needs of a model."""
+    return isinstance(hint, type) and hint.__module__ == __name__ and bool(getattr(hint, "_is_protocol", False))
+
+
+def lacks(model: object, protocol: type) -> list[str]:
+    """Return what a protocol has and a model has not; nothing of the model is called."""
+    bases = (base for base in protocol.__mro__ if is_model_protocol(base))
+    members = {name for base in bases for name in vars(base) if not name.startswith("_")}
+    return sorted(name for name in members if inspect.getattr_static(model, name, None) is None)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeVar, get_type_hints
 
 from kedro.pipeline.node import Node
 
-from ilf_kedro.language_models.protocol import Capability
+from ilf_kedro.language_models.protocol import Capability, is_model_protocol
 from ilf_kedro.schemas import DataFrame, Examples, UserError
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -46,14 +47,26 @@ def asks(user: str, **models: Capability) -> Callable[[_Function], _Function]:
 def questions(node: Node) -> list[Question]:
     """Return what a node's function was declared to ask, with its parameters' names in the catalog."""
     user, models = getattr(node.func, _MARK, ("", {}))
-    if not models:
-        return []
-    given: Mapping[str, str]
-    if isinstance(node._inputs, dict):  # noqa: SLF001  # node.inputs has lost the parameters' names
-        given = node._inputs  # noqa: SLF001
-    else:
-        given = inspect.signature(node.func).bind_partial(*node.inputs).arguments
+    given = _given(node) if models else {}
     return [Question(user, given[parameter], capability) for parameter, capability in models.items()]
+
+
+def protocols(node: Node) -> dict[str, type]:
+    """Return the protocol of each model that a node takes, by the model's name in the catalog."""
+    hints = get_type_hints(inspect.unwrap(_without_partial(node.func)))
+    named = {parameter: hint for parameter, hint in hints.items() if is_model_protocol(hint)}
+    return {dataset: named[parameter] for parameter, dataset in _given(node).items() if parameter in named}
+
+
+def _given(node: Node) -> Mapping[str, str]:
+    """Return the catalog's name of each parameter that a node passes to its function."""
+    if isinstance(node._inputs, dict):  # noqa: SLF001  # node.inputs has lost the parameters' names
+        return node._inputs  # noqa: SLF001
+    return inspect.signature(node.func).bind_partial(*node.inputs).arguments
+
+
+def _without_partial(function: Callable[..., Any]) -> Callable[..., Any]:
+    return _without_partial(function.func) if isinstance(function, partial) else function
 
 
 def require_texts(examples: DataFrame[Examples], columns: Sequence[str], *, user: str) -> None:

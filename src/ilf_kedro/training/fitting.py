@@ -136,7 +136,10 @@ def load_trainable(
 def save_model(model: Any, tokenizer: Any, base: ModelSource, directory: Path) -> None:
     """Write the adapter, or the whole model with its tokenizer, as safetensors."""
     if isinstance(model, PeftModel):
-        model.peft_config["default"].base_model_name_or_path = base.name  # a path means nothing elsewhere
+        config = cast(LoraConfig, model.peft_config["default"])
+        config.base_model_name_or_path = base.name  # a path means nothing elsewhere
+        if isinstance(config.target_modules, set):  # written in an order that changes from process to process
+            config.target_modules = sorted(config.target_modules)
         model.save_pretrained(str(directory), save_embedding_layers=False)
         (directory / "README.md").unlink(missing_ok=True)  # peft's empty model card
     else:

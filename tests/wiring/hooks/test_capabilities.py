@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from functools import partial, update_wrapper
+from pathlib import Path
 
 import pytest
+from kedro.framework.project import pipelines
 from kedro.io import AbstractDataset
 from kedro.pipeline import Node, Pipeline
 
-from ilf_kedro.language_models.protocol import Capability, LanguageModel
+from ilf_kedro.language_models.protocol import (
+    Capability,
+    ChoiceModel,
+    Embedder,
+    LanguageModel,
+    Model,
+    TextGenerator,
+    TokenCounter,
+    TrainableModel,
+    lacks,
+)
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
-from ilf_kedro.pipelines.requirements import asks
+from ilf_kedro.pipelines.requirements import asks, protocols
 from ilf_kedro.wiring.hooks.capabilities import CapabilityError
+from tests.support.kedro_setup import set_up
 from tests.support.mini_project import MiniProject, project
 
 __all__ = ["project"]
@@ -68,3 +81,53 @@ def test_every_fault_is_named_before_any_request(project: MiniProject) -> None:
     assert asked == []
     project.run(pipeline_names=["first"])
     assert asked == ["writer"]
+
+
+def test_a_model_that_is_not_what_a_node_needs_is_named_before_any_request(project: MiniProject) -> None:
+    def prepare(base_model: TokenCounter) -> str:
+        raise AssertionError("it ran")
+
+    def train(text: str, base_model: TrainableModel, *, epochs: int) -> str:
+        raise AssertionError("it ran")
+
+    def write(base_model: TextGenerator) -> str:
+        raise AssertionError("it ran")
+
+    entry = {"type": "ilf_kedro.datasets.LanguageModelDataset", "backend": "openai", "model": "gpt", "name": "far"}
+    project.write("base/catalog_models.yml", {"base_model": {**entry, "base_url": "https://host.invalid/v1"}})
+    trained = Node(update_wrapper(partial(train, epochs=1), train), ["text", "base_model"], "checkpoint", name="train")
+    nodes = [Node(prepare, "base_model", "text", name="prepare"), trained, Node(write, "base_model", "x", name="write")]
+    project.register(whole=Pipeline(nodes))
+    with pytest.raises(CapabilityError) as caught:
+        project.run(pipeline_names=["whole"])
+    counter, trainable = caught.value.message.splitlines()[1:]
+    assert counter.startswith("  base_model: the node prepare needs a TokenCounter (what can say how many tokens")
+    assert trainable.startswith("  base_model: the node train needs a TrainableModel (a language model whose weights")
+    for line in (counter, trainable):
+        assert line.endswith("which 'far' is not; name a model of the backend local in the catalog")
+
+
+def test_every_node_names_the_protocols_of_its_models(project_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All nodes of the project: a hint that cannot be resolved would leave its model unchecked."""
+    monkeypatch.chdir(project_root)
+    set_up(monkeypatch, users_layer="base")
+    nodes = {node.name: node for pipeline in pipelines.values() for node in pipeline.nodes}
+    needed = {name: protocols(node) for name, node in nodes.items()}
+    assert needed["data_prep.describe_texts"] == {"base_model": TokenCounter}
+    assert sum(map(len, needed.values())) > 50
+
+
+def test_what_a_model_lacks_is_told_without_calling_it() -> None:
+    class Half:
+        name, capabilities = "half", frozenset[Capability]()
+
+        @property
+        def revision(self) -> str:
+            raise AssertionError("it was called")
+
+        def embed(self, texts: list[str]) -> None: ...
+
+    assert lacks(Half(), Model) == lacks(Half(), Embedder) == []
+    assert lacks(Half(), ChoiceModel) == ["choice_probabilities"]
+    assert lacks(Half(), TokenCounter) == ["count_tokens"]
+    assert set(lacks(Half(), TrainableModel)) > {"count_tokens", "generate", "source", "token_scoring"}
