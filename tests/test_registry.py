@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -11,9 +12,8 @@ from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.pipeline import Pipeline
 
-import ilf_kedro.settings
-from ilf_kedro.pipeline_registry import declared_parameters, register_pipelines
-from ilf_kedro.wiring.config_loader import LayeredConfigLoader
+from ilf_kedro.pipeline_registry import register_pipelines
+from ilf_kedro.wiring.context import declared_parameters
 from ilf_kedro.wiring.parameter_check import ParameterError
 from tests.support.kedro_setup import set_up
 
@@ -74,16 +74,30 @@ def test_the_structure_follows_params_after_another_environment(project_root: Pa
     assert "finetune.best_of_n.outputs" in refined["reporting"].inputs()
 
 
-def test_without_a_context_the_environment_is_that_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_session_the_environment_is_that_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEDRO_ENV", "test")
     of_test = declared_parameters()
-    monkeypatch.setattr(LayeredConfigLoader, "latest", None)
     monkeypatch.delenv("KEDRO_ENV")
     of_base = declared_parameters()
     assert of_test.train_sizes != of_base.train_sizes
     assert structure(register_pipelines()["finetune"]) == expected(
         list(of_base.finetune.arms), list(of_base.train_sizes)
     )
+
+
+def test_sessions_of_two_threads_each_have_their_own_parameters(project_root: Path) -> None:
+    """As the requests of a server have: none of them, nor a thread without a session, sees another one's."""
+
+    def sizes(params: dict[str, Any] | None) -> list[int]:
+        if params is not None:
+            in_context(project_root, "test", params)
+        return list(declared_parameters().train_sizes)
+
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
+        assert first.submit(sizes, {"train_sizes": [3]}).result() == [3]
+        assert second.submit(sizes, {"train_sizes": [2, 5]}).result() == [2, 5]
+        assert first.submit(sizes, None).result() == [3]
+    assert sizes(None) not in ([3], [2, 5])
 
 
 def test_kedro_viz_shows_what_was_asked_for(project_root: Path) -> None:
@@ -95,12 +109,9 @@ def test_kedro_viz_shows_what_was_asked_for(project_root: Path) -> None:
     assert structure(registered["__default__"]) == expected(["references"], sizes)
 
 
-def test_wrong_parameters_stop_the_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "base").mkdir()
-    (tmp_path / "base" / "parameters.yml").write_text("sede: 1")
-    LayeredConfigLoader(tmp_path, **ilf_kedro.settings.CONFIG_LOADER_ARGS)
+def test_wrong_parameters_stop_the_registry(project_root: Path) -> None:
     with pytest.raises(ParameterError, match="nearest right one is seed"):
-        register_pipelines()
+        in_context(project_root, params={"sede": 1})
 
 
 def test_the_whole_needs_only_what_no_pipeline_makes(project_root: Path) -> None:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
-from kedro.framework.project import settings
 from kedro.pipeline import Pipeline
-from kedro.utils import find_kedro_project
 
 from ilf_kedro.pipelines import (
     analysis,
@@ -29,11 +24,10 @@ from ilf_kedro.pipelines import (
 from ilf_kedro.pipelines.finetune.arms import RefinementSource
 from ilf_kedro.pipelines.policy_arms import policy_arms
 from ilf_kedro.pipelines.refine_and_select import needed_scorers
-from ilf_kedro.wiring.config_loader import LayeredConfigLoader
-from ilf_kedro.wiring.parameter_check import check_parameters
+from ilf_kedro.wiring.context import declared_parameters
 from ilf_kedro.wiring.parameters import Parameters
 
-__all__ = ["declared_parameters", "register_pipelines"]
+__all__ = ["register_pipelines"]
 
 SECTIONS = ("tournament", "controls", "reward_model_comparison", "sweep", "rounds", "analysis", "word_removal_probe")
 
@@ -95,19 +89,3 @@ def _refinement_source(parameters: Parameters) -> RefinementSource:
 
 def _models(parameters: Parameters) -> tuple[str, ...]:
     return finetune.model_names(parameters.finetune.arms, parameters.train_sizes, parameters.finetune.best_of_n_from)
-
-
-def declared_parameters() -> Parameters:
-    """Return the parameters that the pipelines' structure follows.
-
-    They come from the config loader of the present context (it knows `--env` and `--params`). kedro-viz
-    makes one without calling any hook; `kedro registry list` makes none, and gets the environment that the
-    variable KEDRO_ENV names.
-    """
-    loader = LayeredConfigLoader.latest
-    if loader is None:
-        project = find_kedro_project(Path.cwd()) or Path(__file__).parents[2]
-        loader = LayeredConfigLoader(
-            Path(project) / settings.CONF_SOURCE, os.getenv("KEDRO_ENV"), **settings.CONFIG_LOADER_ARGS
-        )
-    return check_parameters(loader)

@@ -16,15 +16,18 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 from omegaconf.resolvers import oc
 
 from ilf_kedro.wiring.config_loader import LayeredConfigLoader
+from ilf_kedro.wiring.context import ProjectContext
 from ilf_kedro.wiring.hooks import (
     CapabilityHook,
     CatalogHook,
     MissingInputsHook,
+    OneRunHook,
     OutcomeHook,
     ParameterHook,
     RunRecordHook,
     TrackingHook,
     VerifierHook,
+    VersionHook,
 )
 
 # Our dotted names are namespaces (finetune.refinements.n100), or read like them (examples.train).
@@ -34,6 +37,8 @@ HOOKS = (
     ParameterHook(),
     CatalogHook(),
     MissingInputsHook(),
+    VersionHook(),  # before MissingInputsHook: Kedro calls the later one first
+    OneRunHook(),  # and this before both
     CapabilityHook(),
     VerifierHook(),
     RunRecordHook(),
@@ -42,6 +47,7 @@ HOOKS = (
 )
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
 
+CONTEXT_CLASS = ProjectContext
 CONFIG_LOADER_CLASS = LayeredConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

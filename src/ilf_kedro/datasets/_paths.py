@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import mimetypes
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from kedro.utils import find_kedro_project
+
+_ARCHIVES = {"application/x-tar": "tar", "application/zip": "zip"}  # as kedro.config reads
 
 
 def project_path(value: str | os.PathLike[str]) -> Path:
@@ -21,6 +24,18 @@ def project_path(value: str | os.PathLike[str]) -> Path:
     if path.is_absolute():
         return path
     return Path(find_kedro_project(Path.cwd()) or Path.cwd()) / path
+
+
+def through_archive(path: str) -> str:
+    """Return the URL of a file inside an archive on the local disk for a path that leads through the archive.
+
+    /place/conf.tar.gz/conf/base/x.yml becomes tar://conf/base/x.yml::/place/conf.tar.gz; any other path stays as it is.
+    """
+    for archive in PurePosixPath(path).parents:
+        kind = mimetypes.guess_type(archive.name)[0]
+        if kind in _ARCHIVES and Path(archive).is_file():
+            return f"{_ARCHIVES[kind]}://{PurePosixPath(path).relative_to(archive)}::{archive}"
+    return path
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import yaml
 from kedro.io.core import AbstractDataset, DatasetError, get_protocol_and_path
 
 from ilf_kedro.datasets._config import parse_options
+from ilf_kedro.datasets._paths import through_archive
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas.yaml_text import YamlError, read_yaml_text
 
@@ -34,10 +35,14 @@ class PromptTemplateDataset(AbstractDataset[NoReturn, PromptTemplate]):
         fs_args: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        """Points at a file of any fsspec file system; nothing is read yet."""
+        """Points at a file of any fsspec file system, or inside an archive; nothing is read yet."""
         self._protocol, path = get_protocol_and_path(filepath)
         self._filepath = PurePosixPath(path)
-        self._fs = fsspec.filesystem(self._protocol, **(credentials or {}), **(fs_args or {}))
+        arguments = {**(credentials or {}), **(fs_args or {})}
+        if (inside := through_archive(path)) != path:
+            self._fs, self._file = fsspec.core.url_to_fs(inside, **arguments)
+        else:
+            self._fs, self._file = fsspec.filesystem(self._protocol, **arguments), path
         self.metadata = metadata
 
     def load(self) -> PromptTemplate:
@@ -48,7 +53,7 @@ class PromptTemplateDataset(AbstractDataset[NoReturn, PromptTemplate]):
         """
         file = self._filepath.as_posix()
         try:
-            content = yaml.safe_load(read_yaml_text(self._fs.cat_file(file)))
+            content = yaml.safe_load(read_yaml_text(self._fs.cat_file(self._file)))
         except FileNotFoundError:
             raise DatasetError(f"there is no prompt template {file}; write it, or correct the catalog entry") from None
         except (YamlError, yaml.YAMLError) as error:
@@ -68,7 +73,7 @@ class PromptTemplateDataset(AbstractDataset[NoReturn, PromptTemplate]):
         raise DatasetError(f"prompt templates are read-only; edit {self._filepath} by hand")
 
     def _exists(self) -> bool:
-        return bool(self._fs.exists(self._filepath.as_posix()))
+        return bool(self._fs.exists(self._file))
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath, "protocol": self._protocol}

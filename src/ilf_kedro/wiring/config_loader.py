@@ -9,9 +9,9 @@ from __future__ import annotations
 import glob
 import io
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import click
 from kedro.config import MissingConfigException, OmegaConfigLoader
@@ -41,14 +41,12 @@ class LayeredConfigLoader(OmegaConfigLoader):
     """Kedro's loader, with `default_run_env` (conf/local) merged last into every environment.
 
     It need not exist. Where it is the base environment there is no layer of the user's own: so tests keep
-    to what is in git (see settings.py). `latest` is the loader that this process made last: the pipeline
-    registry reads it, because kedro-viz makes a loader but calls no hooks.
+    to what is in git (see settings.py). Files name what stands beside them by `${conf:base/prompts}`: a path
+    inside the configuration's source, which may be another folder or an archive (`--conf-source`).
 
     Raises:
         ConfigurationError: the chosen environment has no folder.
     """
-
-    latest: ClassVar[LayeredConfigLoader | None] = None
 
     def __init__(
         self,
@@ -58,22 +56,20 @@ class LayeredConfigLoader(OmegaConfigLoader):
         *,
         base_env: str = "base",
         default_run_env: str = "local",
-        custom_resolvers: dict[str, Callable[..., Any]] | None = None,
-        merge_strategy: dict[str, str] | None = None,
+        **arguments: Any,
     ) -> None:
         self._check_environment(Path(conf_source), env)
         if env is None and not (Path(conf_source) / default_run_env).is_dir():
             env = base_env
+        OmegaConf.register_new_resolver("conf", self._inside, replace=True)
         super().__init__(
             conf_source,
             env,
             runtime_params,
             base_env=base_env,
             default_run_env=default_run_env,
-            custom_resolvers=custom_resolvers,
-            merge_strategy=merge_strategy,
+            **arguments,
         )
-        LayeredConfigLoader.latest = self
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         """Return the merged configuration of one kind ("parameters", "catalog", …).
@@ -161,6 +157,12 @@ class LayeredConfigLoader(OmegaConfigLoader):
         processed_files.update(configs)
         self._check_duplicates(key, configs)
         return configs
+
+    def _inside(self, path: str) -> str:
+        """Return where a file inside the configuration's source is; see `through_archive` for one in an archive."""
+        if self._protocol not in {"tar", "zip"}:
+            return f"{self.conf_source}/{path}"
+        return f"{self.conf_source}/{self._get_conf_env_path(path)}"
 
     @property
     def _has_user_layer(self) -> bool:

@@ -145,12 +145,6 @@ def test_an_input_that_nobody_knows_is_named(project: MiniProject) -> None:
         project.run()
 
 
-def test_a_version_that_does_not_exist_is_named(chain: MiniProject) -> None:
-    chain.run(pipeline_names=["first"])
-    with pytest.raises(MissingInputsError, match=r"b: there is no version 2001-01-01T00\.00\.00\.000Z of it"):
-        chain.run(pipeline_names=["second"], load_versions={"b": "2001-01-01T00.00.00.000Z"})
-
-
 def test_an_older_version_can_be_asked_for(chain: MiniProject) -> None:
     chain.run(pipeline_names=["first"])
     (chain.path / "data" / "raw.txt").write_text("newer")

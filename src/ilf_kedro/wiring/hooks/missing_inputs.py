@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
@@ -35,10 +35,9 @@ class MissingInputsHook:
         missing = _missing_inputs(pipeline, catalog)
         if not missing:
             return
-        versions: Mapping[str, str] = run_params.get("load_versions") or {}
         lines = [f"{len(missing)} of the inputs are missing; nothing was run."]
-        lines += [f"  {_explain(name, catalog, versions.get(name))}" for name in missing]
-        if makers := _makers([name for name in missing if name not in versions], catalog):
+        lines += [f"  {_explain(name, catalog)}" for name in missing]
+        if makers := _makers(missing, catalog):
             environment = f" --env {run_params['env']}" if run_params.get("env") else ""
             lines.append(f"Make them with: kedro run --pipelines {','.join(makers)}{environment}")
         raise MissingInputsError("\n".join(lines))
@@ -59,9 +58,7 @@ def _is_missing(name: str, catalog: DataCatalog) -> bool:
     return not dataset.exists()
 
 
-def _explain(name: str, catalog: DataCatalog, version: str | None) -> str:
-    if version is not None:
-        return f"{name}: there is no version {version} of it; leave out --load-versions {name}:… for the last one"
+def _explain(name: str, catalog: DataCatalog) -> str:
     dataset, maker = catalog.get(name), _maker(name)
     if maker is not None:
         kept = "" if dataset else " (it is not in the catalog, so it is not kept between runs)"

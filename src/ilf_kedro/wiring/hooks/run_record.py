@@ -18,8 +18,8 @@ from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
+from ilf_kedro.datasets.language_model_dataset import open_new_ledgers
 from ilf_kedro.datasets.run_record import CurrentRunRecordDataset
-from ilf_kedro.language_models.openai.entry import open_new_ledgers
 from ilf_kedro.language_models.protocol import Model
 from ilf_kedro.schemas.redaction import redact, redact_values
 from ilf_kedro.schemas.run_record import (
@@ -34,10 +34,9 @@ from ilf_kedro.schemas.run_record import (
     peak_memory_mb,
     reset_peak_memory,
 )
-from ilf_kedro.wiring.config_loader import LayeredConfigLoader
+from ilf_kedro.wiring.context import ProjectContext
 from ilf_kedro.wiring.hooks.content_hashes import content_hash
 from ilf_kedro.wiring.hooks.language_models_used import LanguageModelsUsed
-from ilf_kedro.wiring.parameter_check import check_parameters
 from ilf_kedro.wiring.parameters import Parameters
 
 __all__ = ["CURRENT_RECORD", "RECORD", "RunRecordHook"]
@@ -105,6 +104,19 @@ class _Run:
             self.costs[node.name] = cost.model_copy(update={"language_models": self.models.describe_work(node.name)})
 
 
+@dataclass(slots=True)
+class _Current:
+    """The run in progress, if there is one. The catalog has it too, so that it goes to other processes."""
+
+    run: _Run | None = None
+
+    def read(self) -> RunRecord:
+        """Return the record as of now; in another process, as of when that was given its work."""
+        if self.run is None:
+            raise RuntimeError(f"{CURRENT_RECORD!r} is there only while a pipeline runs; load {RECORD!r} instead")
+        return self.run.record()
+
+
 class RunRecordHook:
     """Keeps the record of a run, in the catalog entry `run_record`, if there is one.
 
@@ -113,25 +125,25 @@ class RunRecordHook:
 
     def __init__(self) -> None:
         self._parameters: Parameters | None = None
-        self._run: _Run | None = None
+        self._current = _Current()
         self._writing = threading.Lock()  # nodes may end at the same time under the ThreadRunner
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Remember the parameters: as checked, with every default."""
-        self._parameters = check_parameters(cast(LayeredConfigLoader, context.config_loader))
+        self._parameters = cast(ProjectContext, context).parameters
 
     @hook_impl
     def after_catalog_created(self, catalog: DataCatalog) -> None:
         """Offer the record of the run in progress as a data set."""
-        catalog[CURRENT_RECORD] = CurrentRunRecordDataset(self._read)
+        catalog[CURRENT_RECORD] = CurrentRunRecordDataset(self._current.read)
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Write that the run has started: what a killed run leaves behind."""
         open_new_ledgers()
         project = Path(run_params["project_path"])
-        self._run = _Run(self._start(run_params, pipeline, project), project, catalog)
+        self._current.run = _Run(self._start(run_params, pipeline, project), project, catalog)
         self._write()
 
     @hook_impl
@@ -189,15 +201,14 @@ class RunRecordHook:
         except DatasetError as second:
             error.add_note(f"The run record could not be written: {second}")
 
-    def _read(self) -> RunRecord:
-        if self._run is None:
-            raise RuntimeError(f"{CURRENT_RECORD!r} is there only while a pipeline runs; load {RECORD!r} instead")
-        return self._run.record()
+    @property
+    def _run(self) -> _Run | None:
+        return self._current.run
 
     def _finish(self, outcome: Outcome, error: str | None = None) -> None:
         if self._run is not None:
             self._write(outcome, redact(error, self._run.project) if error else None)
-            self._run = None
+            self._current.run = None
 
     def _write(self, outcome: Outcome = "started", error: str | None = None) -> None:
         # Not by catalog.save, which would log a line after each node.

@@ -13,8 +13,7 @@ from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 
 from ilf_kedro.schemas.redaction import redact_values
-from ilf_kedro.wiring.config_loader import LayeredConfigLoader
-from ilf_kedro.wiring.parameter_check import check_parameters
+from ilf_kedro.wiring.context import ProjectContext
 from ilf_kedro.wiring.parameters import Parameters
 from ilf_kedro.wiring.trackers import Point, Tracker, open_trackers
 
@@ -40,7 +39,7 @@ class TrackingHook:
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Remember the parameters: as checked, with every default."""
-        self._parameters = check_parameters(cast(LayeredConfigLoader, context.config_loader))
+        self._parameters = cast(ProjectContext, context).parameters
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
