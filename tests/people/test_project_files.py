@@ -56,7 +56,7 @@ def test_feedback_becomes_the_file_that_a_round_waits_for(tmp_path: Path) -> Non
     answer_all(database, "ben", FeedbackAnswer(feedback="ben on 0"))
     lines = round_feedback(database.do(list_records), database.do(list_items))
     (tmp_path / "round_1.jsonl").write_text(to_lines(lines), encoding="utf-8")
-    table = examples(3).rename(columns={"initial_output": "initial_output"})
+    table = examples(3)
     feedback = FeedbackFolder(tmp_path).collect({"round_1": table})["round_1"]
     assert feedback.tolist() == ["anna on 0\nsecond line", "anna on 1\nsecond line", ""]
 

@@ -51,6 +51,12 @@ def revoke(connection: sqlite3.Connection, name: str) -> None:
     connection.execute("UPDATE annotators SET token_hash = NULL WHERE annotator_id = ?", (annotator.annotator_id,))
 
 
+def count_links(connection: sqlite3.Connection) -> int:
+    """Return how many annotators have a link that holds."""
+    (n,) = connection.execute("SELECT count(*) FROM annotators WHERE token_hash IS NOT NULL").fetchone()
+    return int(n)
+
+
 def erase(database: Database, name: str, *, answers: bool = False) -> str:
     """Remove the name from the file and its log, with the answers too where that is asked, and return the pseudonym.
 
@@ -112,6 +118,11 @@ def acknowledge(connection: sqlite3.Connection, annotator_id: int, version: int)
 def set_language(connection: sqlite3.Connection, annotator_id: int, language: str) -> None:
     """Keep the language that the annotator chose."""
     connection.execute("UPDATE annotators SET language = ? WHERE annotator_id = ?", (language, annotator_id))
+
+
+def short_hash(text: str) -> str:
+    """Return a short name for the text that does not tell it."""
+    return _hash(text)[:10]
 
 
 def _hash(token: str) -> str:

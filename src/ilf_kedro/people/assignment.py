@@ -6,8 +6,8 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from ilf_kedro.people.blinding import draw, place
 from ilf_kedro.people.campaign import Settings, get_item, get_settings, now
@@ -44,6 +44,14 @@ SELECT count(*), coalesce(sum(is_gold), 0) FROM (
     UNION ALL
     SELECT is_gold FROM answers JOIN items USING (item_id) WHERE annotator_id = :me AND is_gold AND revision > 1
 )
+"""
+_IN_HAND = """
+SELECT count(*), coalesce(sum(is_gold), 0) FROM assignments JOIN items USING (item_id)
+WHERE annotator_id = :me AND state = 'open'
+"""
+_UNSEEN_GOLD = """
+SELECT count(*) FROM items i WHERE is_gold
+AND NOT EXISTS (SELECT 1 FROM assignments m WHERE m.item_id = i.item_id AND m.annotator_id = :me)
 """
 _OPEN = """
 INSERT INTO assignments (assignment_id, item_id, annotator_id, state, order_shown, first_shown_at, expires_at)
@@ -89,7 +97,8 @@ def claim(connection: sqlite3.Connection, annotator_id: int, *, at: float | None
     pseudonym = _pseudonym(connection, annotator_id)
     chosen = connection.execute(_FREE, mark).fetchone()
     gold = connection.execute(_GOLD, mark).fetchone()
-    if gold and (gold["state"] == "skipped" if chosen is None else _is_gold_due(connection, settings, mark, pseudonym)):
+    is_due = _Schedule(settings, pseudonym).is_due(*connection.execute(_HANDED_IN, mark).fetchone())
+    if gold and (gold["state"] == "skipped" if chosen is None else is_due):
         chosen = gold
     if chosen is None:
         return None
@@ -136,21 +145,41 @@ def reopen_skipped(connection: sqlite3.Connection) -> int:
 
 
 def measure_progress(connection: sqlite3.Connection, annotator_id: int, *, at: float | None = None) -> Progress:
-    """Count the annotator's tasks."""
+    """Count the annotator's tasks, checks among them, so that no check shows by not being counted."""
     mark = {"me": annotator_id, "now": time.time() if at is None else at}
     states = dict(
         connection.execute("SELECT state, count(*) FROM assignments WHERE annotator_id = :me GROUP BY state", mark)
     )
     (free,) = connection.execute(f"SELECT count(*) FROM ({_FREE.replace('LIMIT 1', '')})", mark).fetchone()  # noqa: S608
-    return Progress(states.get("submitted", 0), states.get("skipped", 0), states.get("open", 0) + free)
-
-
-def _is_gold_due(connection: sqlite3.Connection, settings: Settings, mark: Mapping[str, float], name: str) -> bool:
-    """Tell whether a check comes now: one in every block of tasks, where in the block is drawn."""
+    n_open, n_open_gold = connection.execute(_IN_HAND, mark).fetchone()
+    (unseen,) = connection.execute(_UNSEEN_GOLD, mark).fetchone()
     n, n_gold = connection.execute(_HANDED_IN, mark).fetchone()
-    block, place_in_block = divmod(n, settings.gold_every)
-    slot = draw(settings.seed, name, "gold", str(block)).randrange(settings.gold_every)
-    return bool(n_gold < block + (place_in_block >= slot))
+    schedule = _Schedule(get_settings(connection), _pseudonym(connection, annotator_id))
+    checks = schedule.coming(n + n_open, n_gold + n_open_gold, free, unseen)
+    return Progress(states.get("submitted", 0), states.get("skipped", 0), n_open + free + checks)
+
+
+class _Schedule:
+    """When checks come: one in every block of tasks, where in the block is drawn for each annotator."""
+
+    def __init__(self, settings: Settings, pseudonym: str) -> None:
+        self._every = settings.gold_every
+        self._slot = cache(
+            lambda block: draw(settings.seed, pseudonym, "gold", str(block)).randrange(settings.gold_every)
+        )
+
+    def is_due(self, n: int, n_gold: int) -> bool:
+        """Tell whether a check comes after `n` tasks, `n_gold` of them checks."""
+        block, place_in_block = divmod(n, self._every)
+        return n_gold < block + (place_in_block >= self._slot(block))
+
+    def coming(self, n: int, n_gold: int, free: int, unseen: int) -> int:
+        """Count the checks among the next tasks, of which `free` are none, while there are `unseen` ones."""
+        checks = 0
+        for done in range(free):
+            while checks < unseen and self.is_due(n + done + checks, n_gold + checks):
+                checks += 1
+        return checks
 
 
 def _pseudonym(connection: sqlite3.Connection, annotator_id: int) -> str:

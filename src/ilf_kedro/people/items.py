@@ -87,6 +87,8 @@ class Item(Options):
             raise ValueError(f"{len(self.candidates)} candidates; {self.kind} takes {fewest} to {most}")
         if len(set(self.candidate_ids)) < len(self.candidates):
             raise ValueError("two candidates with one candidate_id")
+        if self.kind in {"compare", "rank"} and self.initial_output and self.initial_output.plain in self.texts:
+            raise ValueError("initial_output is one of the candidates; showing it would tell which, so leave it out")
         if self.kind == "incorporated" and not self.feedback:
             raise ValueError("no feedback; incorporated asks whether a refinement does what feedback says")
         for answer in (self.gold, *self.opinions):
@@ -98,6 +100,11 @@ class Item(Options):
     def candidate_ids(self) -> tuple[str, ...]:
         """The candidates' identifiers, in the order of the key, which nobody is shown."""
         return tuple(candidate.candidate_id for candidate in self.candidates)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The candidates' texts."""
+        return tuple(candidate.output.plain for candidate in self.candidates)
 
     @property
     def is_asked(self) -> bool:
@@ -138,7 +145,8 @@ def ask_order(
 ) -> list[Item]:
     """Return one item per example that every method has an output for: compare for two methods, rank for more.
 
-    `outputs` is the text by example_id, by method. `initial_output` names the column that diffs start from.
+    `outputs` is the text by example_id, by method. `initial_output` names the column that diffs start from; where it
+    is one of the outputs, it is not shown as such.
     """
     kind: Kind = "compare" if len(outputs) == 2 else "rank"
     items = []
@@ -157,7 +165,7 @@ def ask_order(
                 kind=kind,
                 inputs=_inputs(row, inputs),
                 candidates=tuple(_candidate(text, tuple(methods), code) for text, methods in sources.items()),
-                initial_output=_output(initial, code) if initial else None,
+                initial_output=_output(initial, code) if initial and initial not in sources else None,
                 origin=origin,
             )
         )

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from dataclasses import dataclass
 
-from ilf_kedro.people.answers import Answer, check_answer
+from ilf_kedro.people.answers import ANSWER, Answer, check_answer
 from ilf_kedro.people.assignment import Assignment, extend, find_assignment
 from ilf_kedro.people.campaign import get_settings, now
 from ilf_kedro.schemas.base import UserError
@@ -41,6 +41,15 @@ class Saved:
 
     revision: int
     repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LastAnswer:
+    """The newest revision of an answer; None in `answer` where the task was skipped."""
+
+    revision: int
+    answer: Answer | None
+    comment: str
 
 
 def submit(
@@ -152,6 +161,17 @@ def last_revision(connection: sqlite3.Connection, assignment: Assignment) -> int
         (assignment.item.item_id, assignment.annotator_id),
     ).fetchone()
     return int(revision)
+
+
+def last_answer(connection: sqlite3.Connection, assignment: Assignment) -> LastAnswer | None:
+    """Return the newest revision of the task's answer."""
+    row = connection.execute(
+        "SELECT * FROM answers WHERE item_id = ? AND annotator_id = ? ORDER BY revision DESC LIMIT 1",
+        (assignment.item.item_id, assignment.annotator_id),
+    ).fetchone()
+    if row is None:
+        return None
+    return LastAnswer(row["revision"], ANSWER.validate_json(row["body"]) if row["body"] else None, row["comment"])
 
 
 def _keep(
