@@ -15,7 +15,7 @@ from ilf_kedro.language_models.local.engines import Engine
 from ilf_kedro.language_models.local.kernels.packed_weights import pack_linear_weights
 from ilf_kedro.language_models.local.loading import LoadedModel, choose_engine
 from ilf_kedro.language_models.local.model import LocalLanguageModel
-from ilf_kedro.language_models.local.runtime import LocalRuntime
+from ilf_kedro.language_models.local.runtime import LocalRuntime, Prepared
 from ilf_kedro.language_models.protocol import LanguageModel
 from ilf_kedro.prompting import Prompt, PromptTemplate
 from ilf_kedro.reward_models.protocol import Pair, PairRewards, RewardInput
@@ -55,18 +55,20 @@ class ScalarModel:
             UserError: the model has no scalar head.
         """
         runtime = self._runtime
-        formatted = [runtime.format(prompt, 0) for prompt in prompts]
-        keys = [runtime.key("score", each.text) for each in formatted]
 
-        def compute(batch: list[int]) -> list[list[float]]:
-            with runtime.loaded() as loaded:
-                states = loaded.engine.end_states([formatted[index].tokens for index in batch])
-                scores = score_states(states, loaded.head).double().cpu().tolist()
-            runtime.statistics.n_asked += sum(len(formatted[index].tokens) for index in batch)
-            return [[score] for score in scores]
+        def prepare() -> Prepared[float]:
+            formatted = [runtime.format(prompt, 0) for prompt in prompts]
 
-        answers = runtime.run([[each.tokens] for each in formatted], keys, compute, NUMBER, label)
-        return [score for (score,) in answers]
+            def compute(batch: list[int]) -> list[list[float]]:
+                with runtime.loaded() as loaded:
+                    states = loaded.engine.end_states([formatted[index].tokens for index in batch])
+                    scores = score_states(states, loaded.head).double().cpu().tolist()
+                runtime.statistics.n_asked += sum(len(formatted[index].tokens) for index in batch)
+                return [[score] for score in scores]
+
+            return Prepared([[each.tokens] for each in formatted], compute, [each.n_cut for each in formatted])
+
+        return runtime.run(prepare, [runtime.prompt_key("score", prompt) for prompt in prompts], NUMBER, label)
 
 
 def load_scalar_model(runtime: LocalRuntime) -> LoadedModel:

@@ -12,6 +12,7 @@ from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.language_models.local.batching import (
     CachedBatches,
     OutOfMemoryError,
+    Plan,
     RunStatistics,
     batches_by_prefix,
     batches_by_size,
@@ -45,24 +46,24 @@ def cache(tmp_path):
 
 
 def test_answers_come_back_in_the_order_asked(cache):
-    assert CachedBatches(None, RunStatistics()).run(BATCHES, KEYS, Computer(), TEXT, "") == ANSWERS
-    assert CachedBatches(cache, RunStatistics()).run(BATCHES, KEYS, Computer(), TEXT, "") == ANSWERS
+    assert CachedBatches(None, RunStatistics()).run(KEYS, lambda: Plan(BATCHES, Computer()), TEXT, "") == ANSWERS
+    assert CachedBatches(cache, RunStatistics()).run(KEYS, lambda: Plan(BATCHES, Computer()), TEXT, "") == ANSWERS
 
 
 def test_a_batch_with_anything_missing_is_computed_again_as_a_whole(cache):
     cache.put_many({"key-2": "answer-2", "key-5": "answer-5", "key-0": "answer-0"})
     computer, statistics = Computer(), RunStatistics()
-    assert CachedBatches(cache, statistics).run(BATCHES, KEYS, computer, TEXT, "") == ANSWERS
+    assert CachedBatches(cache, statistics).run(KEYS, lambda: Plan(BATCHES, computer), TEXT, "") == ANSWERS
     assert computer.asked == [[1, 2, 3], [4]]
     assert (statistics.hits, statistics.misses) == (3, 3)
     again = Computer()
-    assert CachedBatches(cache, RunStatistics()).run(BATCHES, KEYS, again, TEXT, "") == ANSWERS
+    assert CachedBatches(cache, RunStatistics()).run(KEYS, lambda: Plan(BATCHES, again), TEXT, "") == ANSWERS
     assert again.asked == []
 
 
 def test_what_the_cache_had_stays_the_answer(cache):
     cache.put_many({"key-2": "as it was"})
-    answers = CachedBatches(cache, RunStatistics()).run(BATCHES, KEYS, Computer(), TEXT, "")
+    answers = CachedBatches(cache, RunStatistics()).run(KEYS, lambda: Plan(BATCHES, Computer()), TEXT, "")
     assert answers[2] == ["as it was"]
     assert cache.get_many(["key-2"]) == {"key-2": "as it was"}
 
@@ -71,7 +72,9 @@ def test_without_a_cache_answers_are_what_was_computed():
     """Nothing is written as text, and read again, where nothing keeps it."""
     refuses = Codec(write=lambda _: pytest.fail("written"), read=lambda _: pytest.fail("read"))
     answer = object()
-    assert CachedBatches(None, RunStatistics()).run([[0]], [["key"]], lambda _: [[answer]], refuses, "") == [[answer]]
+    assert CachedBatches(None, RunStatistics()).run(
+        [["key"]], lambda: Plan([[0]], lambda _: [[answer]]), refuses, ""
+    ) == [[answer]]
 
 
 def test_a_run_that_dies_keeps_its_finished_batches(cache):
@@ -81,20 +84,24 @@ def test_a_run_that_dies_keeps_its_finished_batches(cache):
         return [[f"answer-{index}"] for index in batch]
 
     with pytest.raises(KeyboardInterrupt):
-        CachedBatches(cache, RunStatistics()).run(BATCHES, KEYS, dies, TEXT, "")
+        CachedBatches(cache, RunStatistics()).run(KEYS, lambda: Plan(BATCHES, dies), TEXT, "")
     assert len(cache.get_many([f"key-{i}" for i in range(6)])) == 5
 
 
 def test_equal_requests_have_one_answer(cache):
     keys = [["same"], ["same"]]
-    answers = CachedBatches(cache, RunStatistics()).run([[0, 1]], keys, lambda batch: [["a"], ["a"]], TEXT, "")
+    answers = CachedBatches(cache, RunStatistics()).run(
+        keys, lambda: Plan([[0, 1]], lambda batch: [["a"], ["a"]]), TEXT, ""
+    )
     assert answers == [["a"], ["a"]]
 
 
 def test_memory_running_short_halves_what_is_left():
     computer = Computer(memory=2)
     keys = [[f"key-{index}"] for index in range(12)]
-    answers = CachedBatches(None, RunStatistics()).run([list(range(9)), [9, 10, 11]], keys, computer, TEXT, "")
+    answers = CachedBatches(None, RunStatistics()).run(
+        keys, lambda: Plan([list(range(9)), [9, 10, 11]], computer), TEXT, ""
+    )
     assert answers == [[f"answer-{index}"] for index in range(12)]
     assert [len(batch) for batch in computer.asked] == [9, 4, 2, 2, 2, 2, 1, 2, 1]
 
@@ -109,7 +116,7 @@ def test_other_errors_pass():
         raise RuntimeError("shape mismatch")
 
     with pytest.raises(RuntimeError, match="shape mismatch"):
-        CachedBatches(None, RunStatistics()).run([[0, 1]], KEYS[:2], fails, TEXT, "")
+        CachedBatches(None, RunStatistics()).run(KEYS[:2], lambda: Plan([[0, 1]], fails), TEXT, "")
 
 
 @given(

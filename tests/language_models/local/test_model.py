@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.local import runtime
+from ilf_kedro.language_models.local.formatting import Formatter
 from ilf_kedro.language_models.local.loading import ModelDirectoryError, resolve_dtype
 from ilf_kedro.language_models.local.model import LocalLanguageModel, LocalOptions, load_model_source
 from ilf_kedro.language_models.local.resident import RESIDENT
@@ -163,26 +164,30 @@ def test_stop_strings_cut_the_text(directory):
     assert cut[0].finish_reason == "stop"
 
 
-def test_nothing_is_loaded_where_the_cache_has_the_answers(directory, tmp_path, monkeypatch):
+def test_nothing_is_loaded_or_tokenised_where_the_cache_has_the_answers(directory, tmp_path, monkeypatch):
     def ask(model):
         return (
             model.generate(PROMPTS, range(2), OPTIONS, seed=1),
             model.choice_probabilities(PROMPTS, YES_NO),
             model.log_likelihood(PROMPTS, [" a", " b", " a", " c d"]),
+            model.log_likelihood(PROMPTS, [" a", " b", " a", " c d"], whole=True),
         )
 
     first = local_model(directory, cache=CompletionCache(tmp_path / "cache"))
     answers = ask(first)
-    assert (first.statistics.hits, first.statistics.misses) == (0, 16)
+    assert (first.statistics.hits, first.statistics.misses) == (0, 20)
     RESIDENT.release()
 
     def refuse(*arguments):
         raise AssertionError("weights were loaded")
 
     monkeypatch.setattr(runtime, "load_model", refuse)
-    again = local_model(directory, cache=CompletionCache(tmp_path / "cache"))
-    assert ask(again) == answers
-    assert (again.statistics.hits, again.statistics.misses) == (16, 0)
+    with monkeypatch.context() as tokenising:
+        tokenising.setattr(Formatter, "tokenise", refuse)
+        tokenising.setattr(Formatter, "bare", refuse)
+        again = local_model(directory, cache=CompletionCache(tmp_path / "cache"))
+        assert ask(again) == answers
+    assert (again.statistics.hits, again.statistics.misses) == (20, 0)
     with pytest.raises(AssertionError, match="weights were loaded"):
         again.generate(PROMPTS, range(2), OPTIONS, seed=2)
 
@@ -220,6 +225,21 @@ def ask(directory, tmp_path_factory):
 def test_a_changed_question_is_asked_anew(ask, change):
     assert ask() == 1
     assert ask(**change) == 0
+
+
+def test_cut_inputs_are_counted_where_their_answers_come_from_the_cache_too(directory, tmp_path):
+    post = "word " * 3000
+    prompt = Prompt(f"Summarise: {post} TL;DR:", "long", (11, 11 + len(post)))
+
+    def counted() -> tuple[int, int]:
+        model = local_model(directory, cache=CompletionCache(tmp_path / "cache"))
+        model.generate([prompt, PROMPTS[0]], range(2), OPTIONS, seed=0)
+        model.choice_probabilities([prompt, prompt], YES_NO)
+        return model.statistics.n_truncated, model.statistics.n_cut
+
+    first = counted()
+    assert first[0] == 3
+    assert counted() == first
 
 
 def test_inputs_beyond_the_context_are_cut_and_counted(directory, caplog):

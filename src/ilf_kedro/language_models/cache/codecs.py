@@ -11,9 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from ilf_kedro.language_models.protocol import Completion
+from ilf_kedro.language_models.protocol import Completion, TokenLogProbabilities
 
-__all__ = ["NUMBER", "SCORES", "VECTOR", "Codec", "completion_codec", "completion_fields", "read_completion"]
+__all__ = [
+    "LOG_LIKELIHOODS",
+    "NUMBER",
+    "NUMBERS",
+    "SCORES",
+    "VECTOR",
+    "Codec",
+    "completion_codec",
+    "completion_fields",
+    "pack_cut",
+    "read_completion",
+    "unpack_cut",
+]
 
 Answer = TypeVar("Answer")
 
@@ -32,11 +44,38 @@ VECTOR: Codec[NDArray[np.float32]] = Codec(
     lambda vector: json.dumps(vector.tolist()), lambda text: np.array(json.loads(text), dtype=np.float32)
 )
 
+NUMBERS: Codec[tuple[float, ...]] = Codec(lambda values: json.dumps([*values]), lambda text: tuple(json.loads(text)))
+
+LOG_LIKELIHOODS: Codec[TokenLogProbabilities] = Codec(
+    lambda tokens: json.dumps([tokens.log_probabilities, tokens.spans]),
+    lambda text: _read_log_likelihoods(*json.loads(text)),
+)
+
 # The token log-probabilities of several sequences that were asked about together.
 SCORES: Codec[list[NDArray[np.float64]]] = Codec(
     lambda scores: json.dumps([score.tolist() for score in scores]),
     lambda text: [np.array(score, dtype=np.float64) for score in json.loads(text)],
 )
+
+
+def _read_log_likelihoods(values: list[float], spans: list[list[int]]) -> TokenLogProbabilities:
+    return TokenLogProbabilities(tuple(values), tuple((begin, end) for begin, end in spans))
+
+
+def pack_cut(text: str, n_cut: int) -> str:
+    """Return a written answer together with the number of tokens that were cut from its prompt."""
+    return json.dumps({"n_cut": n_cut, "answer": text}) if n_cut else text
+
+
+def unpack_cut(text: str) -> tuple[str, int]:
+    """Return what `pack_cut` was given."""
+    if not text.startswith(_CUT):
+        return text, 0
+    fields = json.loads(text)
+    return fields["answer"], fields["n_cut"]
+
+
+_CUT = '{"n_cut": '
 
 
 def completion_codec(seed: int) -> Codec[Completion]:

@@ -71,6 +71,11 @@ def cache_key(**parts: JsonValue) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
+def sample_key(key: str, index: int) -> str:
+    """Return the key of one of the samples that are drawn under a key."""
+    return hashlib.sha256(f"{key}|{index}".encode("ascii")).hexdigest()
+
+
 class CompletionCache:
     """A persistent map from cache keys to JSON texts that only grows until it is pruned.
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
 from rich.progress import track
 
-from ilf_kedro.language_models.cache.codecs import Codec
+from ilf_kedro.language_models.cache.codecs import Codec, pack_cut, unpack_cut
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.language_models.local.kernels.packing import common_prefix
 from ilf_kedro.language_models.local.run_statistics import RunStatistics
 
-__all__ = ["CachedBatches", "OutOfMemoryError", "RunStatistics", "batches_by_prefix", "batches_by_size"]
+__all__ = ["CachedBatches", "OutOfMemoryError", "Plan", "RunStatistics", "batches_by_prefix", "batches_by_size"]
 
 logger = logging.getLogger(__name__)
+
+_LOOKED_UP = 2000  # keys at a time: values as text and as answers are not all in memory together
 
 Batch = list[int]
 Answer = TypeVar("Answer")
@@ -28,11 +31,24 @@ class OutOfMemoryError(RuntimeError):
     """A single request does not fit into memory."""
 
 
+@dataclass(frozen=True, slots=True)
+class Plan(Generic[Answer]):
+    """How to compute what is missing: batches of requests, and what answers one of them.
+
+    `n_cut` counts the tokens that were cut from each request's prompt; empty where no prompt may be cut.
+    """
+
+    batches: Sequence[Batch]
+    compute: Compute[Answer]
+    n_cut: Sequence[int] = ()
+
+
 class CachedBatches:
-    """Answers batches from the cache, or computes them; memory running short halves what is left.
+    """Answers requests from the cache, or computes them; memory running short halves what is left.
 
     A batch of which any answer is missing is computed again as a whole, in the shapes that it had before:
-    so a resumed run gives the same answers even where these depend on shapes (bfloat16).
+    so a resumed run gives the same answers even where these depend on shapes (bfloat16). Where none is
+    missing nothing is planned, so that no prompt is tokenised.
     """
 
     def __init__(self, cache: CompletionCache | None, statistics: RunStatistics) -> None:
@@ -40,51 +56,64 @@ class CachedBatches:
         self._largest: int | None = None  # requests of a batch, once memory has run short
 
     def run(
-        self,
-        batches: Sequence[Batch],
-        keys: Sequence[Sequence[str]],
-        compute: Compute[Answer],
-        codec: Codec[Answer],
-        label: str,
+        self, keys: Sequence[Sequence[str]], plan: Callable[[], Plan[Answer]], codec: Codec[Answer], label: str
     ) -> list[list[Answer]]:
         """Return the answers of every request; keys[i] are the cache keys of request i's answers.
 
         Raises:
             OutOfMemoryError: a single request does not fit into memory.
         """
-        results: dict[int, list[Answer]] = {}
-        for batch in track(batches, description=label or "Language model", disable=not label):
-            wanted = {key for index in batch for key in keys[index]}
-            found = self._look_up(batch, keys, codec)
-            self._statistics.hits += len(found)
-            self._statistics.misses += len(wanted) - len(found)
-            if len(found) < len(wanted):
-                found |= self._store(batch, keys, compute, codec, found)
-            for index in batch:
-                results[index] = [found[key] for key in keys[index]]
-        return [results[index] for index in range(len(keys))]
+        wanted = list(dict.fromkeys(key for row in keys for key in row))
+        found, n_cut = self._look_up(wanted, codec)
+        self._statistics.hits += len(found)
+        self._statistics.misses += len(wanted) - len(found)
+        if len(found) == len(wanted):
+            self._count_cut([n_cut[row[0]] for row in keys if row and row[0] in n_cut])
+        else:
+            planned = plan()
+            for batch in track(planned.batches, description=label or "Language model", disable=not label):
+                if any(key not in found for index in batch for key in keys[index]):
+                    found |= self._store(batch, keys, planned, codec, found)
+        return [[found[key] for key in row] for row in keys]
 
-    def _look_up(self, batch: Batch, keys: Sequence[Sequence[str]], codec: Codec[Answer]) -> dict[str, Answer]:
+    def _look_up(self, wanted: Sequence[str], codec: Codec[Answer]) -> tuple[dict[str, Answer], dict[str, int]]:
+        """Return the answers that the cache has, and how many tokens were cut from their prompts, where any were."""
+        found: dict[str, Answer] = {}
+        n_cut: dict[str, int] = {}
         if self._cache is None:
-            return {}
-        texts = self._cache.get_many([key for index in batch for key in keys[index]])
-        return {key: codec.read(text) for key, text in texts.items()}
+            return found, n_cut
+        for part in (wanted[start : start + _LOOKED_UP] for start in range(0, len(wanted), _LOOKED_UP)):
+            for key, kept in self._cache.get_many(part).items():
+                text, cut = unpack_cut(kept)
+                found[key] = codec.read(text)
+                if cut:
+                    n_cut[key] = cut
+        return found, n_cut
+
+    def _count_cut(self, n_cut: Sequence[int]) -> None:
+        self._statistics.n_truncated += len(n_cut)
+        self._statistics.n_cut += sum(n_cut)
 
     def _store(
         self,
         batch: Batch,
         keys: Sequence[Sequence[str]],
-        compute: Compute[Answer],
+        plan: Plan[Answer],
         codec: Codec[Answer],
         found: dict[str, Answer],
     ) -> dict[str, Answer]:
         """Compute a batch and store what is new; what the cache had stays as it was."""
-        computed: dict[str, Answer] = {}
-        for index, answers in zip(batch, self._compute(batch, compute), strict=True):
-            computed.update(zip(keys[index], answers, strict=True))
-        new = {key: answer for key, answer in computed.items() if key not in found}
+        new: dict[str, Answer] = {}
+        texts: dict[str, str] = {}
+        for index, answers in zip(batch, self._compute(batch, plan.compute), strict=True):
+            for key, answer in zip(keys[index], answers, strict=True):
+                if key in found:
+                    continue
+                new[key] = answer
+                if self._cache is not None:
+                    texts[key] = pack_cut(codec.write(answer), plan.n_cut[index] if plan.n_cut else 0)
         if self._cache is not None:
-            self._cache.put_many({key: codec.write(answer) for key, answer in new.items()})
+            self._cache.put_many(texts)
         return new
 
     def _compute(self, batch: Batch, compute: Compute[Answer]) -> list[list[Answer]]:

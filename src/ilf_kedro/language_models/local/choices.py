@@ -32,13 +32,18 @@ class Answers:
     start: int
     sizes: tuple[int, ...]
 
-    def combine(self, scores: Sequence[NDArray[np.float64]], least_covered: float) -> ChoiceProbabilities:
-        """Sum each choice's spellings, each scored whole, and normalise over the choices."""
+    def total(self, scores: Sequence[NDArray[np.float64]]) -> tuple[float, ...]:
+        """Return the log-probability of each choice: the sum over its spellings, each scored whole."""
         totals = np.array([score.sum() for score in scores])
-        of_choices = [np.logaddexp.reduce(part) for part in np.split(totals, np.cumsum(self.sizes)[:-1])]
-        covered = np.logaddexp.reduce(of_choices)
-        log_p = tuple(float(each - covered) for each in of_choices)
-        return ChoiceProbabilities(log_p, covered=float(np.exp(covered)), least_covered=least_covered)
+        parts = np.split(totals, np.cumsum(self.sizes)[:-1])
+        return tuple(float(np.logaddexp.reduce(part)) for part in parts)
+
+
+def normalised(totals: Sequence[float], least_covered: float) -> ChoiceProbabilities:
+    """Return the choices' log-probabilities, normalised over the choices."""
+    covered = np.logaddexp.reduce(totals)
+    log_p = tuple(float(each - covered) for each in totals)
+    return ChoiceProbabilities(log_p, covered=float(np.exp(covered)), least_covered=least_covered)
 
 
 class AnswerFinder:

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from ilf_kedro.language_models.cache.codecs import VECTOR, completion_codec
-from ilf_kedro.language_models.cache.completion_cache import CompletionCache
+from ilf_kedro.language_models.cache.codecs import LOG_LIKELIHOODS, NUMBERS, VECTOR, completion_codec
+from ilf_kedro.language_models.cache.completion_cache import CompletionCache, sample_key
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, ModelSource
-from ilf_kedro.language_models.local.choices import AnswerFinder
+from ilf_kedro.language_models.local.choices import AnswerFinder, normalised
 from ilf_kedro.language_models.local.formatting import Formatter
 from ilf_kedro.language_models.local.loading import load_model_source
 from ilf_kedro.language_models.local.options import LocalOptions
 from ilf_kedro.language_models.local.run_statistics import RunStatistics
-from ilf_kedro.language_models.local.runtime import LocalRuntime, load_language_model
+from ilf_kedro.language_models.local.runtime import LocalRuntime, Prepared, load_language_model
 from ilf_kedro.language_models.local.token_scoring import TokenScoring
 from ilf_kedro.language_models.protocol import (
     Capability,
@@ -127,21 +127,20 @@ class LocalLanguageModel:
         """
         if not prompts or not samples:
             return [[] for _ in prompts]
-        formatted = [self.runtime.format(prompt, options.max_new_tokens) for prompt in prompts]
-        sampling = options.model_dump(mode="json")
-        keys = [
-            [
-                self.runtime.key("generate", text.text, sampling=sampling, seed=seed, id=prompt.example_id, sample=i)
-                for i in samples
-            ]
-            for prompt, text in zip(prompts, formatted, strict=True)
-        ]
+        asked: dict[str, JsonValue] = {"sampling": options.model_dump(mode="json"), "seed": seed}
+        own = [self.runtime.prompt_key("generate", each, **asked, id=each.example_id) for each in prompts]
+
+        def contexts() -> tuple[list[Context], list[int]]:
+            formatted = [self.runtime.format(prompt, options.max_new_tokens) for prompt in prompts]
+            pairs = zip(prompts, formatted, strict=True)
+            return [Context(each.example_id, text.tokens) for each, text in pairs], [each.n_cut for each in formatted]
+
         return self.runtime.sample(
-            [Context(prompt.example_id, text.tokens) for prompt, text in zip(prompts, formatted, strict=True)],
+            contexts,
             samples,
             options,
             seed=seed,
-            keys=keys,
+            keys=[[sample_key(key, index) for index in samples] for key in own],
             finish=lambda sample: sample.completion(seed),
             codec=completion_codec(seed),
             label=label,
@@ -154,14 +153,23 @@ class LocalLanguageModel:
 
         Every spelling is scored whole, and those of a choice are summed.
         """
-        reserve = max(len(self.formatter.bare(word)) for choice in choices for word in choice.spellings) + 1
-        formatted = [self.runtime.format(prompt, reserve) for prompt in prompts]
-        requests = [self._answer_finder.find(each, choices) for each in formatted]
+        runtime = self.runtime
+
+        def prepare() -> Prepared[tuple[float, ...]]:
+            reserve = max(len(self.formatter.bare(word)) for choice in choices for word in choice.spellings) + 1
+            formatted = [runtime.format(prompt, reserve) for prompt in prompts]
+            requests = [self._answer_finder.find(each, choices) for each in formatted]
+            score = runtime.scoring([(request.sequences, request.start) for request in requests])
+
+            def compute(batch: list[int]) -> list[list[tuple[float, ...]]]:
+                return [[requests[i].total(scores)] for i, (scores,) in zip(batch, score(batch), strict=True)]
+
+            return Prepared([each.sequences for each in requests], compute, [each.n_cut for each in formatted])
+
         asked: JsonValue = [[choice.name, *choice.spellings] for choice in choices]
-        keys = [self.runtime.key("choice_probabilities", each.text, choices=asked) for each in formatted]
-        scores = self.runtime.score([(request.sequences, request.start) for request in requests], keys, label)
-        least = self.runtime.options.least_covered
-        return [request.combine(each, least) for request, each in zip(requests, scores, strict=True)]
+        keys = [runtime.prompt_key("choice_probabilities", prompt, choices=asked) for prompt in prompts]
+        totals = runtime.run(prepare, keys, NUMBERS, label)
+        return [normalised(total, runtime.options.least_covered) for total in totals]
 
     def log_likelihood(
         self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", whole: bool = False
@@ -170,20 +178,29 @@ class LocalLanguageModel:
 
         Where a continuation merges with its prompt's last characters into one token, that token counts.
         """
-        tokenise = self.formatter.whole if whole else self.formatter.continuation
-        pairs = [tokenise(*pair) for pair in zip(prompts, continuations, strict=True)]
+        runtime = self.runtime
+
+        def prepare() -> Prepared[TokenLogProbabilities]:
+            tokenise = self.formatter.whole if whole else self.formatter.continuation
+            pairs = [tokenise(*pair) for pair in zip(prompts, continuations, strict=True)]
+            for formatted, _ in pairs:
+                runtime.count_cut(formatted)
+            score = runtime.scoring([((joint.tokens,), joint.start) for _, joint in pairs])
+
+            def compute(batch: list[int]) -> list[list[TokenLogProbabilities]]:
+                return [
+                    [TokenLogProbabilities(tuple(values.tolist()), pairs[index][1].spans)]
+                    for index, ((values,),) in zip(batch, score(batch), strict=True)
+                ]
+
+            return Prepared([(joint.tokens,) for _, joint in pairs], compute, [each.n_cut for each, _ in pairs])
+
         question = "whole_log_likelihood" if whole else "log_likelihood"
-        for formatted, _ in pairs:
-            self.runtime.count_cut(formatted)
         keys = [
-            self.runtime.key(question, formatted.text, continuation=continuation)
-            for (formatted, _), continuation in zip(pairs, continuations, strict=True)
+            runtime.prompt_key(question, prompt, continuation=continuation)
+            for prompt, continuation in zip(prompts, continuations, strict=True)
         ]
-        scores = self.runtime.score([((joint.tokens,), joint.start) for _, joint in pairs], keys, label)
-        return [
-            TokenLogProbabilities(tuple(score.tolist()), joint.spans)
-            for (_, joint), (score,) in zip(pairs, scores, strict=True)
-        ]
+        return runtime.run(prepare, keys, LOG_LIKELIHOODS, label)
 
     def embed(self, texts: Sequence[str], *, label: str = "") -> NDArray[np.float32]:
         """Return one unit vector per text: the mean of the last hidden states; see Embedder.
@@ -193,17 +210,18 @@ class LocalLanguageModel:
         """
         if not self.options.embeddings:
             raise MissingCapabilityError("embed()", Capability.EMBED, self.name)
-        tokens = [self.formatter.text_tokens(text) for text in texts]
+
+        def prepare() -> Prepared[NDArray[np.float32]]:
+            tokens = [self.formatter.text_tokens(text) for text in texts]
+
+            def compute(batch: list[int]) -> list[list[NDArray[np.float32]]]:
+                with self.runtime.loaded() as loaded:
+                    return [[vector] for vector in loaded.engine.embed([tokens[index] for index in batch])]
+
+            return Prepared([[each] for each in tokens], compute)
+
         keys = [self.runtime.key("embed", text) for text in texts]
-
-        def compute(batch: list[int]) -> list[list[NDArray[np.float32]]]:
-            with self.runtime.loaded() as loaded:
-                return [[vector] for vector in loaded.engine.embed([tokens[index] for index in batch])]
-
-        return np.array(
-            [vector for (vector,) in self.runtime.run([[each] for each in tokens], keys, compute, VECTOR, label)],
-            dtype=np.float32,
-        )
+        return np.array(self.runtime.run(prepare, keys, VECTOR, label), dtype=np.float32)
 
     @cached_property
     def token_scoring(self) -> TokenScoring:

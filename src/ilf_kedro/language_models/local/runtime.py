@@ -5,18 +5,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from typing import Generic
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from ilf_kedro.language_models.cache.codecs import SCORES, Codec
+from ilf_kedro.language_models.cache.codecs import Codec
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache, cache_key
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, ModelSource
-from ilf_kedro.language_models.local.batching import Answer, CachedBatches, Compute, batches_by_prefix, batches_by_size
+from ilf_kedro.language_models.local.batching import (
+    Answer,
+    CachedBatches,
+    Compute,
+    Plan,
+    batches_by_prefix,
+    batches_by_size,
+)
 from ilf_kedro.language_models.local.decoding import Sample, run_decoding
 from ilf_kedro.language_models.local.formatting import Formatted, Formatter
 from ilf_kedro.language_models.local.loading import (
@@ -34,11 +43,24 @@ from ilf_kedro.language_models.local.sampling import random_stream
 from ilf_kedro.language_models.protocol import Context, SamplingOptions
 from ilf_kedro.prompting import Prompt
 
-__all__ = ["LocalRuntime", "load_language_model"]
+__all__ = ["LocalRuntime", "Prepared", "load_language_model"]
 
 logger = logging.getLogger(__name__)
 
-ENGINE_VERSION = 4  # part of every cache key: raise it where answers change
+ENGINE_VERSION = 5  # part of every cache key: raise it where answers change
+
+
+Scores = list[NDArray[np.float64]]  # the token log-probabilities of several sequences
+ScoringRequest = tuple[Sequence[tuple[int, ...]], int]  # sequences, and where in them scoring begins
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared(Generic[Answer]):
+    """Requests as tokens, each one or more sequences; what answers a batch; tokens cut from each prompt."""
+
+    requests: Sequence[Sequence[Sequence[int]]]
+    compute: Compute[Answer]
+    n_cut: Sequence[int] = ()
 
 
 class LocalRuntime:
@@ -119,6 +141,16 @@ class LocalRuntime:
 
     def key(self, question: str, text: str, **parts: JsonValue) -> str:
         """Return the cache key of a question about a text."""
+        return cache_key(model=self._identity, question=question, text=text, **parts)
+
+    def prompt_key(self, question: str, prompt: Prompt, **parts: JsonValue) -> str:
+        """Return the cache key of a question about a prompt: found without its tokens."""
+        span: JsonValue = None if prompt.truncatable is None else [*prompt.truncatable]
+        return self.key(question, prompt.text, truncatable=span, **parts)
+
+    @cached_property
+    def _identity(self) -> str:
+        """What all answers of this model depend on."""
         return cache_key(
             backend="local",
             engine=ENGINE_VERSION,
@@ -127,14 +159,11 @@ class LocalRuntime:
             template=self.formatter.template_hash,
             dtype=self.dtype,
             device=self.device,
-            question=question,
-            text=text,
-            **parts,
         )
 
     def sample(
         self,
-        contexts: Sequence[Context],
+        contexts: Callable[[], tuple[Sequence[Context], Sequence[int]]],
         samples: range,
         options: SamplingOptions,
         *,
@@ -147,39 +176,38 @@ class LocalRuntime:
     ) -> list[list[Answer]]:
         """Draw the samples with these indices after each context; `finish` makes an answer of each.
 
-        `with_text` false leaves the samples' text empty, where only tokens are wanted.
+        `contexts` gives the contexts, and the tokens cut from each, where any answer is missing. `with_text`
+        false leaves the samples' text empty, where only tokens are wanted.
         """
         to_text = self._to_text if with_text else _no_text
-        lengths = [len(each.tokens) for each in contexts]
 
-        def compute(batch: list[int]) -> list[list[Answer]]:
-            rows = [[Sample(random_stream(seed, contexts[index].example_id, i)) for i in samples] for index in batch]
-            with self.loaded() as loaded:
-                tokens = [contexts[index].tokens for index in batch]
-                decoding = loaded.engine.decode(tokens, len(samples), options.max_new_tokens)
-                run_decoding(decoding, [s for row in rows for s in row], options, loaded.ends, to_text)
-            self.statistics.n_asked += sum(
-                lengths[i] + len(sample.tokens) for i, row in zip(batch, rows, strict=True) for sample in row
-            )
-            return [[finish(sample) for sample in row] for row in rows]
+        def plan() -> Plan[Answer]:
+            found, n_cut = contexts()
+            lengths = [len(each.tokens) for each in found]
 
-        limits = self.options.max_batch_tokens, self.options.max_batch_samples
-        return self._batches.run(batches_by_size(lengths, len(samples), *limits), keys, compute, codec, label)
+            def compute(batch: list[int]) -> list[list[Answer]]:
+                rows = [[Sample(random_stream(seed, found[index].example_id, i)) for i in samples] for index in batch]
+                with self.loaded() as loaded:
+                    tokens = [found[index].tokens for index in batch]
+                    decoding = loaded.engine.decode(tokens, len(samples), options.max_new_tokens)
+                    run_decoding(decoding, [s for row in rows for s in row], options, loaded.ends, to_text)
+                self.statistics.n_asked += sum(
+                    lengths[i] + len(sample.tokens) for i, row in zip(batch, rows, strict=True) for sample in row
+                )
+                return [[finish(sample) for sample in row] for row in rows]
 
-    def score(
-        self,
-        requests: Sequence[tuple[Sequence[tuple[int, ...]], int]],
-        keys: Sequence[str],
-        label: str,
-        *,
-        as_one: bool = True,
-    ) -> list[list[NDArray[np.float64]]]:
-        """Return the token log-probabilities of every sequence of every request, from the request's start on.
+            limits = self.options.max_batch_tokens, self.options.max_batch_samples
+            return Plan(batches_by_size(lengths, len(samples), *limits), compute, n_cut)
+
+        return self._batches.run(keys, plan, codec, label)
+
+    def scoring(self, requests: Sequence[ScoringRequest], *, as_one: bool = True) -> Compute[Scores]:
+        """Return what computes the token log-probabilities of a batch's sequences, from each request's start on.
 
         The statistics count the sequences of a request as one question, or else each as its own.
         """
 
-        def compute(batch: list[int]) -> list[list[list[NDArray[np.float64]]]]:
+        def compute(batch: list[int]) -> list[list[Scores]]:
             flat = [(sequence, requests[index][1]) for index in batch for sequence in requests[index][0]]
             with self.loaded() as loaded:
                 scores = iter(loaded.engine.score([sequence for sequence, _ in flat], [start for _, start in flat]))
@@ -187,19 +215,23 @@ class LocalRuntime:
             self.statistics.n_asked += sum(len(each) for row in asked for each in (row[:1] if as_one else row))
             return [[list(islice(scores, len(requests[index][0])))] for index in batch]
 
-        return [answer for (answer,) in self.run([each for each, _ in requests], keys, compute, SCORES, label)]
+        return compute
 
     def run(
         self,
-        requests: Sequence[Sequence[Sequence[int]]],
+        prepare: Callable[[], Prepared[Answer]],
         keys: Sequence[str],
-        compute: Compute[Answer],
         codec: Codec[Answer],
         label: str,
-    ) -> list[list[Answer]]:
-        """Answer requests, each of one or more token sequences, in batches that share prefixes."""
-        batches = batches_by_prefix(requests, self.options.max_batch_tokens)
-        return self._batches.run(batches, [[key] for key in keys], compute, codec, label)
+    ) -> list[Answer]:
+        """Answer requests in batches that share prefixes; they are prepared where any answer is missing."""
+
+        def plan() -> Plan[Answer]:
+            prepared = prepare()
+            batches = batches_by_prefix(prepared.requests, self.options.max_batch_tokens)
+            return Plan(batches, prepared.compute, prepared.n_cut)
+
+        return [answer for (answer,) in self._batches.run([[key] for key in keys], plan, codec, label)]
 
     def _to_text(self, tokens: list[int]) -> str:
         return str(self.formatter.tokenizer.decode(tokens, skip_special_tokens=True))

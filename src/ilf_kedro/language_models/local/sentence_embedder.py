@@ -24,7 +24,7 @@ from torch import Tensor
 from ilf_kedro.language_models.cache.codecs import VECTOR
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache, cache_key
 from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
-from ilf_kedro.language_models.local.batching import CachedBatches, RunStatistics, batches_by_size
+from ilf_kedro.language_models.local.batching import CachedBatches, Plan, RunStatistics, batches_by_size
 from ilf_kedro.language_models.local.loading import Device, context_length, load_tokenizer, resolve_device
 from ilf_kedro.language_models.local.resident import RESIDENT
 from ilf_kedro.language_models.protocol import Capability
@@ -122,16 +122,18 @@ class SentenceEmbedder:
         """
         if not texts:
             return np.zeros((0, 0), dtype=np.float32)
-        tokens = [self._tokens(text) for text in texts]
-        keys = [[self._key(text)] for text in texts]
 
-        def compute(batch: list[int]) -> list[list[NDArray[np.float32]]]:
-            self.statistics.n_asked += sum(len(tokens[index]) for index in batch)
-            return [[vector] for vector in self._vectors([tokens[index] for index in batch])]
+        def plan() -> Plan[NDArray[np.float32]]:
+            tokens = [self._tokens(text) for text in texts]
 
-        limits = self._options.max_batch_tokens, self._options.max_batch_texts
-        batches = batches_by_size([len(each) for each in tokens], 1, *limits)
-        answers = self._batches.run(batches, keys, compute, VECTOR, label)
+            def compute(batch: list[int]) -> list[list[NDArray[np.float32]]]:
+                self.statistics.n_asked += sum(len(tokens[index]) for index in batch)
+                return [[vector] for vector in self._vectors([tokens[index] for index in batch])]
+
+            limits = self._options.max_batch_tokens, self._options.max_batch_texts
+            return Plan(batches_by_size([len(each) for each in tokens], 1, *limits), compute)
+
+        answers = self._batches.run([[self._key(text)] for text in texts], plan, VECTOR, label)
         return np.array([vector for (vector,) in answers], dtype=np.float32)
 
     @cached_property

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ilf_kedro.language_models.cache.codecs import Codec
+from ilf_kedro.language_models.cache.codecs import SCORES, Codec
 from ilf_kedro.language_models.local.decoding import Sample
-from ilf_kedro.language_models.local.runtime import LocalRuntime
+from ilf_kedro.language_models.local.runtime import LocalRuntime, Prepared
 from ilf_kedro.language_models.protocol import Context, SamplingOptions, TokenSequence
 from ilf_kedro.prompting import Prompt
 
@@ -59,7 +59,7 @@ class TokenScoring:
             for each in contexts
         ]
         return self.runtime.sample(
-            contexts,
+            lambda: (contexts, ()),
             range(n_samples),
             SamplingOptions(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=max_new_tokens),
             seed=seed,
@@ -85,7 +85,8 @@ class TokenScoring:
             self.runtime.key("score_tokens", "", context=list(context.tokens), sequences=[list(s.tokens) for s in row])
             for context, row in zip(contexts, sequences, strict=True)
         ]
-        return self.runtime.score(requests, keys, label, as_one=False)
+        scoring = self.runtime.scoring(requests, as_one=False)
+        return self.runtime.run(lambda: Prepared([each for each, _ in requests], scoring), keys, SCORES, label)
 
 
 def _sequence(sample: Sample) -> TokenSequence:
