@@ -108,7 +108,7 @@ def test_memory_running_short_halves_what_is_left():
 
 def test_a_single_request_too_large_says_so():
     with pytest.raises(OutOfMemoryError, match="smaller model or dtype bfloat16"):
-        CachedBatches(None, RunStatistics()).run([[0, 1]], KEYS[:2], Computer(memory=0), TEXT, "")
+        CachedBatches(None, RunStatistics()).run(KEYS[:2], lambda: Plan([[0, 1]], Computer(memory=0)), TEXT, "")
 
 
 def test_other_errors_pass():
