@@ -4,30 +4,86 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
+from contextlib import suppress
 
 from ilf_kedro.verifiers import Row
 
 
 def obey(row: Row, *, port: int = 0) -> object:
-    """Do what the refinement says."""
-    return ORDERS[row.refinement](port)
+    """Do what the output says; "reply …" writes these bytes where the answer goes."""
+    if row.output.startswith("reply "):
+        return reply(bytes.fromhex(row.output.removeprefix("reply ")))
+    return ORDERS[row.output](port)
+
+
+def reply(content: bytes) -> None:
+    for descriptor in range(3, 16):
+        with suppress(OSError):
+            os.write(descriptor, content)
+    time.sleep(600)
+
+
+def write_endlessly(_: int) -> None:
+    while True:
+        for descriptor in range(3, 16):
+            with suppress(OSError):
+                os.write(descriptor, b"x" * 4096)
+
+
+def leave(*, wait: bool) -> int:
+    """Start a process in a session of its own, which the marker in its command line names."""
+    command = [sys.executable, "-c", "import time; time.sleep(600)", os.environ["TMPDIR"]]
+    for descriptors in (None, subprocess.DEVNULL):
+        subprocess.Popen(command, start_new_session=True, stdout=descriptors)
+    if wait:
+        time.sleep(600)
+    return 1
+
+
+def leave_a_grandchild(_: int) -> int:
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            leave(wait=True)
+        os._exit(0)
+    time.sleep(0.5)
+    return 1
+
+
+def kill(target: int) -> int:
+    os.kill(target, 9)
+    return 1
+
+
+def kill_by_c(target: int) -> int:
+    return 1 + int(ctypes.CDLL(None).kill(target, 9))
+
+
+def fork_often(_: int) -> int:
+    for _ in range(400):
+        with suppress(OSError):
+            if os.fork() == 0:
+                time.sleep(600)
+    return 1
+
+
+def fill_a_file(_: int) -> int:
+    with tempfile.NamedTemporaryFile() as file:
+        for _ in range(200):
+            file.write(b"x" * 2**20)
+            file.flush()
+    return 1
 
 
 def loop(_: int) -> None:
     while True:
         pass
-
-
-def sleep_in_a_child(_: int) -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    Path(os.environ["TMPDIR"], "child").write_text(str(child.pid))
-    child.wait()
 
 
 def connect_in_a_child(port: int) -> float:
@@ -80,10 +136,22 @@ ORDERS = {
     "raise oddly": raise_oddly,
     "loop": loop,
     "sleep": lambda _: time.sleep(600),
-    "child": sleep_in_a_child,
     "memory": lambda _: len(bytearray(3 * 2**30)),
     "exit": lambda _: sys.exit(0),
     "_exit": lambda _: os._exit(3),
+    "write endlessly": write_endlessly,
+    "leave": lambda _: leave(wait=False),
+    "leave and wait": lambda _: leave(wait=True),
+    "leave a grandchild": leave_a_grandchild,
+    "kill the parent": lambda _: kill(os.getppid()),
+    "kill the parent by C": lambda _: kill_by_c(os.getppid()),
+    "kill": kill,
+    "kill by C": kill_by_c,
+    "kill all": lambda _: kill(-1),
+    "kill the group": lambda _: kill(0),
+    "stop": lambda _: os.kill(os.getpid(), signal.SIGSTOP),
+    "fork": fork_often,
+    "fill a file": fill_a_file,
     "abort": lambda _: os.abort(),
     "close": close_every_file,
     "talk": talk,

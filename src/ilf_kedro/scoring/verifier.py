@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict
 
-import pandas as pd
-
-from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores, text_or_empty
+from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores, plain_value
 from ilf_kedro.scoring.tables import score_table
 from ilf_kedro.scoring.verifier_process import Outcome, VerifierOptions, VerifierProcess
+from ilf_kedro.tasks import Task, fields_of
 from ilf_kedro.verifiers import Row
 
-__all__ = ["SCORER", "VerifierOptions", "check_verifier", "verifier_scores"]
+__all__ = ["SCORER", "VerifierOptions", "check_verifier", "describe_failures", "verifier_scores", "verify"]
 
 logger = logging.getLogger(__name__)
 
@@ -24,21 +24,25 @@ SCORER = "verifier"
 
 
 def verifier_scores(
-    options: VerifierOptions, examples: DataFrame[Examples], refinements: DataFrame[Refinements]
+    options: VerifierOptions,
+    examples: DataFrame[Examples],
+    refinements: DataFrame[Refinements],
+    task: Task | None = None,
 ) -> DataFrame[Scores]:
     """Score each refinement by the verifier; higher is better, and True counts 1.
 
-    Where it raises, takes too long, needs too much memory, ends its process or returns no finite number, the score
-    is null; how often each happened is logged once. Empty refinements are not verified; their scores are null.
+    It sees the example's whole row: with a task its fields (tables.fields_of), else the table's columns. Where it
+    raises, takes too long, needs too much memory, ends its process or returns no finite number, the score is null; how
+    often each happened is logged once. Empty refinements are not verified; their scores are null.
 
     Raises:
         UserError: there is no such function, or it does not take a row and the arguments.
     """
-    by_id = {str(row["example_id"]): row for _, row in examples.iterrows()}
-    texts = list(zip(refinements["example_id"], refinements["text"], strict=True))
-    rows = [_row(by_id[example_id], text) for example_id, text in texts if text]
-    outcomes = iter(_verify(options, rows))
-    scores = [next(outcomes).score if text else None for _, text in texts]
+    fields = {str(row["example_id"]): _fields(row, task) for row in examples.to_dict("records")}
+    texts = list(zip(refinements["example_id"], refinements["text"], refinements["raw_text"], strict=True))
+    rows = [Row(text, raw_text, fields[example_id]) for example_id, text, raw_text in texts if text]
+    outcomes = iter(verify(options, rows))
+    scores = [next(outcomes).score if text else None for _, text, _ in texts]
     return score_table(refinements, SCORER, scores)
 
 
@@ -52,31 +56,44 @@ def check_verifier(options: VerifierOptions) -> None:
         worker.start()
 
 
-def _row(example: pd.Series, refinement: str) -> Row:
-    texts = {name: text_or_empty(example[name]) for name in ("title", "post", "initial_output", "feedback")}
-    return Row(example_id=str(example["example_id"]), refinement=refinement, **texts)
+def _fields(example: Mapping[Hashable, object], task: Task | None) -> dict[str, object]:
+    named = {str(name): value for name, value in example.items()}
+    if task is None:
+        return {name: plain_value(value) for name, value in named.items()}
+    fields = fields_of(task, named)
+    return {name: _as_json(value) for name, value in fields.items()}
 
 
-def _verify(options: VerifierOptions, rows: Sequence[Row]) -> list[Outcome]:
+def _as_json(value: object) -> object:
+    """Return a conversation as dicts; everything else is what JSON can hold already."""
+    return [asdict(each) for each in value] if isinstance(value, tuple) else value
+
+
+def verify(options: VerifierOptions, rows: Sequence[Row]) -> list[Outcome]:
+    """Return the verifier's outcome for each row; how many have no score, and why, is logged once.
+
+    Raises:
+        UserError: there is no such function, or it does not take a row and the arguments.
+    """
     if not rows:
         return []
     with VerifierProcess(options) as worker:
         outcomes = [worker.score(row) for row in rows]
         if not worker.isolated:
             logger.warning(
-                "the verifier %s ran without a network namespace, which this system does not allow: Python's sockets "
-                "were blocked, those of other programs that it may start were not",
+                "the verifier %s ran without namespaces of its own, which this system does not allow: Python's sockets "
+                "and signals were blocked, those of other programs that it may start were not",
                 options.callable,
             )
-    failed = [outcome for outcome in outcomes if outcome.failure]
-    if failed:
-        counts = Counter(outcome.failure for outcome in failed)
-        details = {outcome.failure: f" ({outcome.detail})" for outcome in reversed(failed) if outcome.detail}
-        logger.warning(
-            "the verifier %s gave no score for %d of %d refinements: %s",
-            options.callable,
-            len(failed),
-            len(rows),
-            ", ".join(f"{n} {failure}{details.get(failure, '')}" for failure, n in counts.most_common()),
-        )
+    if reasons := describe_failures(outcomes):
+        n_failed = sum(outcome.failure is not None for outcome in outcomes)
+        logger.warning("the verifier %s gave no score for %d of %d: %s", options.callable, n_failed, len(rows), reasons)
     return outcomes
+
+
+def describe_failures(outcomes: Sequence[Outcome]) -> str:
+    """Say how many rows have no score for which reason, each with an example; empty where all have one."""
+    failed = [outcome for outcome in outcomes if outcome.failure]
+    counts = Counter(outcome.failure for outcome in failed)
+    details = {outcome.failure: f" ({outcome.detail})" for outcome in reversed(failed) if outcome.detail}
+    return ", ".join(f"{n} {failure}{details.get(failure, '')}" for failure, n in counts.most_common())

@@ -13,22 +13,34 @@ import inspect
 import json
 import math
 import os
+import platform
 import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from types import ModuleType
 from typing import IO, Any
 
-from ilf_kedro.verifiers import Row
+from ilf_kedro.verifiers.processes import (
+    NEW_IPC,
+    NEW_NETWORK,
+    NEW_PIDS,
+    NEW_USERS,
+    end_with_parent,
+    new_namespaces,
+)
+from ilf_kedro.verifiers.row import Row
 
-_NEW_USER_AND_NETWORK_NAMESPACE = 0x10000000 | 0x40000000  # CLONE_NEWUSER | CLONE_NEWNET
-_SIGNAL_AT_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG
+_SECONDS_TO_END = 0.2
+_MOST_PROCESSES = 256
+_ADOPT_ORPHANS = 36  # PR_SET_CHILD_SUBREAPER
 _NETWORK_EVENTS = frozenset(
     f"socket.{name}"
     for name in ("connect", "bind", "sendto", "sendmsg", "getaddrinfo", "gethostbyname", "gethostbyaddr", "getnameinfo")
 )
+_SIGNAL_EVENTS = frozenset(("os.kill", "os.killpg", "signal.pthread_kill"))
 
 
 def main() -> None:
@@ -36,20 +48,23 @@ def main() -> None:
     requests, replies = _take_over_standard_streams()
     start = json.loads(requests.readline())
     sys.path[:] = start["sys_path"]
-    isolated = _isolate(start["memory_bytes"])
+    network, processes = _isolate(replies, requests, use_namespaces=start["namespaces"])
+    _limit(start["memory_bytes"], start["file_bytes"], counts_own_processes=processes)
     try:
         verify = _find(start["callable"])
-        inspect.signature(verify).bind(Row("", "", "", "", "", ""), **start["arguments"])
+        inspect.signature(verify).bind(Row(""), **start["arguments"])
     except Exception as error:  # noqa: BLE001  # importing the user's file may raise anything: the parent says it
         _reply(replies, {"error": _describe(error)})
         return
-    _reply(replies, {"isolated": isolated})
+    _reply(replies, {"network": network, "processes": processes})
     for line in requests:
         _renew_processor_time(start["seconds"])
-        answer = _score(verify, Row(**json.loads(line)), start["arguments"])
-        _reply(replies, answer)
-        if answer.get("failure") == "out of memory":
-            return  # what filled the memory may still be alive: the next row gets a new process
+        answer = _score(verify, Row(**json.loads(line), seconds=start["seconds"]), start["arguments"])
+        # What filled the memory may still be alive, and so may a process that it started: the next row gets a new one.
+        ends = answer.get("failure") == "out of memory" or _has_children()
+        _reply(replies, {**answer, "ends": ends})
+        if ends:
+            return
 
 
 def _take_over_standard_streams() -> tuple[IO[str], IO[str]]:
@@ -62,23 +77,83 @@ def _take_over_standard_streams() -> tuple[IO[str], IO[str]]:
     return requests, replies
 
 
-def _isolate(memory_bytes: int) -> bool:
-    """Set the limits of this process; return whether the kernel gave it a network namespace of its own."""
+def _isolate(*pipes: IO[str], use_namespaces: bool) -> tuple[bool, bool]:
+    """Leave the parent's network and processes behind; return whether the kernel gave namespaces for each.
+
+    With a PID namespace this goes on in a grandchild, the second process in it: the first one only waits, and when it
+    is killed, the kernel kills all others. Without, Python's signals to the parents are refused.
+    """
+    if sys.platform == "linux":
+        end_with_parent()
+        ctypes.CDLL(None).prctl(_ADOPT_ORPHANS, 1)
+    sys.addaudithook(_refuse_network)
+    if use_namespaces and new_namespaces(NEW_USERS | NEW_NETWORK | NEW_PIDS | NEW_IPC):
+        _fork_and_wait(pipes)
+        _fork_and_wait(pipes)
+        ctypes.CDLL(None).prctl(_ADOPT_ORPHANS, 1)
+        return True, True
+    network = use_namespaces and new_namespaces(NEW_USERS | NEW_NETWORK)
+    _refuse_signals_to({os.getpid(), os.getppid(), 1})
+    return network, False
+
+
+def _fork_and_wait(pipes: tuple[IO[str], ...]) -> None:
+    """Go on in a child; the parent waits, and ends as the child does."""
+    child = os.fork()
+    if child == 0:
+        end_with_parent()
+        return
+    for pipe in pipes:
+        os.close(pipe.fileno())
+    status = os.waitpid(child, 0)[1]
+    while os.WIFSTOPPED(status):
+        status = os.waitpid(child, 0)[1]
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0 and code <= 128:  # above are signals, as shells write them
+        os._exit(code)
+    number = -code if code < 0 else code - 128
+    if os.getpid() != 1:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    os._exit(128 + number)  # the first process of a namespace ignores its own signals
+
+
+def _limit(memory_bytes: int, file_bytes: int, *, counts_own_processes: bool) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    isolated = False
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        libc.prctl(_SIGNAL_AT_PARENTS_DEATH, signal.SIGKILL)
-        isolated = bool(libc.unshare(_NEW_USER_AND_NETWORK_NAMESPACE) == 0)
-    sys.addaudithook(_refuse_network)
-    return isolated
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+    # Before Linux 5.14 the limit counts all processes of the user, however many there are already.
+    if counts_own_processes and tuple(map(int, platform.release().split(".")[:2])) >= (5, 14):
+        resource.setrlimit(resource.RLIMIT_NPROC, (_MOST_PROCESSES, _MOST_PROCESSES))
 
 
 def _refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
     is_internet_socket = event == "socket.__new__" and arguments[1] in (socket.AF_INET, socket.AF_INET6)
     if is_internet_socket or event in _NETWORK_EVENTS:
         raise PermissionError("a verifier has no network")
+
+
+def _refuse_signals_to(parents: set[int]) -> None:
+    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in _SIGNAL_EVENTS and os.getpid() != arguments[0]:
+            target = abs(int(arguments[0]))
+            if target in parents - {os.getpid()} or target in (os.getppid(), 1) or int(arguments[0]) == 0:
+                raise PermissionError("a verifier signals no process but its own")
+
+    sys.addaudithook(refuse)
+
+
+def _has_children() -> bool:
+    """Tell whether a process that a row started is still there shortly after; those of other sessions are adopted."""
+    end = time.monotonic() + _SECONDS_TO_END
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0] or time.monotonic() < end:
+            time.sleep(0.001)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _renew_processor_time(seconds: float) -> None:

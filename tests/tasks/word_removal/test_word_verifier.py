@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import inspect
+from collections import UserDict
+from collections.abc import Mapping
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ NOTE = "Eva is an odd, silly, lazy cook who sings."
 
 
 def row(refinement: str, feedback: str = "Please leave out odd and lazy.", output: str = NOTE) -> Row:
-    return Row("x", title="", post="", initial_output=output, feedback=feedback, refinement=refinement)
+    return Row(refinement, fields={"initial_output": output, "feedback": feedback})
 
 
 def test_the_named_words_gone_the_rest_unchanged_the_grammar_mended() -> None:
@@ -35,16 +37,23 @@ def test_feedback_on_another_output_is_followed_as_it_stands() -> None:
     assert follows_feedback(row(NOTE, "Drop vain; the rest is fine.")) == 1
 
 
-def test_only_the_row_is_seen() -> None:
+class Watched(UserDict[str, object]):
+    """Fields that know which of them were looked at."""
+
+    def __init__(self, fields: Mapping[str, object]) -> None:
+        super().__init__(fields)
+        self.seen: set[str] = set()
+
+    def __getitem__(self, name: str) -> object:
+        self.seen.add(name)
+        return super().__getitem__(name)
+
+
+def test_only_the_feedback_and_the_initial_output_are_looked_at() -> None:
     assert list(inspect.signature(follows_feedback).parameters) == ["row"]
-    assert list(inspect.signature(Row).parameters) == [
-        "example_id",
-        "title",
-        "post",
-        "initial_output",
-        "feedback",
-        "refinement",
-    ]
+    fields = Watched({**row("x").fields, "tldr_reference": NOTE, "reference": NOTE})
+    follows_feedback(Row(NOTE, fields=fields))
+    assert fields.seen == {"feedback", "initial_output"}
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=60))

@@ -20,10 +20,10 @@ def follows_feedback(row: Row) -> float:
     Another scores the share of its words and of those asked for that are alike, halved where every named word is
     still there; always below 1.
     """
-    named = set(find_words(row.feedback))
-    wanted = remove_words(row.initial_output, named)
-    if row.refinement == wanted:
+    named = set(find_words(row.text("feedback")))
+    wanted = remove_words(row.text("initial_output"), named)
+    if row.output == wanted:
         return 1.0
-    gone = 1 - len(named & set(find_words(row.refinement))) / max(1, len(named))
-    alike = SequenceMatcher(a=wanted.split(), b=row.refinement.split(), autojunk=False).ratio()
+    gone = 1 - len(named & set(find_words(row.output))) / max(1, len(named))
+    alike = SequenceMatcher(a=wanted.split(), b=row.output.split(), autojunk=False).ratio()
     return 0.99 * alike * (1 + gone) / 2
