@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from pathlib import Path
 
 import psutil
@@ -169,7 +168,9 @@ writes where the answer goes; connects by C; looks for secrets; replaces the jud
 
 
 @pytest.mark.parametrize(
-    "names", [tuple(re.split("; |\n", SOME)), pytest.param(tuple(ATTACKS), marks=pytest.mark.slow)], ids=["some", "all"]
+    "names",
+    [tuple(SOME.replace("\n", "; ").split("; ")), pytest.param(tuple(ATTACKS), marks=pytest.mark.slow)],
+    ids=["some", "all"],
 )
 def test_attackers_pass_no_test_and_leave_nothing_behind(
     names: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

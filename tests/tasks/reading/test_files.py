@@ -61,9 +61,9 @@ TABLE = pa.Table.from_pylist(ROWS)
     [
         ("x.jsonl", LINES),
         ("x.ndjson", b"\xef\xbb\xbf" + LINES.replace(b"\n", b"\r\n\r\n")),
-        ("x.JSONL.GZ", gzip.compress(LINES)),
+        ("x.JSONL.GZ", gzip.compress(LINES, mtime=0)),
         ("x.json", LIST),
-        ("x.json.gz", gzip.compress(LIST)),
+        ("x.json.gz", gzip.compress(LIST, mtime=0)),
         ("x.parquet", parquet(TABLE)),
         ("x.arrow", arrow(TABLE, stream=False)),
         ("x.feather", arrow(TABLE, stream=True)),
@@ -150,11 +150,11 @@ def test_parquet_with_nested_null_timestamp_and_decimal_columns() -> None:
         ("x.arrow", arrow(TABLE, stream=False)[:-30], "0 None: broken Arrow ("),
         (
             "x.jsonl",
-            gzip.compress(LINES),
+            gzip.compress(LINES, mtime=0),
             "0 None: gzip data; one JSON object on each line, as its name",
         ),
         ("x.jsonl.gz", LINES, "0 None: no whole gzip data (Not a gzipped file"),
-        ("x.jsonl.gz", gzip.compress(LINES)[:-20], "0 None: no whole gzip data ("),
+        ("x.jsonl.gz", gzip.compress(LINES, mtime=0)[:-20], "0 None: no whole gzip data ("),
         (
             "x.csv",
             b"PK\x03\x04abc",
@@ -188,6 +188,7 @@ def test_parquet_with_nested_null_timestamp_and_decimal_columns() -> None:
         ("x.jsonl", b'{"a": 1}\n{"a": 1, "a": 2}', '2 None: columns written twice: "a"; one JSON object on each line'),
         ("x.jsonl", b'{"a": 1}\n{"a": ' + b"[" * 99999, "2 None: maximum recursion depth exceeded"),
     ],
+    ids=lambda value: repr(value)[:30],
 )
 def test_what_is_wrong_with_a_file_is_named(name: str, content: bytes | str, message: str) -> None:
     (found,) = faults(name, content)
