@@ -80,7 +80,7 @@ def test_a_task_is_immutable_and_comes_back_from_json() -> None:
 
 @pytest.mark.parametrize(
     ("word", "plural"),
-    [("output", "outputs"), ("post", "inputs"), ("reply", "replies"), ("essay", "essays"), ("box", "boxes")],
+    [("query", "queries"), ("letter", "letters"), ("reply", "replies"), ("essay", "essays"), ("box", "boxes")],
 )
 def test_plurals_follow_the_rules(word: str, plural: str) -> None:
     assert Words(output=word).plural_outputs == plural
