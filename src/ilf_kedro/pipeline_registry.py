@@ -56,7 +56,7 @@ def register_pipelines() -> dict[str, Pipeline]:
 def _main_job(parameters: Parameters, source: RefinementSource) -> dict[str, Pipeline]:
     arms, sizes, sampler = parameters.finetune.arms, parameters.train_sizes, parameters.finetune.best_of_n_from
     return {
-        "data_prep": data_prep.create_pipeline(),
+        "data_prep": data_prep.create_pipeline(parameters.task),
         "refinement": refinement.create_pipeline(parameters.refinement.methods),
         "selection": selection.create_pipeline(parameters.selection.scorers, parameters.refinement.methods),
         "reward_model": reward_model.create_pipeline(),

@@ -13,19 +13,17 @@ def examples(n: int = 4, split: str = "train", **columns: object) -> pd.DataFram
     ids = [f"{split}-{i}" for i in range(n)]
     table = {
         "example_id": ids,
+        "input_id": ids,
         "split": split,
         "position": range(n),
-        "subreddit": "dogs",
         "title": [f"title {i}" for i in range(n)],
         "post": [f"post {i}" for i in range(n)],
-        "tldr_reference": "short",
         "reference": [f"human {i}" for i in range(n)],
         "initial_output": [f"initial {i}" for i in range(n)],
         "feedback": [f"feedback {i}" for i in range(n)],
-        "feedback_class": "Coverage",
-        "seconds_feedback": None,
-        "seconds_reference": None,
-        "seconds_comparison": None,
+        "annotator": None,
+        "group": "dogs",
+        "other": "{}",
     }
     return Examples.validate(pd.DataFrame({**table, **columns}))
 

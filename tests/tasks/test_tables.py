@@ -9,7 +9,7 @@ import pytest
 from pandera.errors import SchemaError
 
 from ilf_kedro.prompting.messages import Message
-from ilf_kedro.schemas import SPLITS, TaskExamples
+from ilf_kedro.schemas import SPLITS, Examples
 from ilf_kedro.tasks import Offer, Task, comparisons_table, examples_table, fields_of, map_rows
 from tests.support.tasks import row, sources, task
 
@@ -40,7 +40,7 @@ def test_inputs_are_columns_of_the_table_and_survive_parquet(tmp_path: Path) -> 
     assert list(comparisons["train"]["chosen"]) == ["Y"]
     assert list(comparisons["train"]["source"]) == ["Satz Nummer 1."]
     examples["train"].to_parquet(tmp_path / "t.parquet")
-    back = TaskExamples.validate(pd.read_parquet(tmp_path / "t.parquet"))
+    back = Examples.validate(pd.read_parquet(tmp_path / "t.parquet"))
     first, second = (fields_of(TASK, each) for _, each in back.iterrows())
     assert first["chat"] == (Message("user", "Ü"),)
     assert first["feedback"] is None
@@ -68,7 +68,7 @@ def test_a_split_without_rows_is_an_empty_table() -> None:
 def test_an_input_column_that_holds_no_text_is_refused() -> None:
     examples, _ = tables(task(), train=[row(1)])
     with pytest.raises(SchemaError, match="columns of inputs hold text"):
-        TaskExamples.validate(examples["train"].assign(source=3))
+        Examples.validate(examples["train"].assign(source=3))
 
 
 def test_an_offer_counts_what_each_split_has_and_says_what_it_lacks() -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from ilf_kedro.datasets._paths import write_whole
-from ilf_kedro.schemas import UserError
+from ilf_kedro.schemas import RoundExamples, UserError
 
 __all__ = ["FeedbackFolder", "FeedbackNeededError"]
 
-_SHOWN = ["example_id", "title", "post", "initial_output"]
+_LEFT_OUT = [name for name in RoundExamples.column_names() if name not in ("example_id", "initial_output")]
 
 
 class FeedbackNeededError(UserError):
@@ -32,7 +32,7 @@ class _Reading:
 
 
 class FeedbackFolder:
-    """Holds one JSON-lines file per name: a line has example_id, title, post, initial_output and feedback.
+    """Holds one JSON-lines file per name: a line has example_id, the inputs, initial_output and feedback.
 
     Where `nothing_to_say` is true, the feedback may be empty. `kedro annotate export --format rounds` writes such
     files.
@@ -45,7 +45,7 @@ class FeedbackFolder:
     def collect(self, questions: dict[str, pd.DataFrame]) -> dict[str, pd.Series[str]]:
         """Return the feedback on every row of the tables `questions`, each by its file's name.
 
-        A table has the columns example_id, title, post and initial_output, and each example once. Missing files are
+        A table has the columns example_id, initial_output and the inputs, and each example once. Missing files are
         written, all of them before anything is refused.
 
         Raises:
@@ -62,7 +62,7 @@ class FeedbackFolder:
     def _read(self, name: str, table: pd.DataFrame) -> _Reading:
         path = self.directory / f"{name}.jsonl"
         if not path.is_file():
-            rows = table[_SHOWN].assign(feedback="").to_dict("records")
+            rows = table.drop(columns=_LEFT_OUT, errors="ignore").assign(feedback="").to_dict("records")
             lines = [json.dumps(_without_nan(row), ensure_ascii=False) for row in rows]
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, ("\n".join(lines) + "\n").encode())
@@ -125,7 +125,7 @@ def _message(readings: list[_Reading]) -> str:
     return (
         "feedback by people is needed before the run can go on:\n  "
         + "\n  ".join(lines)
-        + '\nRead each post and its initial_output, write what is wrong or missing into "feedback" (one to three '
+        + '\nRead each input and its initial_output, write what is wrong or missing into "feedback" (one to three '
         "sentences), save the file, and run the same command again. To have a file written afresh, move it away."
     )
 

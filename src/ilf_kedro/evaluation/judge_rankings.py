@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from ilf_kedro.language_models.protocol import Capability, Choice, LanguageModel, require
-from ilf_kedro.prompting import Prompt, PromptTemplate
+from ilf_kedro.prompting import Prompt, PromptTemplate, fill
 
 __all__ = ["copeland_ranks", "judge_ranks"]
 
@@ -19,15 +20,15 @@ __all__ = ["copeland_ranks", "judge_ranks"]
 def judge_ranks(
     judge: LanguageModel,
     template: PromptTemplate,
-    inputs: Mapping[str, tuple[str, str]],
+    examples: pd.DataFrame,
     texts: Sequence[Sequence[str]],
 ) -> list[NDArray[np.int64] | None]:
-    """Rank the texts of each post by what `judge` prefers; these are a language model's ranks, not people's.
+    """Rank the texts of each example by what `judge` prefers; these are a language model's ranks, not people's.
 
-    `inputs` maps an example to its title and post, in the order of `texts`. Every two texts are shown in both
+    `examples` are the examples' rows, in the order of `texts`. Every two texts are shown in both
     orders, and only a preference that both orders agree on counts (else each gets ½, as where both are equally
     probable). Ranks are Copeland's: by the share of texts that a text beats, equal shares being ties. Two texts
-    on which an answer is undefined (a refusal) are not compared; None for a post of which some text is compared
+    on which an answer is undefined (a refusal) are not compared; None for an example of which some text is compared
     with no other.
 
     Raises:
@@ -35,10 +36,10 @@ def judge_ranks(
     """
     require(judge, Capability.CHOICE_PROBABILITIES, user="the judge")
     prompts: list[Prompt] = []
-    for (example_id, (title, post)), own in zip(inputs.items(), texts, strict=True):
+    for example, own in zip(examples.to_dict("records"), texts, strict=True):
         for one, other in combinations(own, 2):
             for first, second in ((one, other), (other, one)):
-                prompts.append(template.render(example_id, title=title, post=post, output_a=first, output_b=second))
+                prompts.append(fill(template, {**example, "output_a": first, "output_b": second}))
     choices = (Choice("first", template.positive), Choice("second", template.negative))
     answers = iter(judge.choice_probabilities(prompts, choices, label="judge of rankings"))
     ranks: list[NDArray[np.int64] | None] = []

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, Choice, LanguageModel, require
-from ilf_kedro.prompting import Prompt, PromptTemplate
-from ilf_kedro.schemas import DataFrame, Examples, Outputs, UserError, Verdicts, text_or_empty
+from ilf_kedro.prompting import Prompt, PromptTemplate, fill
+from ilf_kedro.schemas import DataFrame, Examples, Outputs, UserError, Verdicts
 
 __all__ = ["REFERENCE", "judge_outputs", "judged_examples"]
 
@@ -27,8 +27,8 @@ def judged_examples(examples: DataFrame[Examples], n_judged: int | None = None) 
     if with_output.empty:
         splits = ", ".join(sorted(examples["split"].unique())) or "empty"
         raise UserError(
-            f"the {splits} split has no ideal_human_summary in any of its {len(examples)} rows, but it is the "
-            "baseline of win rates and ROUGE-L: add the column to the raw file of that split"
+            f"the {splits} split has no reference in any of its {len(examples)} rows, but it is the baseline of win "
+            "rates and ROUGE-L: name the column that has them (task.columns.reference)"
         )
     return with_output.head(n_judged) if n_judged is not None else with_output
 
@@ -51,7 +51,7 @@ def judge_outputs(
         UserError: no example has a reference.
     """
     require(judge, Capability.CHOICE_PROBABILITIES, user="the judge")
-    inputs = judged_examples(examples, n_judged)[["example_id", "title", "post", "reference", "position"]]
+    inputs = judged_examples(examples, n_judged)
     first = outputs.loc[outputs["sample_index"] == 0, ["example_id", "model", "text"]]
     pairs = inputs.merge(first, on="example_id").sort_values(["model", "position"]).drop(columns="position")
     asked = pairs.merge(pd.DataFrame({"order": ORDERS}), how="cross")
@@ -72,15 +72,7 @@ def _prompts(template: PromptTemplate, asked: pd.DataFrame) -> Sequence[Prompt]:
     for row in asked.to_dict("records"):
         shown = (row["text"], row["reference"])
         output_a, output_b = shown if row["order"] == ORDERS[0] else shown[::-1]
-        prompts.append(
-            template.render(
-                example_id=row["example_id"],
-                title=text_or_empty(row["title"]),
-                post=row["post"],
-                output_a=output_a,
-                output_b=output_b,
-            )
-        )
+        prompts.append(fill(template, {**row, "output_a": output_a, "output_b": output_b}))
     return prompts
 
 

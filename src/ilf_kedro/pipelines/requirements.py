@@ -69,6 +69,11 @@ def _without_partial(function: Callable[..., Any]) -> Callable[..., Any]:
     return _without_partial(function.func) if isinstance(function, partial) else function
 
 
+def project_words(slots: Sequence[str]) -> list[str]:
+    """Return the slots that are the project's words, which an example may lack; inputs were checked by data_prep."""
+    return [slot for slot in slots if slot in ("initial_output", "feedback", "reference")]
+
+
 def require_texts(examples: DataFrame[Examples], columns: Sequence[str], *, user: str) -> None:
     """Check that every example has a text in each of `columns`.
 
@@ -92,5 +97,6 @@ def require_texts(examples: DataFrame[Examples], columns: Sequence[str], *, user
         raise MissingColumnError(
             f"{user} needs texts that the split {split!r} lacks:\n  "
             + "\n  ".join(faults)
-            + "\nAdd them to the split's file, leave these examples out of it, or lower train_sizes."
+            + "\nAdd them to the split's file (task.columns says where they are looked for), leave these examples out "
+            "of it, or lower train_sizes."
         )

@@ -2,6 +2,7 @@
 
 from ilf_kedro.prompting.post_processing import clean_completion, drop_unfinished_sentence, split_sentences
 from ilf_kedro.prompting.resampling import Kept, classify_draws, is_degenerate, keep_best_draws
+from ilf_kedro.prompting.rows import fill, prompts_of
 from ilf_kedro.prompting.templates import Prompt, PromptTemplate, TemplateError
 
 __all__ = [
@@ -12,7 +13,9 @@ __all__ = [
     "classify_draws",
     "clean_completion",
     "drop_unfinished_sentence",
+    "fill",
     "is_degenerate",
     "keep_best_draws",
+    "prompts_of",
     "split_sentences",
 ]

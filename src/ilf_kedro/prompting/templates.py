@@ -9,12 +9,12 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from ilf_kedro.schemas import Options
+from ilf_kedro.schemas import Options, UserError
 
 _SLOT = re.compile(r"\{([a-z_]+)\}")
 
 
-class TemplateError(ValueError):
+class TemplateError(UserError):
     """A template lacks a slot, has an unknown one, or was rendered without one."""
 
 
@@ -43,7 +43,7 @@ class PromptTemplate(Options):
 
     text: str
     slots: tuple[str, ...]
-    truncate: str | None = "post"
+    truncate: str | None = None
     positive: tuple[str, ...] = ()
     negative: tuple[str, ...] = ()
     stop: tuple[str, ...] = Field(default=(), description="texts that end a completion")

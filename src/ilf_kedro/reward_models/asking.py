@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from scipy.special import expit
@@ -58,15 +59,15 @@ class PairwiseRewardModel(_PromptedRewardModel):
     """Shows any language model two outputs, in both orders, and asks which is better: A or B.
 
     The log-odds of both orders are averaged, so that a constant liking for a position cancels out. A
-    output's reward is the probability that it is preferred to the first sentence of its post: an opponent
-    that every post has, and that is the same for all its outputs.
+    output's reward is the probability that it is preferred to the first sentence of its input: an opponent
+    that every input has, and that is the same for all its outputs.
     """
 
     slots = PAIR_SLOTS
 
     def rewards(self, outputs: Sequence[RewardInput], *, label: str = "rewards") -> list[float]:
         """See RewardModel."""
-        pairs = [(output, _opponent(output)) for output in outputs]
+        pairs = [(output, _opponent(output, self._template)) for output in outputs]
         return [float(expit(_mean_log_odds(forth, back))) for forth, back in self._ask(pairs, label)]
 
     def compare(self, pairs: Sequence[Pair], *, label: str = "rewards") -> list[PairRewards]:
@@ -85,9 +86,11 @@ class PairwiseRewardModel(_PromptedRewardModel):
         return list(zip(replies[::2], replies[1::2], strict=True))
 
 
-def _opponent(output: RewardInput) -> RewardInput:
-    first = next(iter(split_sentences(output.post)), output.post)
-    return RewardInput(output.example_id, output.title, output.post, first)
+def _opponent(output: RewardInput, template: PromptTemplate) -> RewardInput:
+    """Return the first sentence of the input that may be truncated, else of the longest one shown."""
+    shown = {name: text for name, text in output.inputs.items() if name in template.slots}
+    text = shown.get(template.truncate or "") or max(shown.values(), key=len, default="")
+    return replace(output, output=next(iter(split_sentences(text)), text))
 
 
 def _mean_log_odds(forth: ChoiceProbabilities, back: ChoiceProbabilities) -> float:

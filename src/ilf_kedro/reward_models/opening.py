@@ -52,8 +52,13 @@ def open_reward_model(
     if template.first_token or template.last_token:
         from ilf_kedro.reward_models.input_format import check_input_format
 
-        check_input_format(model, template, question(template, RewardInput("", "title", "post", "output")))
+        check_input_format(model, template, question(template, _any_input(template)))
     return YesNoRewardModel(model, template) if kind == "yes_no" else PairwiseRewardModel(model, template)
+
+
+def _any_input(template: PromptTemplate) -> RewardInput:
+    """Return an input that fills the template, whatever it shows: only its ends are looked at."""
+    return RewardInput("", {slot: slot for slot in template.slots}, "output")
 
 
 def _check_kind(kind: RewardModelKind, checkpoint: Checkpoint) -> None:

@@ -1,4 +1,4 @@
-"""What a reward model is: it says how good a output is (paper, appendix on reward models).
+"""What a reward model is: it says how good an output is (paper, appendix on reward models).
 
 There are three kinds, and one scale. A reward lies between 0 and 1, and the log-odds of preferring one
 output to another is the difference of the log-odds of their rewards (Bradley and Terry 1952).
@@ -19,17 +19,17 @@ RewardModelKind = Literal["yes_no", "classification", "a_b"]
 
 @dataclass(frozen=True, slots=True)
 class RewardInput:
-    """A output, as a reward model reads it."""
+    """An output, as a reward model reads it: beside the inputs of its example, by name."""
 
     example_id: str
-    title: str
-    post: str
+    inputs: Mapping[str, str]
     output: str
 
     @classmethod
     def of(cls, example: Mapping[Any, Any], output: str) -> RewardInput:
-        """Return an output of an example's post; `example` is a row with its example_id, title and post."""
-        return cls(str(example["example_id"]), text_or_empty(example["title"]), str(example["post"]), output)
+        """Return an output for an example; `example` is a row with its example_id and its inputs."""
+        texts = {str(name): text_or_empty(value) for name, value in example.items() if name != "example_id"}
+        return cls(str(example["example_id"]), texts, output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class RewardModel(Protocol):
         ...
 
     def rewards(self, outputs: Sequence[RewardInput], *, label: str = "rewards") -> list[float]:
-        """Return each output's reward, which depends on it and its post alone."""
+        """Return each output's reward, which depends on it and its inputs alone."""
         ...
 
     def compare(self, pairs: Sequence[Pair], *, label: str = "rewards") -> list[PairRewards]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ilf_kedro.language_models.protocol import Choice
-from ilf_kedro.prompting import Prompt, PromptTemplate, TemplateError
+from ilf_kedro.prompting import Prompt, PromptTemplate, TemplateError, fill
 from ilf_kedro.reward_models.protocol import RewardInput
 
 __all__ = ["PAIR_SLOTS", "SLOTS", "answers", "check_slots", "pair_question", "question"]
 
-SLOTS = frozenset({"title", "post", "output"})
-PAIR_SLOTS = frozenset({"title", "post", "output_a", "output_b"})
+SLOTS = frozenset({"output"})
+PAIR_SLOTS = frozenset({"output_a", "output_b"})
 
 
 def answers(template: PromptTemplate) -> tuple[Choice, Choice]:
@@ -33,32 +33,31 @@ def question(template: PromptTemplate, output: RewardInput) -> Prompt:
     """Render what a reward model reads of one output.
 
     Raises:
-        TemplateError: the template has other slots than title, post and output.
+        TemplateError: the template has no slot `output`, or one that is no input of the example.
     """
     check_slots(template, SLOTS)
-    return template.render(output.example_id, title=output.title, post=output.post, output=output.output)
+    return fill(template, {**output.inputs, "example_id": output.example_id, "output": output.output})
 
 
 def pair_question(template: PromptTemplate, first: RewardInput, second: RewardInput) -> Prompt:
     """Render what a reward model reads of two outputs for one input.
 
     Raises:
-        TemplateError: the template has other slots than title, post, output_a and output_b.
+        TemplateError: the template lacks the slots `output_a` and `output_b`, or has one that is no input.
     """
     check_slots(template, PAIR_SLOTS)
-    return template.render(
-        first.example_id, title=first.title, post=first.post, output_a=first.output, output_b=second.output
-    )
+    outputs = {"output_a": first.output, "output_b": second.output}
+    return fill(template, {**first.inputs, "example_id": first.example_id, **outputs})
 
 
 def check_slots(template: PromptTemplate, expected: frozenset[str]) -> None:
-    """Refuse a template that has other slots than expected.
+    """Refuse a template that shows other outputs than expected, beside whatever inputs.
 
     Raises:
         TemplateError: naming both.
     """
-    if set(template.slots) != expected:
+    if set(template.slots) & (SLOTS | PAIR_SLOTS) != expected:
         raise TemplateError(
-            f"a reward model's template of this kind needs the slots {sorted(expected)}, "
+            f"a reward model's template of this kind needs the slots {sorted(expected)} beside inputs, "
             f"found {sorted(template.slots)}; change its prompt file, or name another in reward_model.prompt"
         )

@@ -13,7 +13,7 @@ __all__ = ["reward_outputs"]
 def reward_outputs(
     model: RewardModel, examples: DataFrame[Examples], outputs: pd.DataFrame, *, label: str = "rewards"
 ) -> pd.Series:
-    """Return the reward of each row's `text`, an output of its `example_id`'s post; shape and index of `outputs`.
+    """Return the reward of each row's `text`, an output of its `example_id`; shape and index of `outputs`.
 
     Empty texts are not asked about; their rewards are null.
 

@@ -28,7 +28,15 @@ from ilf_kedro.schemas.evaluation import (
     Verdicts,
     WinRates,
 )
-from ilf_kedro.schemas.examples import Comparisons, Examples, RejectedRows, Subsets, TextStatistics
+from ilf_kedro.schemas.examples import (
+    SPLITS,
+    Comparisons,
+    Examples,
+    RejectedRows,
+    Subsets,
+    TextStatistics,
+    WithInputs,
+)
 from ilf_kedro.schemas.export import (
     ChatRecords,
     ImplicitPreferenceRecords,
@@ -51,7 +59,6 @@ from ilf_kedro.schemas.refinements import (
 )
 from ilf_kedro.schemas.rounds import RoundExamples, RoundMetrics, RoundModels, RoundTargets
 from ilf_kedro.schemas.sweep import SweepWinners, Trials
-from ilf_kedro.schemas.tasks import SPLITS, TaskComparisons, TaskExamples
 from ilf_kedro.schemas.tournament import RankedCandidates, ScorerContests, ScorerCosts, ScorerMetrics
 from ilf_kedro.schemas.training import (
     BestOfN,
@@ -152,8 +159,6 @@ __all__ = [
     "TargetLikelihoods",
     "TargetLogLikelihoods",
     "Targets",
-    "TaskComparisons",
-    "TaskExamples",
     "TemplateDisagreement",
     "TextStatistics",
     "TrainingLog",
@@ -163,6 +168,7 @@ __all__ = [
     "UserError",
     "Verdicts",
     "WinRates",
+    "WithInputs",
     "WrittenExamples",
     "nearest",
     "plain_value",

@@ -6,18 +6,17 @@ import pandera.pandas as pa
 from pandera.typing import Series
 
 from ilf_kedro.schemas.base import Estimates, Table
+from ilf_kedro.schemas.examples import WithInputs
 
 
-class ArmTargets(Table):
+class ArmTargets(WithInputs):
     """Each arm's own kind of target on a held-out split: what it would have been trained on, had it been there."""
 
     arm: Series[str]
     example_id: Series[str]
-    title: Series[str] = pa.Field(nullable=True)
-    post: Series[str]
     target: Series[str]
 
-    class Config:
+    class Config(WithInputs.Config):
         unique = ["arm", "example_id"]
 
 

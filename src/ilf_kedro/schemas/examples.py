@@ -2,46 +2,66 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pandera.pandas as pa
 from pandera.typing import Series
 
-from ilf_kedro.schemas.base import Table
+from ilf_kedro.schemas.base import Split, Table
+
+SPLITS: tuple[Split, ...] = ("train", "development", "validation", "test")
 
 
-class Examples(Table):
-    """One row per validated example of a split, in file order.
+class WithInputs(Table):
+    """Base of tables that have the task's inputs as further columns, each of text (messages as a JSON list)."""
 
-    Columns that the source lacks are present and null; `position` counts from 0 in file order, so
-    that nested subsets are prefixes of it.
+    class Config:
+        strict = False
+
+    @classmethod
+    def input_names(cls, table: pd.DataFrame) -> list[str]:
+        """Return the columns that hold inputs, in their order."""
+        return [str(name) for name in table.columns if name not in cls.column_names()]
+
+    @pa.dataframe_check(error="the columns of inputs hold text or null")
+    def _inputs_are_text(cls, table: pd.DataFrame) -> bool:  # noqa: N805  # pandera passes the class
+        inputs = table[cls.input_names(table)]
+        return all(pd.api.types.is_string_dtype(inputs[name].dropna()) or inputs[name].isna().all() for name in inputs)
+
+
+class Examples(WithInputs):
+    """One row per example of a split, in the order of its source; a column for each input beside these.
+
+    `input_id` is the same for all examples of one input, by which errors are clustered. `position` counts from 0, so
+    that nested subsets are prefixes. What the source lacks is null. `other` is a JSON object of the kept columns.
     """
 
     example_id: Series[str] = pa.Field(unique=True)
-    split: Series[str] = pa.Field(isin=["train", "development", "validation", "test"])
+    input_id: Series[str]
+    split: Series[str] = pa.Field(isin=list(SPLITS))
     position: Series[int] = pa.Field(ge=0)
-    subreddit: Series[str] = pa.Field(nullable=True)
-    title: Series[str] = pa.Field(nullable=True)
-    post: Series[str]
-    tldr_reference: Series[str] = pa.Field(nullable=True)
-    reference: Series[str] = pa.Field(nullable=True)
     initial_output: Series[str] = pa.Field(nullable=True)
     feedback: Series[str] = pa.Field(nullable=True)
-    feedback_class: Series[str] = pa.Field(nullable=True)
-    seconds_feedback: Series[float] = pa.Field(nullable=True)
-    seconds_reference: Series[float] = pa.Field(nullable=True)
-    seconds_comparison: Series[float] = pa.Field(nullable=True)
+    reference: Series[str] = pa.Field(nullable=True)
+    annotator: Series[str] = pa.Field(nullable=True)
+    group: Series[str] = pa.Field(nullable=True)
+    other: Series[str]
 
 
-class Comparisons(Table):
-    """Binary comparisons: which of two outputs for one input was preferred."""
+class Comparisons(WithInputs):
+    """One row per comparison of two outputs for one input; a column for each input beside these.
+
+    `preferred` is the place, a or b, in which the chosen output stands where both are shown.
+    """
 
     example_id: Series[str] = pa.Field(unique=True)
-    split: Series[str]
-    position: Series[int]
-    title: Series[str] = pa.Field(nullable=True)
-    post: Series[str]
-    output_a: Series[str]
-    output_b: Series[str]
+    input_id: Series[str]
+    split: Series[str] = pa.Field(isin=list(SPLITS))
+    position: Series[int] = pa.Field(ge=0)
+    chosen: Series[str]
+    rejected: Series[str]
     preferred: Series[str] = pa.Field(isin=["a", "b"])
+    annotator: Series[str] = pa.Field(nullable=True)
+    group: Series[str] = pa.Field(nullable=True)
 
 
 class RejectedRows(Table):

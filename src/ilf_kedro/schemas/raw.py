@@ -57,7 +57,7 @@ class _ArrowTable(Protocol):
     def to_pylist(self) -> list[dict[str, Any]]: ...
 
 
-RowSource: TypeAlias = "RawRows | pd.DataFrame | _PolarsFrame | _ArrowTable | Iterable[Mapping[str, Any]]"
+RowSource: TypeAlias = RawRows | pd.DataFrame | _PolarsFrame | _ArrowTable | Iterable[Mapping[str, Any]]
 
 
 def raw_rows(source: RowSource, file: str) -> RawRows:

@@ -6,22 +6,22 @@ import pandera.pandas as pa
 from pandera.typing import Series
 
 from ilf_kedro.schemas.base import Table
+from ilf_kedro.schemas.examples import WithInputs
 
 
-class Targets(Table):
+class Targets(WithInputs):
     """What an arm finetunes on: the completion to imitate for each example, or several of them.
 
-    `initial_output` and `feedback` are there where the arm's prompt shows them.
+    A column for each input stands beside these; `initial_output` and `feedback` are there where the arm's prompt
+    shows them.
     """
 
     example_id: Series[str]
-    title: Series[str] = pa.Field(nullable=True)
-    post: Series[str]
     initial_output: Series[str] | None
     feedback: Series[str] | None
     target: Series[str]
 
-    class Config:
+    class Config(WithInputs.Config):
         unique = ["example_id", "target"]
 
 

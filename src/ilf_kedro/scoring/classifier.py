@@ -1,4 +1,4 @@
-"""A language model as classifier: how probable it finds it that a refinement is an excellent summary of the post.
+"""A language model as classifier: how probable it finds it that a refinement is an excellent output.
 
 It sees neither the initial output nor the feedback, so it says how good an output is, not whether it
 follows the feedback (that is InstructRM's question). Any model that weighs two answers will do: a local
@@ -10,9 +10,9 @@ from __future__ import annotations
 import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, Choice, LanguageModel, require
-from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.prompting import PromptTemplate, fill
 from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores
-from ilf_kedro.scoring.rows import render, rows_to_ask
+from ilf_kedro.scoring.rows import rows_to_ask
 from ilf_kedro.scoring.tables import score_table
 
 SCORER = "classifier"
@@ -35,7 +35,7 @@ def classifier_scores(
     """
     require(model, Capability.CHOICE_PROBABILITIES, user=f"the scorer {SCORER}")
     rows, index = rows_to_ask(examples, refinements)
-    prompts = [render(template, row) for row in rows]
+    prompts = [fill(template, row) for row in rows]
     choices = (Choice("positive", template.positive), Choice("negative", template.negative))
     replies = model.choice_probabilities(prompts, choices, label=SCORER)
     values = [reply.probability(0) for reply in replies]

@@ -1,4 +1,4 @@
-"""The share of a refinement's words that stand in the post: what is copied is not invented."""
+"""The share of a refinement's words that stand in its inputs: what is copied is not invented."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ _WORD = re.compile(r"\w+")
 
 
 def copying_scores(refinements: DataFrame[Refinements], examples: DataFrame[Examples]) -> DataFrame[Scores]:
-    """Score each refinement by the share of its words, in whatever case, that its title or post has, in [0, 1]."""
-    known = {
-        row["example_id"]: set(_words(f"{text_or_empty(row['title'])} {row['post']}")) for _, row in examples.iterrows()
-    }
+    """Score each refinement by the share of its words, in whatever case, that an input has, in [0, 1]."""
+    inputs = examples.set_index("example_id")[Examples.input_names(examples)].map(text_or_empty)
+    known = {name: set(_words(" ".join(texts))) for name, *texts in inputs.itertuples(name=None)}
     scores = []
     for example_id, text in zip(refinements["example_id"], refinements["text"], strict=True):
         words = _words(text)

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, Choice, LanguageModel, SamplingOptions, require
-from ilf_kedro.prompting import PromptTemplate, split_sentences
+from ilf_kedro.prompting import PromptTemplate, fill, prompts_of, split_sentences
 from ilf_kedro.schemas import DataFrame, Examples, FeedbackPoints, PointScores, Refinements, text_or_empty
-from ilf_kedro.scoring.rows import render, rows_to_ask
+from ilf_kedro.scoring.rows import rows_to_ask
 
 __all__ = ["list_points", "point_scores", "split_feedback", "split_points"]
 
@@ -67,9 +67,7 @@ def list_points(
         MissingCapabilityError: the model cannot write.
     """
     require(model, Capability.GENERATE, user="the list of the feedback's points")
-    prompts = [
-        template.render(row["example_id"], feedback=text_or_empty(row["feedback"])) for _, row in examples.iterrows()
-    ]
+    prompts = prompts_of(examples, template)
     drawn = model.generate(prompts, range(1), _LISTING, seed=seed, label="points of feedback")
     listed = {
         prompt.example_id: [match["point"] for match in _LISTED.finditer(draws[0].text)]
@@ -107,7 +105,7 @@ def point_scores(
     rows, index = rows_to_ask(examples, pairs)
     choices = (Choice("positive", template.positive), Choice("negative", template.negative))
     prompts = [
-        render(template, {**row, "point": point}) for row, point in zip(rows, pairs.loc[index, "point"], strict=True)
+        fill(template, {**row, "point": point}) for row, point in zip(rows, pairs.loc[index, "point"], strict=True)
     ]
     replies = model.choice_probabilities(prompts, choices, label="points of feedback")
     asked = [reply.probability(0) for reply in replies]

@@ -6,13 +6,14 @@ ensemble is the mean of the five.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, Choice, LanguageModel, require
-from ilf_kedro.prompting import Prompt, PromptTemplate
-from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores, TemplateDisagreement, text_or_empty
+from ilf_kedro.prompting import PromptTemplate, fill
+from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores, TemplateDisagreement
 from ilf_kedro.scoring.tables import score_table
 
 ENSEMBLE = "instruct_rm_ensemble"
@@ -39,8 +40,8 @@ def instruct_rm_scores(
     """
     require(model, Capability.CHOICE_PROBABILITIES, user="the scorer InstructRM")
     asked = refinements[refinements["text"] != ""]
-    by_id = examples.set_index("example_id")
-    rows = [(by_id.loc[example_id], text) for example_id, text in zip(asked["example_id"], asked["text"], strict=True)]
+    by_id = {row["example_id"]: row for row in examples.to_dict("records")}
+    rows = [{**by_id[name], "refinement": text} for name, text in zip(asked["example_id"], asked["text"], strict=True)]
     tables = []
     for number, probabilities in enumerate(_positive_probabilities(model, templates, rows), start=1):
         scores = pd.Series(probabilities, index=asked.index, dtype="float64").reindex(refinements.index)
@@ -62,19 +63,8 @@ def template_disagreement(scores: DataFrame[Scores]) -> DataFrame[TemplateDisagr
     return TemplateDisagreement.validate(mean.merge(deviations, on=keys, how="left"))
 
 
-def _render(template: PromptTemplate, example: pd.Series, refinement: str) -> Prompt:
-    return template.render(
-        str(example.name),
-        title=text_or_empty(example["title"]),
-        post=example["post"],
-        initial_output=example["initial_output"],
-        feedback=example["feedback"],
-        refinement=refinement,
-    )
-
-
 def _positive_probabilities(
-    model: LanguageModel, templates: Sequence[PromptTemplate], rows: Sequence[tuple[pd.Series, str]]
+    model: LanguageModel, templates: Sequence[PromptTemplate], rows: Sequence[Mapping[Any, object]]
 ) -> list[list[float]]:
     """Return p₊ / (p₊ + p₋) per template and row.
 
@@ -84,7 +74,7 @@ def _positive_probabilities(
     """
     answers = list(dict.fromkeys(answer for t in templates for answer in (t.positive, t.negative)))
     choices = [Choice(answer[0], answer) for answer in answers]
-    prompts = [_render(template, *row) for row in rows for template in templates]
+    prompts = [fill(template, row) for row in rows for template in templates]
     replies = model.choice_probabilities(prompts, choices, label="InstructRM")
     scores: list[list[float]] = [[] for _ in templates]
     for place, reply in enumerate(replies):

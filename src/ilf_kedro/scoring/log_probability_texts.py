@@ -1,7 +1,7 @@
 """The two texts that carry every log-probability term, and the spans of their parts.
 
 I₁ asks for a better output with the feedback and holds x, y, f, r; I₂ asks for feedback on an output and
-holds x, r, f (x post, y initial output, f feedback, r refinement). A language model reads each text once;
+holds x, r, f (x inputs, y initial output, f feedback, r refinement). A language model reads each text once;
 a term is a mean over the tokens of a part of it.
 """
 
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ilf_kedro.language_models.protocol import TokenLogProbabilities
-from ilf_kedro.prompting import Prompt, PromptTemplate
+from ilf_kedro.prompting import Prompt, PromptTemplate, fill
 from ilf_kedro.schemas import UserError
-from ilf_kedro.scoring.rows import Row, render
+from ilf_kedro.scoring.rows import Row
 
 __all__ = ["FEEDBACK_ORDER", "REFINEMENT_ORDER", "MarkedText", "Span", "check_order", "mark", "mean_log_probability"]
 
-REFINEMENT_ORDER = ("post", "initial_output", "feedback", "refinement")  # of I₁
-FEEDBACK_ORDER = ("post", "refinement", "feedback")  # of I₂
+REFINEMENT_ORDER = ("initial_output", "feedback", "refinement")  # of I₁, after the inputs
+FEEDBACK_ORDER = ("refinement", "feedback")  # of I₂, after the inputs
 
 Span = tuple[int, int]
 
@@ -29,7 +29,7 @@ Span = tuple[int, int]
 class MarkedText:
     """A whole text and the character spans of its parts, counted back from its end (negative).
 
-    Counted so, they hold whatever is cut of the post, which stands before them. A span begins with the
+    Counted so, they hold whatever is truncated of the inputs, which stand before them. A span begins with the
     blank before the part's first word. `whole` ends with the last part: a closing line break is outside.
     """
 
@@ -39,21 +39,19 @@ class MarkedText:
 
 
 def check_order(template: PromptTemplate, order: Sequence[str], name: str) -> None:
-    """Check that each slot of `order` stands in the template once, and in this order.
+    """Check that each slot of `order` stands in the template once, in this order, and after the inputs.
 
     Raises:
         UserError: naming what the template has instead.
     """
-    found = sorted(
-        (slot for slot in order if slot in template.slots), key=lambda slot: template.text.find(f"{{{slot}}}")
-    )
+    found = sorted(template.slots, key=lambda slot: template.text.find(f"{{{slot}}}"))
     repeated = [slot for slot in order if template.text.count(f"{{{slot}}}") > 1]
-    if found == list(order) and not repeated:
+    if len(found) > len(order) and found[-len(order) :] == list(order) and not repeated:
         return
     more = f", more than once: {', '.join(repeated)}" if repeated else ""
     raise UserError(
         f"the prompt {name} has the slots {', '.join(found) or 'none'} in this order{more}; the log-probability "
-        f"scorers need {', '.join(order)}, each once and in this order, since what a part's probability is "
+        f"scorers need inputs, then {', '.join(order)}, each once, in this order, since what a part's probability is "
         "conditional on is what stands before it. Correct its file."
     )
 
@@ -62,7 +60,7 @@ def mark(template: PromptTemplate, row: Row, parts: Sequence[str]) -> MarkedText
     """Fill the template with a row, and find `parts`, of which the last must be the last slot in the text."""
     values = {name: text.strip() if name in parts else text for name, text in row.items()}
     spans = {part: _span(template, values, part) for part in parts}
-    prompt = render(template, values)
+    prompt = fill(template, values)
     return MarkedText(prompt, spans, (-len(prompt.text), spans[parts[-1]][1]))
 
 

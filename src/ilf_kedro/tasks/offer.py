@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from ilf_kedro.schemas import SPLITS, DataFrame, Options, Split, TaskComparisons, TaskExamples
+from ilf_kedro.schemas import SPLITS, Comparisons, DataFrame, Examples, Options, Split
 from ilf_kedro.tasks.options import Task
 
 __all__ = ["Offer", "Offered", "SplitOffer"]
@@ -44,8 +44,8 @@ class Offer(Options):
     def of(
         cls,
         task: Task,
-        examples: Mapping[Split, DataFrame[TaskExamples]],
-        comparisons: Mapping[Split, DataFrame[TaskComparisons]],
+        examples: Mapping[Split, DataFrame[Examples]],
+        comparisons: Mapping[Split, DataFrame[Comparisons]],
     ) -> Offer:
         """Count what the tables have."""
         counts = {split: _count(examples[split], comparisons[split]) for split in SPLITS}
@@ -77,7 +77,7 @@ class Offer(Options):
         return f"no row of {split} has {named} (task.{_COLUMNS[what]}: {column})"
 
 
-def _count(examples: DataFrame[TaskExamples], comparisons: DataFrame[TaskComparisons]) -> SplitOffer:
+def _count(examples: DataFrame[Examples], comparisons: DataFrame[Comparisons]) -> SplitOffer:
     return SplitOffer(
         examples=len(examples),
         inputs=examples["input_id"].nunique(),

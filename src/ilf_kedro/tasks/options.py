@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from ilf_kedro.schemas import Options, Split
+from ilf_kedro.schemas import SPLITS, Options, Split
 
 __all__ = [
     "RESERVED",
@@ -206,7 +206,8 @@ class Task(Options):
     explode: Expression | None = Field(default=None, description="a list: one example per member, seen as `item`")
     other_columns: Literal["keep", "refuse"] = "keep"
     comparisons: ComparisonFiles | None = None
-    splits: Literal["given"] | Shares = "given"
+    seconds: Mapping[str, str] = Field(default={}, description="kept columns with the seconds that people spent")
+    splits: Literal["given"] | tuple[Split, ...] | Shares = "given"
     near_duplicates: NearDuplicates = NearDuplicates()
     output: Output = Output()
 
@@ -241,11 +242,20 @@ class Task(Options):
             faults += [f"comparisons.inputs.{name}: no input of the task" for name in unknown]
         if self.comparisons is not None and self.columns.comparison is not None:
             faults.append("comparisons: they have files of their own, so columns.comparison must be null")
+        if isinstance(self.splits, tuple) and "train" not in self.splits:
+            faults.append(f"splits: found {', '.join(self.splits) or 'none'}; expected train among them")
         if isinstance(self.splits, Shares) and self.splits.by == "group" and self.columns.group is None:
             faults.append("splits.by: group needs columns.group")
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    @property
+    def given_splits(self) -> tuple[Split, ...]:
+        """Return the splits that have a source of their own; none where one source is split by shares."""
+        if isinstance(self.splits, Shares):
+            return ()
+        return SPLITS if self.splits == "given" else tuple(split for split in SPLITS if split in self.splits)
 
     @property
     def shown_inputs(self) -> dict[str, InputField]:

@@ -25,7 +25,7 @@ def shared_faults(
     for rows in (examples, comparisons if task.comparisons else {}):
         for source, fault in _repeated_ids(task, rows):
             faults[source].append(fault)
-    if task.splits == "given":
+    if task.given_splits:
         for source, fault in _leaks(task, examples, comparisons):
             faults[source].append(fault)
     return faults

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from ilf_kedro.prompting.messages import Message, messages_from_json
-from ilf_kedro.schemas import DataFrame, Split, TaskComparisons, TaskExamples
+from ilf_kedro.schemas import Comparisons, DataFrame, Examples, Split
 from ilf_kedro.tasks.options import Task
 from ilf_kedro.tasks.rows import Comparison, Example, Subject
 
@@ -20,7 +20,7 @@ Field = object
 _WORDS = ("initial_output", "feedback", "reference", "annotator", "group")
 
 
-def examples_table(task: Task, split: Split, examples: Sequence[Example]) -> DataFrame[TaskExamples]:
+def examples_table(task: Task, split: Split, examples: Sequence[Example]) -> DataFrame[Examples]:
     """Return the examples of a split in their order; there may be none."""
     rows = [
         {
@@ -32,10 +32,10 @@ def examples_table(task: Task, split: Split, examples: Sequence[Example]) -> Dat
         }
         for position, each in enumerate(examples)
     ]
-    return TaskExamples.validate(pd.DataFrame(rows, columns=_columns(task, TaskExamples)))
+    return Examples.validate(pd.DataFrame(rows, columns=_columns(task, Examples)))
 
 
-def comparisons_table(task: Task, split: Split, comparisons: Sequence[Comparison]) -> DataFrame[TaskComparisons]:
+def comparisons_table(task: Task, split: Split, comparisons: Sequence[Comparison]) -> DataFrame[Comparisons]:
     """Return the comparisons of a split in their order; there may be none."""
     rows = [
         {
@@ -46,7 +46,7 @@ def comparisons_table(task: Task, split: Split, comparisons: Sequence[Comparison
         }
         for position, each in enumerate(comparisons)
     ]
-    return TaskComparisons.validate(pd.DataFrame(rows, columns=_columns(task, TaskComparisons)))
+    return Comparisons.validate(pd.DataFrame(rows, columns=_columns(task, Comparisons)))
 
 
 def fields_of(task: Task, row: Mapping[str, object] | pd.Series) -> dict[str, Field]:
@@ -78,7 +78,7 @@ def _about(subject: Subject, split: Split, position: int) -> dict[str, object]:
     }
 
 
-def _columns(task: Task, table: type[TaskExamples | TaskComparisons]) -> list[str]:
+def _columns(task: Task, table: type[Examples | Comparisons]) -> list[str]:
     """Return the columns in their order: the inputs after what says which example it is."""
     names = table.column_names()
     place = names.index("position") + 1

@@ -106,6 +106,4 @@ def preference_pairs(comparisons: DataFrame[Comparisons], template: PromptTempla
 
 def _preferred_first(comparisons: DataFrame[Comparisons]) -> Iterator[Pair]:
     for row in comparisons.to_dict("records"):
-        texts = row["output_a"], row["output_b"]
-        better, worse = (RewardInput.of(row, text) for text in (texts if row["preferred"] == "a" else texts[::-1]))
-        yield better, worse
+        yield RewardInput.of(row, row["chosen"]), RewardInput.of(row, row["rejected"])

@@ -26,6 +26,7 @@ from ilf_kedro.pipelines.sweep.options import SweepOptions
 from ilf_kedro.pipelines.tournament.options import TournamentOptions
 from ilf_kedro.pipelines.word_removal.options import WordRemovalOptions, WordRemovalProbeOptions
 from ilf_kedro.schemas import Options
+from ilf_kedro.tasks import Task
 from ilf_kedro.wiring.tracking_options import TrackingOptions
 
 __all__ = [
@@ -61,6 +62,7 @@ class Parameters(Options):
 
     seed: int = Field(ge=0, strict=True)
     train_sizes: tuple[Annotated[int, Field(strict=True)], ...]
+    task: Task
     data_prep: DataPrepOptions
     refinement: RefinementOptions
     selection: SelectionOptions

@@ -11,7 +11,7 @@ from ilf_kedro.evaluation.divergence import sample_terms
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import Context, TrainableModel
 from ilf_kedro.pipelines.analysis.options import AnalysisOptions
-from ilf_kedro.prompting import Prompt, PromptTemplate
+from ilf_kedro.prompting import PromptTemplate, prompts_of
 from ilf_kedro.schemas import (
     ArmTargets,
     DataFrame,
@@ -20,7 +20,6 @@ from ilf_kedro.schemas import (
     TargetLogLikelihoods,
     Targets,
     UserError,
-    text_or_empty,
 )
 from ilf_kedro.training.examples import as_completion
 
@@ -43,7 +42,7 @@ def measure_divergences(
         UserError: the two models tokenise a prompt differently.
     """
     base, tuned = base_model.token_scoring, base_model.with_checkpoint(checkpoint).token_scoring
-    prompts = _prompts(examples, template)
+    prompts = prompts_of(examples, template)
     inputs = base.contexts(prompts, options.max_new_tokens)
     starts = base.beginnings(options.unconditional_samples)
     _check_same_tokens(inputs, tuned.contexts(prompts, options.max_new_tokens), model_name)
@@ -115,7 +114,7 @@ def _log_likelihoods(
     """Sum the log-probabilities (nats) of each target's tokens, the end token not counted."""
     continuations = [as_completion(text, model.source.format) for text in targets["target"]]
     label = f"likelihood of {split} {arm.replace('_', ' ')}, {model_name}"
-    answers = model.log_likelihood(_prompts(targets, template), continuations, label=label)
+    answers = model.log_likelihood(prompts_of(targets, template), continuations, label=label)
     table = pd.DataFrame(
         {
             "model": model_name,
@@ -138,8 +137,3 @@ def _check_same_tokens(base: Sequence[Context], tuned: Sequence[Context], model_
                 "no divergence between them is defined: the checkpoint is of another base model; "
                 "run `kedro run --pipelines finetune` again"
             )
-
-
-def _prompts(table: pd.DataFrame, template: PromptTemplate) -> list[Prompt]:
-    rows = table[["example_id", "title", "post"]].itertuples(index=False)
-    return [template.render(example_id, title=text_or_empty(title), post=post) for example_id, title, post in rows]

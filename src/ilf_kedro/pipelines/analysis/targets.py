@@ -61,11 +61,10 @@ def collect_targets(
             targets = examples.assign(target=None)
             reason = "such targets are made for training inputs alone"
         written = _written(targets["target"])
-        found.append(targets.loc[written, ["example_id", "title", "post", "target"]].assign(arm=arm))
+        found.append(targets.loc[written, ["example_id", *Examples.input_names(examples), "target"]].assign(arm=arm))
         if not written.all():
             missing.append((arm, split, len(targets), int((~written).sum()), reason))
-    table = pd.concat(found, ignore_index=True)[ArmTargets.column_names()]
-    return ArmTargets.validate(table), MissingTargets.from_rows(missing)
+    return ArmTargets.validate(pd.concat(found, ignore_index=True)), MissingTargets.from_rows(missing)
 
 
 def _written(texts: pd.Series) -> pd.Series:

@@ -1,78 +1,64 @@
-"""Raw SLF5K-shaped files to validated tables, nested subsets and statistics."""
+"""Rows of any source to validated tables by the task's mapping, nested subsets and statistics."""
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 
 import pandas as pd
 
 from ilf_kedro.language_models.protocol import TokenCounter
 from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
-from ilf_kedro.pipelines.data_prep.records import Record
-from ilf_kedro.pipelines.data_prep.validation import Fault, InvalidDataError, find_shared, read_rows
 from ilf_kedro.schemas import (
+    SPLITS,
     Comparisons,
     DataFrame,
     Examples,
-    RawLines,
+    Fault,
+    InvalidDataError,
     RejectedRows,
+    RowSource,
     Split,
     Subsets,
     TextStatistics,
     UserError,
+    raw_rows,
 )
+from ilf_kedro.tasks import Mapped, Offer, Task, comparisons_table, examples_table, map_rows
 
 logger = logging.getLogger(__name__)
 
-_TEXTS = ("title", "post", "tldr_reference", "reference", "initial_output", "feedback")
-_TIMED = ("feedback", "reference", "comparison")
+COMPARISONS = "comparisons_of_"
+_TEXTS = ("initial_output", "feedback", "reference")
 
-SplitTables = tuple[
-    DataFrame[Examples],
-    DataFrame[Examples],
-    DataFrame[Examples],
-    DataFrame[Examples],
-    DataFrame[Comparisons],
-    DataFrame[Comparisons],
-    DataFrame[Comparisons],
-    DataFrame[Comparisons],
-    DataFrame[RejectedRows],
-]
+SplitTables = dict[str, DataFrame[Examples] | DataFrame[Comparisons] | DataFrame[RejectedRows]]
 
 
-def validate_splits(
-    train: RawLines, development: RawLines, validation: RawLines, test: RawLines, options: DataPrepOptions
-) -> SplitTables:
-    """Validate the four raw files together, and tell examples, comparisons and rejected rows apart.
+def map_splits(task: Task, options: DataPrepOptions, **sources: RowSource) -> SplitTables:
+    """Map the rows of all splits to examples and comparisons, and tell faulty rows apart.
 
-    Returns the examples of the four splits, their comparisons, and one row per fault found. With
-    `on_invalid: quarantine` rows with faults are left out of the first eight tables.
+    `sources` are named by their split; files of comparisons alone have the prefix `comparisons_of_`. The result has
+    examples_{split} and comparisons_{split} of every split, empty where there is none, and rejected_rows, one row
+    per fault. With `on_invalid: quarantine` rows with faults are left out of the others.
 
     Raises:
-        InvalidDataError: there are faults and `on_invalid` is stop, or a split keeps no row at all;
+        InvalidDataError: there are faults and `on_invalid` is stop, or a source keeps no row at all;
             it lists every fault of every file.
     """
-    raws: dict[Split, RawLines] = {
-        "train": train,
-        "development": development,
-        "validation": validation,
-        "test": test,
+    rows = {name: raw_rows(source, f"raw.{name}") for name, source in sources.items()}
+    apart = {name.removeprefix(COMPARISONS): rows.pop(name) for name in list(rows) if name.startswith(COMPARISONS)}
+    mapped = map_rows(task, rows, apart)
+    _stop_or_warn(mapped, options)
+    examples = {split: examples_table(task, split, mapped.examples.get(split, ())) for split in SPLITS}
+    comparisons = {split: comparisons_table(task, split, mapped.comparisons.get(split, ())) for split in SPLITS}
+    _log_offer(Offer.of(task, examples, comparisons))
+    return {
+        **{f"examples_{split}": table for split, table in examples.items()},
+        **{f"comparisons_{split}": table for split, table in comparisons.items()},
+        "rejected_rows": _rejected_table(mapped),
     }
-    records, faults = _read_splits(raws)
-    _stop_or_warn(records, faults, options)
-    examples = [_examples_table(split, kept) for split, kept in records.items()]
-    comparisons = [_comparisons_table(split, kept) for split, kept in records.items()]
-    for split, example, comparison in zip(raws, examples, comparisons, strict=True):
-        logger.info(
-            "%s: %d examples, %d with feedback, %d comparisons",
-            split,
-            len(example),
-            example["feedback"].notna().sum(),
-            len(comparison),
-        )
-    return (*examples, *comparisons, _rejected_table(faults))  # type: ignore[return-value]  # mypy cannot count 4 + 4 + 1
 
 
 def nest_subsets(
@@ -112,81 +98,59 @@ def describe_texts(
     validation: DataFrame[Examples],
     test: DataFrame[Examples],
     language_model: TokenCounter,
+    task: Task,
 ) -> DataFrame[TextStatistics]:
     """Describe how long the texts are (tokens) and how long people took (seconds), by split.
 
     A column that a split lacks is there with n = 0; standard errors are with n - 1.
     """
     rows: list[dict[str, object]] = []
-    for examples in (train, development, validation, test):
-        split = examples["split"].iloc[0]
-        for text in _TEXTS:
+    for split, examples in zip(SPLITS, (train, development, validation, test), strict=True):
+        for text in (*task.inputs, *_TEXTS):
             tokens = pd.Series(language_model.count_tokens(examples[text].dropna().tolist()), dtype=float)
             rows.append({"split": split, "text": text, "unit": "tokens", **_describe(tokens)})
-        for text in _TIMED:
-            seconds = examples[f"seconds_{text}"].dropna()
-            rows.append({"split": split, "text": text, "unit": "seconds", **_describe(seconds)})
-    return TextStatistics.validate(pd.DataFrame(rows))
+        for what, column in task.seconds.items():
+            seconds = pd.Series(list(_kept_numbers(examples["other"], column)), dtype=float)
+            rows.append({"split": split, "text": what, "unit": "seconds", **_describe(seconds)})
+    return TextStatistics.from_rows(rows)
 
 
-def _read_splits(raws: Mapping[Split, RawLines]) -> tuple[dict[Split, list[Record]], dict[Split, list[Fault]]]:
-    """Read all files; return the records without any fault, and all faults in order of their rows."""
-    read = {split: read_rows(raw, Record) for split, raw in raws.items()}
-    shared = find_shared({split: (raw, read[split][0]) for split, raw in raws.items()})
-    records, faults = {}, {}
-    for split, (rows, found) in read.items():
-        faults[split] = sorted(found + shared[split], key=lambda fault: fault.row)
-        rejected = {fault.row for fault in faults[split]}
-        records[split] = [row.record for row in rows if row.record and row.number not in rejected]
-    return records, faults
-
-
-def _stop_or_warn(
-    records: Mapping[Split, Sequence[Record]], faults: Mapping[Split, Sequence[Fault]], options: DataPrepOptions
-) -> None:
-    """Refuse faults where the options say so, or where a split would have no rows; else log how many."""
-    every = [fault for of_split in faults.values() for fault in of_split]
+def _stop_or_warn(mapped: Mapped, options: DataPrepOptions) -> None:
+    """Refuse faults where the options say so, or where a source would have no rows; else log how many."""
+    every = mapped.every_fault
     if every and options.on_invalid == "stop":
         raise InvalidDataError(
             every,
             "Correct these rows, or go on without them, and have them listed in the data set rejected_rows: "
             "kedro run --params data_prep.on_invalid=quarantine",
         )
-    if empty := [split for split, kept in records.items() if not kept]:
+    if empty := [name for name, kept in mapped.examples.items() if not kept]:
         raise InvalidDataError(every, f"No valid row is left of {', '.join(empty)}; each split needs at least one.")
-    for split, of_split in faults.items():
-        if of_split:
-            n_rows = len({fault.row for fault in of_split})
-            logger.warning("%s: set aside %d row(s) with %d fault(s)", split, n_rows, len(of_split))
+    for source, faults in mapped.faults.items():
+        if faults:
+            n_rows = len({(fault.file, fault.row) for fault in faults})
+            logger.warning("%s: set aside %d row(s) with %d fault(s)", source, n_rows, len(faults))
 
 
-def _examples_table(split: Split, records: Sequence[Record]) -> DataFrame[Examples]:
-    columns = set(Examples.column_names())
-    rows = [
-        {"split": split, "position": position, **record.model_dump(include=columns)}
-        for position, record in enumerate(records)
-    ]
-    return Examples.from_rows(rows)
+def _log_offer(offer: Offer) -> None:
+    for split, has in offer.splits.items():
+        if has.examples or has.comparisons:
+            numbers = (has.examples, has.feedback, has.comparisons)
+            logger.info("%s: %d examples, %d with feedback, %d comparisons", split, *numbers)
 
 
-def _comparisons_table(split: Split, records: Sequence[Record]) -> DataFrame[Comparisons]:
-    columns = set(Comparisons.column_names())
-    rows = [
-        {
-            "split": split,
-            "position": position,
-            "preferred": record.preferred,
-            **record.model_dump(include=columns),
-        }
-        for position, record in enumerate(records)
-        if record.preferred
-    ]
-    return Comparisons.from_rows(rows)
-
-
-def _rejected_table(faults: Mapping[Split, Sequence[Fault]]) -> DataFrame[RejectedRows]:
-    rows = [{"split": split, **asdict(fault)} for split, of_split in faults.items() for fault in of_split]
+def _rejected_table(mapped: Mapped) -> DataFrame[RejectedRows]:
+    faults: Mapping[str, Iterable[Fault]] = mapped.faults
+    rows = [{"split": source, **asdict(fault)} for source, of_source in faults.items() for fault in of_source]
     return RejectedRows.from_rows(rows)
+
+
+def _kept_numbers(other: pd.Series[str], column: str) -> Iterator[float]:
+    """Yield the numbers of a kept column; what is null or no number is left out."""
+    for text in other:
+        value = json.loads(text).get(column)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield float(value)
 
 
 def _describe(values: pd.Series[float]) -> dict[str, object]:
@@ -198,3 +162,6 @@ def _describe(values: pd.Series[float]) -> dict[str, object]:
         "median": values.median(),
         "maximum": values.max(),
     }
+
+
+__all__ = ["COMPARISONS", "Split", "SplitTables", "describe_texts", "map_splits", "nest_subsets"]

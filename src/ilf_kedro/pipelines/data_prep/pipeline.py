@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from ilf_kedro.pipelines.data_prep.nodes import describe_texts, nest_subsets, validate_splits
+from ilf_kedro.pipelines.data_prep.nodes import COMPARISONS, describe_texts, map_splits, nest_subsets
+from ilf_kedro.schemas import SPLITS
+from ilf_kedro.tasks import Task
 
-_SPLITS = ("train", "development", "validation", "test")
 
-
-def create_pipeline() -> Pipeline:
-    """Validate the raw splits, nest the training subsets, and describe the texts."""
-    examples = [f"examples.{split}" for split in _SPLITS]
-    comparisons = [f"comparisons.{split}" for split in _SPLITS]
+def create_pipeline(task: Task) -> Pipeline:
+    """Map the raw splits that the task has, nest the training subsets, and describe the texts."""
+    examples = [f"examples.{split}" for split in SPLITS]
+    sources: dict[str, str] = {split: f"raw.{split}" for split in task.given_splits}
+    if task.comparisons is not None:
+        sources |= {f"{COMPARISONS}{split}": f"raw.comparisons.{split}" for split in task.given_splits}
+    tables = {f"{kind}_{split}": f"{kind}.{split}" for kind in ("examples", "comparisons") for split in SPLITS}
     return Pipeline(
         [
             Node(
-                validate_splits,
-                inputs=[*(f"raw.{split}" for split in _SPLITS), "params:data_prep"],
-                outputs=[*examples, *comparisons, "rejected_rows"],
-                name="validate_splits",
+                map_splits,
+                inputs={"task": "params:task", "options": "params:data_prep", **sources},
+                outputs={**tables, "rejected_rows": "rejected_rows"},
+                name="map_splits",
             ),
             Node(
                 nest_subsets,
@@ -29,7 +32,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 describe_texts,
-                inputs=[*examples, "base_model"],
+                inputs=[*examples, "base_model", "params:task"],
                 outputs="text_statistics",
                 name="describe_texts",
             ),

@@ -1,4 +1,4 @@
-"""Finds every fault of the raw files at once: broken rows, and rows that two splits share."""
+"""Finds every fault of a file of records at once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ilf_kedro.pipelines.data_prep.records import columns_of
-from ilf_kedro.schemas import Fault, InvalidDataError, RawLines, Split, printable, show_value
+from ilf_kedro.schemas import Fault, InvalidDataError, RawLines, printable, show_value
 from ilf_kedro.tasks.reading.json_rows import parse_object
 
-__all__ = ["Fault", "InvalidDataError", "Row", "find_shared", "read_rows"]
+__all__ = ["Fault", "InvalidDataError", "Row", "read_rows"]
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
 
@@ -52,31 +52,6 @@ def read_rows(raw: RawLines, record_type: type[RecordT]) -> tuple[list[Row[Recor
     if not rows:
         faults.append(Fault(raw.file, 0, None, "an empty file", "one JSON object on each line"))
     return rows, faults
-
-
-def find_shared(splits: Mapping[Split, tuple[RawLines, Sequence[Row[RecordT]]]]) -> dict[Split, list[Fault]]:
-    """Find ids that a file repeats, and ids or inputs that two splits share.
-
-    Compared after folding case and white space. Of the rows that share something, the first stays
-    (so, with train first, never a row of train for a leak) and the others are at fault. Rows with
-    other faults count too: correcting those must not bring up new ones.
-    """
-    faults: dict[Split, list[Fault]] = {split: [] for split in splits}
-    first: dict[tuple[str, str], tuple[Split, int]] = {}
-    for split, (raw, rows) in splits.items():
-        for row in rows:
-            for column, thing in (("id", "an id"), ("post", "an input")):
-                value = row.values.get(column)
-                if not isinstance(value, str) or not (folded := " ".join(value.split()).casefold()):
-                    continue
-                other, number = first.setdefault((column, folded), (split, row.number))
-                if (other, number) == (split, row.number) or (other == split and column == "post"):
-                    continue
-                place = f"{splits[other][0].file}:{number}"
-                expected = "an id of its own" if other == split else f"{thing} that no other split has"
-                found = f"{show_value(value)}, which is also in {place}"
-                faults[split].append(Fault(raw.file, row.number, column, found, expected, row.raw))
-    return faults
 
 
 def _read_row(file: str, number: int, text: str, record_type: type[RecordT]) -> tuple[Row[RecordT], list[Fault]]:

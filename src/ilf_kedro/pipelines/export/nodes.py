@@ -7,7 +7,7 @@ import logging
 import pandas as pd
 
 from ilf_kedro.pipelines.selection.options import SelectionOptions
-from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.prompting import PromptTemplate, prompts_of
 from ilf_kedro.schemas import (
     ChatRecords,
     Comparisons,
@@ -21,7 +21,6 @@ from ilf_kedro.schemas import (
     SupervisedRecords,
     Targets,
     UserError,
-    text_or_empty,
 )
 
 logger = logging.getLogger(__name__)
@@ -93,9 +92,7 @@ def export_reward_pairs(
     Raises:
         UserError: no two outputs of a comparison differ.
     """
-    first_preferred = comparisons["preferred"] == "a"
-    better = comparisons["output_a"].where(first_preferred, comparisons["output_b"])
-    worse = comparisons["output_b"].where(first_preferred, comparisons["output_a"])
+    better, worse = comparisons["chosen"], comparisons["rejected"]
     usable = (better.str.strip() != worse.str.strip()) & (better.str.strip() != "") & (worse.str.strip() != "")
     _report_left_out("reward-model pairs", usable, "an empty output, or the same one twice")
     kept = comparisons[usable]
@@ -140,8 +137,7 @@ def export_privileged(
 
 
 def _prompts(table: pd.DataFrame, template: PromptTemplate) -> list[str]:
-    rows = table[["example_id", "title", "post"]].itertuples(index=False)
-    return [template.render(example_id, title=text_or_empty(title), post=post).text for example_id, title, post in rows]
+    return [prompt.text for prompt in prompts_of(table, template)]
 
 
 def _conversations(targets: pd.DataFrame, template: PromptTemplate) -> pd.DataFrame:

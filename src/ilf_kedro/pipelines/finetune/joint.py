@@ -9,8 +9,7 @@ import pandas as pd
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import TrainableModel
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
-from ilf_kedro.pipelines.finetune.training_plan import prompts_of
-from ilf_kedro.prompting import PromptTemplate, clean_completion
+from ilf_kedro.prompting import PromptTemplate, clean_completion, prompts_of
 from ilf_kedro.prompting.joint_outputs import parse_joint_output
 from ilf_kedro.schemas import DataFrame, Examples, JointOutputs, Outputs, text_or_empty
 

@@ -7,11 +7,11 @@ import pandas as pd
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import LanguageModel, TrainableModel
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
-from ilf_kedro.pipelines.finetune.training_plan import plan_training, prompts_of
+from ilf_kedro.pipelines.finetune.training_plan import plan_training
 from ilf_kedro.pipelines.names import Arm
 from ilf_kedro.pipelines.requirements import require_texts
 from ilf_kedro.pipelines.training_log import training_log
-from ilf_kedro.prompting import PromptTemplate, clean_completion
+from ilf_kedro.prompting import PromptTemplate, clean_completion, prompts_of
 from ilf_kedro.schemas import (
     DataFrame,
     Examples,

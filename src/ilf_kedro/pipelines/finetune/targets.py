@@ -13,7 +13,6 @@ from ilf_kedro.schemas import DataFrame, Examples, Outputs, Selections, Subsets,
 
 logger = logging.getLogger(__name__)
 
-_COLUMNS = ["example_id", "title", "post", "target"]
 _WITH_FEEDBACK = "refinement_with_feedback"
 
 
@@ -33,7 +32,7 @@ def target_refinements(
         UserError: the scorer chose nothing for some of the subset, because selections are of another run.
     """
     table = _chosen(examples, subsets, selections, options, train_size, arm="refinements")
-    return Targets.validate(table[_COLUMNS])
+    return _targets(table)
 
 
 def target_top_refinements(
@@ -59,7 +58,7 @@ def target_top_refinements(
         )
     highest = top[top["rank"] <= top_k].drop_duplicates(["example_id", "method", "scorer", "text"])
     table = _chosen(examples, subsets, highest, options, train_size, arm="refinements")
-    return Targets.validate(table[_COLUMNS])
+    return _targets(table)
 
 
 def target_texts(
@@ -73,7 +72,7 @@ def target_texts(
     subset = _subset(examples, subsets, train_size)
     require_texts(subset, [column], user=f"the pipeline finetune ({column})")
     table = subset.rename(columns={column: "target"})
-    return Targets.validate(table[_COLUMNS].reset_index(drop=True))
+    return _targets(table)
 
 
 def target_best_of_n(
@@ -84,7 +83,7 @@ def target_best_of_n(
     best = outputs[["example_id", "text"]].rename(columns={"text": "target"})
     _require_all(subset, best["example_id"], "best-of-N outputs", "kedro run --pipelines finetune", train_size)
     table = _without_empty(subset.merge(best, on="example_id"), "best_of_n_outputs")
-    return Targets.validate(table[_COLUMNS])
+    return _targets(table)
 
 
 def target_joint_outputs(
@@ -109,7 +108,7 @@ def target_joint_outputs(
             targets.append(write_joint_output(row["feedback"], row["target"]))
         except ValueError as error:
             raise UserError(f"example {row['example_id']}: {error}; leave it out of the train split") from error
-    return Targets.validate(table.assign(target=targets)[[*_COLUMNS, "initial_output"]])
+    return _targets(table.assign(target=targets), "initial_output")
 
 
 def target_written_refinements(
@@ -128,7 +127,7 @@ def target_written_refinements(
     last = examples.sort_values("position").tail(n)
     require_texts(last, ["initial_output", "feedback", "reference"], user="the arm refinement_model")
     table = last.rename(columns={"reference": "target"})
-    return Targets.validate(table[[*_COLUMNS, "initial_output", "feedback"]].reset_index(drop=True))
+    return _targets(table, "initial_output", "feedback")
 
 
 def unseen_examples(
@@ -147,6 +146,12 @@ def unseen_examples(
             f"outputs of some. Lower train_sizes to {len(examples) // 2} or less, or set finetune.refiner to refiner"
         )
     return subset
+
+
+def _targets(table: pd.DataFrame, *shown: str) -> DataFrame[Targets]:
+    """Return the table with its inputs, its targets, and what else the arm's prompt shows."""
+    inputs = [name for name in Examples.input_names(table) if name != "target"]
+    return Targets.validate(table[["example_id", *inputs, "target", *shown]].reset_index(drop=True))
 
 
 def _chosen(

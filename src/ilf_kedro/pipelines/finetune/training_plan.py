@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import cycle, islice
 
-import pandas as pd
-
 from ilf_kedro.language_models.checkpoints.checkpoint import Format
-from ilf_kedro.prompting import Prompt, PromptTemplate
-from ilf_kedro.schemas import DataFrame, Targets, UserError, text_or_empty
+from ilf_kedro.prompting import PromptTemplate, prompts_of
+from ilf_kedro.schemas import DataFrame, Targets
 from ilf_kedro.training.examples import TrainingExample, as_completion
 from ilf_kedro.training.options import TrainingOptions
 
-__all__ = ["TrainingPlan", "plan_training", "prompts_of"]
+__all__ = ["TrainingPlan", "plan_training"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +52,3 @@ def plan_training(
     if examples and len(examples) < fewest:
         examples = list(islice(cycle(examples), fewest))
     return TrainingPlan(examples, options.model_copy(update={"batch_size": batch_size}))
-
-
-def prompts_of(table: pd.DataFrame, template: PromptTemplate) -> list[Prompt]:
-    """Render the template once for each row, every slot from the column of its name; a null is the empty text.
-
-    Raises:
-        UserError: the template has a slot for which the table has no column.
-    """
-    if unknown := sorted(set(template.slots) - set(table.columns)):
-        raise UserError(
-            f"a prompt shows {', '.join(unknown)}, which the examples that it is asked about do not have "
-            f"(they have {', '.join(map(str, table.columns))}); take the slot out of the prompt's file"
-        )
-    return [
-        template.render(row["example_id"], **{slot: text_or_empty(row[slot]) for slot in template.slots})
-        for row in table.to_dict("records")
-    ]

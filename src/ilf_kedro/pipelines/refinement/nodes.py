@@ -9,9 +9,9 @@ import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, Completion, LanguageModel, require
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
-from ilf_kedro.pipelines.requirements import asks, require_texts
-from ilf_kedro.prompting import Prompt, PromptTemplate, clean_completion, is_degenerate, keep_best_draws
-from ilf_kedro.schemas import DataFrame, Examples, FeedbackTexts, Refinements, Subsets, text_or_empty
+from ilf_kedro.pipelines.requirements import asks, project_words, require_texts
+from ilf_kedro.prompting import Prompt, PromptTemplate, clean_completion, is_degenerate, keep_best_draws, prompts_of
+from ilf_kedro.schemas import DataFrame, Examples, FeedbackTexts, Refinements, Subsets
 
 logger = logging.getLogger(__name__)
 
@@ -67,12 +67,8 @@ def refine_all(
         MissingColumnError: an example has no initial output, or no feedback where the template needs it.
     """
     require(refiner, Capability.GENERATE, user=f"the pipeline refinement ({method})")
-    shown = [slot for slot in template.slots if slot != "title"]
-    require_texts(examples, shown, user=f"the pipeline refinement ({method})")
-    prompts = [
-        template.render(row["example_id"], **{slot: text_or_empty(row[slot]) for slot in template.slots})
-        for _, row in examples.iterrows()
-    ]
+    require_texts(examples, project_words(template.slots), user=f"the pipeline refinement ({method})")
+    prompts = prompts_of(examples, template)
     draws = _draw(refiner, prompts, options, seed, method)
     tables = [_keep(prompt.example_id, drawn, options, method) for prompt, drawn in zip(prompts, draws, strict=True)]
     return Refinements.validate(pd.concat(tables, ignore_index=True))

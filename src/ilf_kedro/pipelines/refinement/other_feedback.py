@@ -9,9 +9,9 @@ import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, LanguageModel, SamplingOptions, require
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
-from ilf_kedro.pipelines.requirements import asks, require_texts
-from ilf_kedro.prompting import Prompt, PromptTemplate, clean_completion
-from ilf_kedro.schemas import DataFrame, Examples, FeedbackTexts, Subsets, UserError, text_or_empty
+from ilf_kedro.pipelines.requirements import asks, project_words, require_texts
+from ilf_kedro.prompting import Prompt, PromptTemplate, clean_completion, prompts_of
+from ilf_kedro.schemas import DataFrame, Examples, FeedbackTexts, Subsets, UserError
 
 logger = logging.getLogger(__name__)
 
@@ -74,11 +74,8 @@ def write_feedback(
     """
     require(refiner, Capability.GENERATE, user="the control by model-written feedback")
     chosen = _chosen(examples, subsets)
-    require_texts(chosen, [slot for slot in template.slots if slot != "title"], user="model-written feedback")
-    prompts = [
-        template.render(row["example_id"], **{slot: text_or_empty(row[slot]) for slot in template.slots})
-        for _, row in chosen.iterrows()
-    ]
+    require_texts(chosen, project_words(template.slots), user="model-written feedback")
+    prompts = prompts_of(chosen, template)
     written = _write(refiner, prompts, range(1), options.feedback_sampling, seed)
     silent = [prompt for prompt in prompts if not written[prompt.example_id]]
     if silent:

@@ -14,7 +14,7 @@ from ilf_kedro.pipelines.reporting import comparison_figures, figures
 from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.reporting.rendering import Report, render_report
 from ilf_kedro.pipelines.reporting.trainings import trainings
-from ilf_kedro.pipelines.reporting.walk_through import first_test_post, walk_through
+from ilf_kedro.pipelines.reporting.walk_through import first_test_example, walk_through
 from ilf_kedro.pipelines.requirements import asks
 from ilf_kedro.pipelines.reward_model.inputs import reward_model_from
 from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
@@ -210,7 +210,7 @@ def write_report(
             best_of_n=finetune.best_of_n,
             best_of_n_from=finetune.best_of_n_from,
             example=walk_through(train, refinements, scores, selections, selection.target_scorer),
-            test_example=first_test_post(test, outputs, rewards, outcomes, finetune.best_of_n),
+            test_example=first_test_example(test, outputs, rewards, outcomes, finetune.best_of_n),
             n_test=len(test),
             is_embedded_sample=bool(test["example_id"].str.startswith(_SAMPLE_PREFIX).any()),
             figures={

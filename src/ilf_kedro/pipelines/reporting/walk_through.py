@@ -20,7 +20,7 @@ from ilf_kedro.schemas import (
     text_or_empty,
 )
 
-__all__ = ["Candidate", "ExampleWalk", "WalkedExample", "WrittenOutput", "first_test_post", "walk_through"]
+__all__ = ["Candidate", "ExampleWalk", "WalkedExample", "WrittenOutput", "first_test_example", "walk_through"]
 
 _SHOWN_SCORERS = ("instruct_rm_ensemble", "longest", "random")
 _VERDICTS = {
@@ -47,8 +47,7 @@ class ExampleWalk:
     """A training example on its way through the loop."""
 
     example_id: str
-    title: str
-    post: str
+    inputs: tuple[tuple[str, str], ...]
     initial_output: str
     feedback: str
     reference: str
@@ -72,8 +71,7 @@ class WalkedExample:
     """A test post and the outputs of it."""
 
     example_id: str
-    title: str
-    post: str
+    inputs: tuple[tuple[str, str], ...]
     outputs: tuple[WrittenOutput, ...]
 
 
@@ -94,8 +92,7 @@ def walk_through(
     shown = list(dict.fromkeys(shown))
     return ExampleWalk(
         example_id=example_id,
-        title=text_or_empty(example["title"]),
-        post=str(example["post"]),
+        inputs=_inputs(refined),
         initial_output=text_or_empty(example["initial_output"]),
         feedback=text_or_empty(example["feedback"]),
         reference=text_or_empty(example["reference"]),
@@ -111,7 +108,7 @@ def walk_through(
     )
 
 
-def first_test_post(
+def first_test_example(
     test: DataFrame[Examples],
     outputs: DataFrame[Outputs],
     rewards: DataFrame[Rewards],
@@ -138,7 +135,13 @@ def first_test_post(
         for model in in_order(texts)
         if texts[model] or model != REFERENCE
     )
-    return WalkedExample(example_id, text_or_empty(example["title"]), str(example["post"]), written)
+    return WalkedExample(example_id, _inputs(inputs), written)
+
+
+def _inputs(examples: DataFrame[Examples]) -> tuple[tuple[str, str], ...]:
+    """Return the first example's inputs that are not empty, each with its name."""
+    shown = examples[Examples.input_names(examples)].iloc[0].map(text_or_empty)
+    return tuple((str(name).replace("_", " "), text) for name, text in shown.items() if text)
 
 
 def _candidates(

@@ -76,8 +76,7 @@ def train_kind(
     if not 1 <= size <= len(comparisons):
         raise UserError(
             f"{label}.train_size is {size}, but the train split has {len(comparisons)} comparisons; "
-            "lower it, set it to null for all, or add generated_summary_for_comparison_A/_B and "
-            "comparison_preference to the split's file"
+            "lower it, set it to null for all, or name the columns that have comparisons (task.columns.comparison)"
         )
     if not isinstance(reward_base_model, LocalLanguageModel):
         raise UserError(
@@ -117,7 +116,7 @@ def predictions(
     outputs = [
         RewardInput.of(row, row[column])
         for row in comparisons.to_dict("records")
-        for column in ("output_a", "output_b")
+        for column in (("chosen", "rejected") if row["preferred"] == "a" else ("rejected", "chosen"))
     ]
     compared = model.compare(list(zip(outputs[::2], outputs[1::2], strict=True)))
     table = comparisons[["example_id", "preferred"]].copy()

@@ -11,11 +11,10 @@ from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import Capability, LanguageModel, TrainableModel, require
 from ilf_kedro.pipelines.finetune.nodes import sample_base_outputs, sample_outputs
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
-from ilf_kedro.pipelines.finetune.training_plan import prompts_of
 from ilf_kedro.pipelines.requirements import require_texts
 from ilf_kedro.pipelines.rounds.options import RoundsOptions
 from ilf_kedro.pipelines.selection.options import SelectionOptions
-from ilf_kedro.prompting import PromptTemplate, clean_completion
+from ilf_kedro.prompting import PromptTemplate, clean_completion, prompts_of
 from ilf_kedro.schemas import (
     DataFrame,
     Examples,
@@ -30,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 DATA, HUMAN = "data", "human"
 SPLIT = "split"
+_OF_ROUND = ["round", "output_by", "feedback_source"]
 
 
 def first_examples(examples: DataFrame[Examples], options: RoundsOptions) -> DataFrame[RoundExamples]:
@@ -63,7 +63,7 @@ def sample_initial_outputs(
     author: str,
 ) -> DataFrame[Outputs]:
     """Let the model that the feedback of a round is about write an output of each post of the round."""
-    inputs = Examples.validate(examples.loc[examples["round"] == round, Examples.column_names()])
+    inputs = Examples.validate(examples[examples["round"] == round].drop(columns=_OF_ROUND))
     if checkpoint is None:
         return sample_base_outputs(base_model, inputs, template, options, seed, model_name=author)
     return sample_outputs(base_model, checkpoint, inputs, template, options, seed, model_name=author)
@@ -112,7 +112,17 @@ def round_targets(
     chosen = selections.loc[selections["scorer"] == options.target_scorer, ["example_id", "text"]]
     table = examples.merge(chosen.rename(columns={"text": "target"}), on="example_id")
     kept = _without_empty(table, "target", str(table["output_by"].iloc[0]))
-    return RoundTargets.validate(kept[["example_id", "title", "post", "target", "round", "feedback_source"]])
+    return RoundTargets.validate(
+        kept[
+            [
+                "example_id",
+                *Examples.input_names(examples.drop(columns=_OF_ROUND)),
+                "target",
+                "round",
+                "feedback_source",
+            ]
+        ]
+    )
 
 
 def _about(examples: DataFrame[RoundExamples], outputs: DataFrame[Outputs]) -> pd.DataFrame:
@@ -123,8 +133,6 @@ def _about(examples: DataFrame[RoundExamples], outputs: DataFrame[Outputs]) -> p
         initial_output=table["example_id"].map(by_id["text"]),
         output_by=table["example_id"].map(by_id["model"]),
         feedback=None,
-        feedback_class=None,
-        seconds_feedback=None,
     )
     return _without_empty(table, "initial_output", str(outputs["model"].iloc[0]))
 

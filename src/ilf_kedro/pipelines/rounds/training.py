@@ -114,7 +114,7 @@ def _plan(
     train_size: int,
 ) -> TrainingPlan:
     settings = options.training_for(train_size, "refinements")
-    plain = Targets.validate(targets[["example_id", "title", "post", "target"]])
+    plain = Targets.validate(targets.drop(columns=["round", "feedback_source"]))
     return plan_training(plain, template, settings, base_model.source.format, train_size=train_size)
 
 

@@ -40,7 +40,6 @@ from ilf_kedro.schemas import (
     ScorerMetrics,
     Scores,
     Subsets,
-    text_or_empty,
 )
 from ilf_kedro.schemas.run_record import RunRecord
 
@@ -95,10 +94,9 @@ def rank_by_judge(
     require_texts(asked, ["initial_output"], user="the pipeline tournament (rankings: judge)")
     texts = rankable_texts(sampled, development)
     logger.info("tournament: %s ranks the refinements of %d examples", judge.name, len(texts))
-    rows = development.set_index("example_id").loc[list(texts)]
-    inputs = {str(row.Index): (text_or_empty(row.title), str(row.post)) for row in rows.itertuples()}
+    rows = development.set_index("example_id", drop=False).loc[list(texts)]
     ranked = candidates_of(
-        judged_candidates(texts, judge_ranks(judge, template, inputs, list(texts.values())), judge.name), base_model
+        judged_candidates(texts, judge_ranks(judge, template, rows, list(texts.values())), judge.name), base_model
     )
     return ranked, refinements_of(ranked)
 

@@ -1,0 +1,36 @@
+"""Prompts of a table's rows: every slot is filled from the column of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from ilf_kedro.prompting.templates import Prompt, PromptTemplate, TemplateError
+from ilf_kedro.schemas import text_or_empty
+
+__all__ = ["fill", "prompts_of"]
+
+
+def fill(template: PromptTemplate, row: Mapping[Any, object]) -> Prompt:
+    """Fill the template's slots from a row, which has an example_id; a null is the empty text.
+
+    Raises:
+        TemplateError: the template has a slot that the row lacks.
+    """
+    if unknown := sorted(set(template.slots) - set(row)):
+        raise TemplateError(
+            f"a prompt shows {', '.join(unknown)}, which the examples that it is asked about do not have "
+            f"(they have {', '.join(map(str, row))}); take the slot out of the prompt's file"
+        )
+    return template.render(str(row["example_id"]), **{slot: text_or_empty(row[slot]) for slot in template.slots})
+
+
+def prompts_of(table: pd.DataFrame, template: PromptTemplate) -> list[Prompt]:
+    """Fill the template once for each row of the table.
+
+    Raises:
+        TemplateError: the template has a slot for which the table has no column.
+    """
+    return [fill(template, row) for row in table.to_dict("records")]
