@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer
 
-from ilf_kedro.pipelines.data_prep.nodes import validate_splits
 from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
 from ilf_kedro.schemas import RawLines
+from ilf_kedro.tasks.reading import ReadOptions, read_bytes
+from tests.support.raw_rows import mapped
 
 FOLDER = Path(__file__).parents[1] / "data" / "01_raw" / "slf5k_sample"
 SIZES = {"train": 40, "development": 8, "validation": 12, "test": 12}
@@ -74,6 +75,7 @@ def test_only_the_test_split_has_no_feedback(splits: dict[str, list[dict[str, An
 
 
 def test_data_prep_finds_no_fault(raw: dict[str, RawLines]) -> None:
-    *tables, rejected = validate_splits(*(raw[split] for split in SIZES), options=DataPrepOptions(on_invalid="stop"))
+    files = (read_bytes(each.file, "\n".join(each.lines).encode(), ReadOptions()) for each in raw.values())
+    *tables, rejected = mapped(*files, options=DataPrepOptions(on_invalid="stop"))
     assert len(rejected) == 0
     assert [len(table) for table in tables] == [*SIZES.values(), *SIZES.values()]

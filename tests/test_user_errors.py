@@ -12,7 +12,7 @@ from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.schemas import UserError
 from tests.support.whole_project import WholeProject
 
-NODES = ("--nodes", "data_prep.validate_splits,data_prep.nest_subsets")  # no model is needed
+NODES = ("--nodes", "data_prep.map_splits,data_prep.nest_subsets")  # no model is needed
 
 
 @pytest.fixture(scope="module")

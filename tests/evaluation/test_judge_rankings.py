@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ilf_kedro.evaluation.judge_rankings import copeland_ranks, judge_ranks
 from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceProbabilities, MissingCapabilityError
 from ilf_kedro.prompting import Prompt, PromptTemplate
+from tests.support import example_tables
 
 TEMPLATE = PromptTemplate(
     text="{title}|{post}|{output_a}|{output_b}|",
@@ -44,8 +45,8 @@ class Judge:
 
 
 def ranks(judge: Judge, *texts: list[str]) -> list[list[int]]:
-    inputs = {f"e{i}": ("title", "post") for i in range(len(texts))}
-    return [each.tolist() if each is not None else [] for each in judge_ranks(judge, TEMPLATE, inputs, texts)]  # type: ignore[arg-type]
+    examples = example_tables.examples(len(texts))
+    return [each.tolist() if each is not None else [] for each in judge_ranks(judge, TEMPLATE, examples, texts)]  # type: ignore[arg-type]
 
 
 def test_a_judge_of_length_ranks_by_length_in_any_order() -> None:

@@ -12,7 +12,8 @@ from ilf_kedro.evaluation.judging import judge_outputs
 from ilf_kedro.evaluation.win_rates import outcomes_from_verdicts
 from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceProbabilities, MissingCapabilityError
 from ilf_kedro.prompting import Prompt, PromptTemplate
-from ilf_kedro.schemas import Examples, Outputs, UserError
+from ilf_kedro.schemas import Outputs, UserError
+from tests.support import example_tables
 
 TEMPLATE = PromptTemplate(
     text="{title}|{post}|{output_a}|{output_b}",
@@ -48,13 +49,8 @@ class LongerIsBetter:
 
 
 def examples(human: Sequence[str | None] = ("aaa", "bbb", "ccc")) -> pd.DataFrame:
-    columns = Examples.column_names()
-    rows = [
-        dict.fromkeys(columns)
-        | {"example_id": f"e{i}", "split": "test", "position": i, "post": f"post {i}", "reference": text}
-        for i, text in enumerate(human)
-    ]
-    return Examples.validate(pd.DataFrame(rows, columns=columns))
+    ids = [f"e{i}" for i in range(len(human))]
+    return example_tables.examples(len(human), "test", example_id=ids, title=None, reference=list(human))
 
 
 def outputs() -> pd.DataFrame:
@@ -114,7 +110,7 @@ def test_only_as_many_posts_are_judged_as_asked_and_those_with_references() -> N
 
 
 def test_missing_references_are_named() -> None:
-    with pytest.raises(UserError, match=r"test split has no ideal_human_summary in any of its 2 rows"):
+    with pytest.raises(UserError, match=r"test split has no reference in any of its 2 rows"):
         judge_outputs(LongerIsBetter(), TEMPLATE, examples((None, " ")), outputs())
 
 

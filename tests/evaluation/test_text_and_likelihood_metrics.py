@@ -14,7 +14,8 @@ from ilf_kedro.evaluation.log_likelihoods import nll_difference, nll_per_token
 from ilf_kedro.evaluation.model_metrics import model_metrics
 from ilf_kedro.evaluation.refinement_metrics import refinement_metrics, scorer_agreement
 from ilf_kedro.evaluation.text_metrics import rouge_l, words
-from ilf_kedro.schemas import Examples, LogLikelihoods, Outcomes, Outputs, Rewards, Scores, Selections, UserError
+from ilf_kedro.schemas import LogLikelihoods, Outcomes, Outputs, Rewards, Scores, Selections, UserError
+from tests.support import example_tables
 
 BOOTSTRAP = Bootstrap(resamples=200)
 
@@ -72,12 +73,8 @@ def test_nll_difference_refuses_another_tokenizer() -> None:
 
 
 def examples() -> pd.DataFrame:
-    columns = Examples.column_names()
-    rows = [
-        dict.fromkeys(columns) | {"example_id": f"e{i}", "split": "test", "position": i, "post": "p", "reference": s}
-        for i, s in enumerate(["one two three", "one two", None])
-    ]
-    return Examples.validate(pd.DataFrame(rows, columns=columns))
+    references = ["one two three", "one two", None]
+    return example_tables.examples(3, "test", example_id=["e0", "e1", "e2"], reference=references)
 
 
 def outputs() -> pd.DataFrame:

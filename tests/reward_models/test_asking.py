@@ -44,7 +44,7 @@ POST = "It began. Then it ended."
 
 
 def output(text: str, post: str = POST) -> RewardInput:
-    return RewardInput("e0", "t", post, text)
+    return RewardInput("e0", {"title": "t", "post": post}, text)
 
 
 class TableModel:
@@ -152,7 +152,7 @@ class TestScalarHead:
 
         tokenizer = AutoTokenizer.from_pretrained(directory)
         model = AutoModelForSequenceClassification.from_pretrained(directory)
-        texts = [f"t|{each.post}|TL;DR: {each.output}\nGood?" for each in self.OUTPUTS]
+        texts = [f"t|{each.inputs['post']}|TL;DR: {each.output}\nGood?" for each in self.OUTPUTS]
         with torch.no_grad():
             scores = [model(torch.tensor([tokenizer(text).input_ids])).logits.item() for text in texts]
         return list(expit(scores))
@@ -230,8 +230,8 @@ def test_a_model_that_cannot_answer_is_refused_before_it_is_asked(kind: RewardMo
     ("kind", "template", "message"),
     [
         ("yes_no", TEMPLATE.model_copy(update={"negative": ()}), r"negative: \[\]"),
-        ("yes_no", PAIR_TEMPLATE, r"needs the slots \['output', 'post', 'title'\]"),
-        ("a_b", TEMPLATE, r"needs the slots \['output_a', 'output_b', 'post', 'title'\]"),
+        ("yes_no", PAIR_TEMPLATE, r"needs the slots \['output'\]"),
+        ("a_b", TEMPLATE, r"needs the slots \['output_a', 'output_b'\]"),
     ],
 )
 def test_a_template_of_another_kind_is_refused(kind: RewardModelKind, template: PromptTemplate, message: str) -> None:

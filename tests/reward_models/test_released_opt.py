@@ -22,7 +22,7 @@ from tests.support.released_opt import write_released
 
 PROMPT = Path(__file__).parents[2] / "conf" / "base" / "prompts" / "reward_model_released_opt.yml"
 TEMPLATE = PromptTemplate.model_validate(yaml.safe_load(PROMPT.read_text(encoding="utf-8")))
-POLICY = RewardInput("e", "My cat", "She left on Monday.\n\nWhere do I look?", "A cat is gone.")
+POLICY = RewardInput("e", {"title": "My cat", "post": "She left on Monday.\n\nWhere do I look?"}, "A cat is gone.")
 # The format, written out once more: it is an interface.
 EXPECTED = (
     "Title: My cat\n\nText: She left on Monday.\n\nWhere do I look?\n\nTL;DR: A cat is gone.\n\nQuestion: Is the above "

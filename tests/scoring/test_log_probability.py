@@ -307,9 +307,9 @@ def test_a_model_without_log_likelihoods_is_refused_before_the_first_request() -
     [
         (
             "{post} {feedback} {refinement}",
-            "slots post, feedback, refinement in this order; .* need post, refinement, f",
+            "slots post, feedback, refinement in this order; .* need inputs, then refinement, f",
         ),
-        ("{post} {refinement}", "need post, refinement, feedback"),
+        ("{post} {refinement}", "need inputs, then refinement, feedback"),
         ("{post} {refinement} {refinement} {feedback}", "more than once: refinement"),
         ("{refinement} {feedback} {post}", "slots refinement, feedback, post in this order"),
     ],

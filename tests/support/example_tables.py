@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from ilf_kedro.prompting import PromptTemplate
-from ilf_kedro.schemas import Examples, Refinements, Subsets
+from ilf_kedro.schemas import Comparisons, Examples, Refinements, Subsets
 
 
 def examples(n: int = 4, split: str = "train", **columns: object) -> pd.DataFrame:
@@ -26,6 +28,25 @@ def examples(n: int = 4, split: str = "train", **columns: object) -> pd.DataFram
         "other": "{}",
     }
     return Examples.validate(pd.DataFrame({**table, **columns}))
+
+
+def comparisons(rows: Sequence[tuple[str, str, str]], split: str = "train", **columns: object) -> pd.DataFrame:
+    """Return comparisons (output a, output b, which is preferred) of post 0, 1, …; `columns` replaces whole columns."""
+    ids = [f"{split}-{i}" for i in range(len(rows))]
+    table = {
+        "example_id": ids,
+        "input_id": ids,
+        "split": split,
+        "position": range(len(rows)),
+        "title": [f"title {i}" for i in range(len(rows))],
+        "post": [f"post {i}" for i in range(len(rows))],
+        "chosen": [a if preferred == "a" else b for a, b, preferred in rows],
+        "rejected": [b if preferred == "a" else a for a, b, preferred in rows],
+        "preferred": [preferred for _, _, preferred in rows],
+        "annotator": None,
+        "group": "dogs",
+    }
+    return Comparisons.validate(pd.DataFrame({**table, **columns}))
 
 
 def subsets(table: pd.DataFrame, *sizes: int) -> pd.DataFrame:

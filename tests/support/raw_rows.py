@@ -1,12 +1,22 @@
-"""Raw files for the tests of data_prep, written row by row."""
+"""Raw files for the tests of data_prep, written row by row, and the task that they are of."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
-from ilf_kedro.schemas import RawLines
+import pandas as pd
+import yaml
+
+from ilf_kedro.pipelines.data_prep.nodes import map_splits
+from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
+from ilf_kedro.schemas import RawRows
+from ilf_kedro.tasks import Task
+from ilf_kedro.tasks.reading import ReadOptions, read_bytes
 
 SPLITS = ("train", "development", "validation", "test")
+_FILE = Path(__file__).parents[2] / "conf" / "base" / "parameters_task.yml"
+TASK = Task.model_validate(yaml.safe_load(_FILE.read_text("utf-8"))["task"])
 
 
 def row(identifier: str, **changes: object) -> dict[str, object]:
@@ -34,15 +44,22 @@ def row(identifier: str, **changes: object) -> dict[str, object]:
     return {column: value for column, value in values.items() if value is not ...}
 
 
-def raw(split: str, *rows: dict[str, object] | str) -> RawLines:
+def raw(split: str, *rows: dict[str, object] | str) -> RawRows:
     """A raw file named after its split; texts among the rows are lines as they are."""
-    lines = tuple(line if isinstance(line, str) else json.dumps(line, ensure_ascii=False) for line in rows)
-    return RawLines(f"{split}.jsonl", lines)
+    lines = [line if isinstance(line, str) else json.dumps(line, ensure_ascii=False) for line in rows]
+    return read_bytes(f"{split}.jsonl", "\n".join(lines).encode("utf-8", "surrogateescape"), ReadOptions())
 
 
-def raw_splits(**files: RawLines) -> tuple[RawLines, RawLines, RawLines, RawLines]:
+def raw_splits(**files: RawRows) -> tuple[RawRows, RawRows, RawRows, RawRows]:
     """The four splits with two valid rows each, but for the files given."""
     train, development, validation, test = (
         files.get(split, raw(split, row(f"{split}-1"), row(f"{split}-2"))) for split in SPLITS
     )
     return train, development, validation, test
+
+
+def mapped(*files: RawRows, options: DataPrepOptions) -> list[pd.DataFrame]:
+    """The examples of the four splits, their comparisons, and the rejected rows."""
+    tables = map_splits(TASK, options, **dict(zip(SPLITS, files, strict=True)))
+    names = [f"{kind}_{split}" for kind in ("examples", "comparisons") for split in SPLITS]
+    return [tables[name] for name in [*names, "rejected_rows"]]

@@ -61,19 +61,17 @@ class FakeRun:
         rows = [
             {
                 "example_id": f"{split}-{i}",
+                "input_id": f"{split}-{i}",
                 "split": split,
                 "position": i,
-                "subreddit": "legaladvice",
                 "title": title,
                 "post": POST,
-                "tldr_reference": self.text(rng),
                 "reference": self.text(rng),
                 "initial_output": self.text(rng) if split != "test" else None,
                 "feedback": "The output should say that there are photos and a receipt." if split != "test" else None,
-                "feedback_class": "Coverage",
-                "seconds_feedback": None,
-                "seconds_reference": None,
-                "seconds_comparison": None,
+                "annotator": None,
+                "group": "legaladvice",
+                "other": "{}",
             }
             for i in range(n)
         ]

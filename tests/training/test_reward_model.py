@@ -11,16 +11,17 @@ from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
 from ilf_kedro.language_models.local.model import LocalLanguageModel
 from ilf_kedro.prompting import PromptTemplate, TemplateError
 from ilf_kedro.reward_models import RewardInput, RewardModelKind, open_reward_model
-from ilf_kedro.schemas import Comparisons
 from ilf_kedro.training.options import TrainingOptions
 from ilf_kedro.training.reward_model import fit_reward_model, pair_examples, preference_pairs, reward_examples
 from ilf_kedro.training.workspace import TrainingWorkspace
+from tests.support import example_tables as tables
 
 TEMPLATE = PromptTemplate(
     text="Title: {title}\nText: {post}\nTL;DR: {output}\nGood?",
     slots=("title", "post", "output"),
     positive=("Yes", " Yes"),
     negative=("No", " No"),
+    truncate="post",
 )
 PAIR_TEMPLATE = PromptTemplate(
     text="{title}/{post}/A: {output_a}/B: {output_b}/Better:",
@@ -39,9 +40,8 @@ def comparisons() -> pd.DataFrame:
 
 
 def table_of(rows: list[tuple[str, str | None, str, str, str, str]]) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=["example_id", "title", "post", "output_a", "output_b", "preferred"])
-    table["split"], table["position"] = "train", range(len(table))
-    return Comparisons.validate(table)
+    ids, titles, posts = ([row[place] for row in rows] for place in range(3))
+    return tables.comparisons([row[3:] for row in rows], example_id=ids, title=titles, post=posts)
 
 
 def test_each_comparison_gives_a_yes_and_a_no() -> None:
@@ -95,9 +95,9 @@ class TestPairExamples:
     ("make", "template", "message"),
     [
         (reward_examples, TEMPLATE.model_copy(update={"negative": ()}), r"negative: \[\]"),
-        (reward_examples, PAIR_TEMPLATE, r"found \['post', 'output_a', 'output_b', 'title'\]"),
+        (reward_examples, PAIR_TEMPLATE, r"found \['output_a', 'output_b', 'post', 'title'\]"),
         (preference_pairs, PAIR_TEMPLATE, "needs the slots"),
-        (lambda table, template: pair_examples(table, template, 0), TEMPLATE, r"needs the slots \['post', 'output_a'"),
+        (lambda table, template: pair_examples(table, template, 0), TEMPLATE, r"needs the slots \['output_a'"),
     ],
 )
 def test_a_template_that_asks_no_such_question_is_refused(make, template: PromptTemplate, message: str) -> None:
@@ -131,7 +131,10 @@ def learn(
         kind, base, table, template, options, seed=0, workspace=workspace, label="reward model"
     )
     model = open_reward_model(kind, LocalLanguageModel(base), template, checkpoint)
-    good, bad = ([RewardInput(w, "", "Post 9.", f"{w} {kind}") for w in words[4:]] for kind in ("fine", "poor"))
+    good, bad = (
+        [RewardInput(w, {"title": "", "post": "Post 9."}, f"{w} {kind}") for w in words[4:]]
+        for kind in ("fine", "poor")
+    )
     compared = model.compare(list(zip(good, bad, strict=True)))
     alone = list(zip(model.rewards(good), model.rewards(bad), strict=True))
     return [

@@ -199,9 +199,11 @@ def _short_form(value: object) -> object:
 class Task(Options):
     """A task: what its rows hold, what its outputs are, and what to call them."""
 
-    name: str
+    name: str = "task"
     words: Words = Words()
-    inputs: Annotated[Mapping[str, InputField], BeforeValidator(_short_form)] = Field(min_length=1)
+    inputs: Annotated[Mapping[str, InputField], BeforeValidator(_short_form)] = Field(
+        default={"input": InputField(column="input")}, min_length=1
+    )
     columns: Columns = Columns()
     explode: Expression | None = Field(default=None, description="a list: one example per member, seen as `item`")
     other_columns: Literal["keep", "refuse"] = "keep"

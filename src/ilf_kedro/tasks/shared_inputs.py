@@ -55,7 +55,8 @@ def _leaks(
     for source in dict.fromkeys((*examples, *comparisons)):
         subjects = [each.subject for each in examples.get(source, ())]
         subjects += [each.subject for each in comparisons.get(source, ())]
-        for row in subjects:
+        subjects = [each for each in subjects if any(each.inputs.get(name) for name in names)]  # else its own fault
+        for row in {(each.file, each.number, each.input_id): each for each in subjects}.values():
             known = first.setdefault(row.input_id, (source, row.file, row.number))
             if known[0] != source:
                 text = next((row.inputs[name] for name in names if row.inputs.get(name)), None)

@@ -62,7 +62,7 @@ class Parameters(Options):
 
     seed: int = Field(ge=0, strict=True)
     train_sizes: tuple[Annotated[int, Field(strict=True)], ...]
-    task: Task
+    task: Task = Task()
     data_prep: DataPrepOptions
     refinement: RefinementOptions
     selection: SelectionOptions

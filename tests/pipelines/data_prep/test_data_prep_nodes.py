@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import statistics
 
+import numpy as np
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from ilf_kedro.pipelines.data_prep import create_pipeline
-from ilf_kedro.pipelines.data_prep.nodes import describe_texts, nest_subsets, validate_splits
+from ilf_kedro.pipelines.data_prep.nodes import describe_texts, nest_subsets
 from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
 from ilf_kedro.schemas import Comparisons, Examples, RejectedRows, Subsets, TextStatistics, UserError
-from tests.support.raw_rows import SPLITS, raw, raw_splits, row
+from tests.support.raw_rows import SPLITS, TASK, mapped, raw, raw_splits, row
 
 STOP = DataPrepOptions()
 QUARANTINE = DataPrepOptions(on_invalid="quarantine")
+KEPT = (
+    "tldr_human_reference_summary",
+    "summary_prompt",
+    "feedback_class",
+    "has_additional_feedback",
+    "time_spent_in_seconds_feedback",
+    "time_spent_in_seconds_ideal_human_summary",
+    "time_spent_in_seconds_comparison",
+)
 
 
 class WordCounter:
@@ -28,35 +39,36 @@ class WordCounter:
 
 def test_renames_columns_and_keeps_order() -> None:
     files = raw_splits(train=raw("train", row("b"), row("a", comparison_preference="Summary B"), row("c")))
-    tables = validate_splits(*files, STOP)
+    tables = mapped(*files, options=STOP)
     train = tables[0]
     assert train["example_id"].tolist() == ["b", "a", "c"]
     assert train["position"].tolist() == [0, 1, 2]
-    assert train.iloc[1].to_dict() == {
+    assert train.iloc[1].replace({np.nan: None}).to_dict() == {
         "example_id": "a",
+        "input_id": train["input_id"][1],
         "split": "train",
         "position": 1,
-        "subreddit": "AskReddit",
         "title": "Title of a",
         "post": "The post of a.",
-        "tldr_reference": "A reference.",
-        "reference": "An ideal output.",
         "initial_output": "An initial output.",
         "feedback": "It misses the point.",
-        "feedback_class": "Coverage",
-        "seconds_feedback": 61.5,
-        "seconds_reference": 120.0,
-        "seconds_comparison": 30.0,
+        "reference": "An ideal output.",
+        "annotator": None,
+        "group": "AskReddit",
+        "other": json.dumps({name: row("a")[name] for name in KEPT}),
     }
-    assert tables[4].iloc[1].to_dict() == {
+    assert tables[4].iloc[1].replace({np.nan: None}).to_dict() == {
         "example_id": "a",
+        "input_id": train["input_id"][1],
         "split": "train",
         "position": 1,
         "title": "Title of a",
         "post": "The post of a.",
-        "output_a": "Output one.",
-        "output_b": "Output two.",
+        "chosen": "Output two.",
+        "rejected": "Output one.",
         "preferred": "b",
+        "annotator": None,
+        "group": "AskReddit",
     }
     assert [table["split"].unique().tolist() for table in tables[:4]] == [[split] for split in SPLITS]
 
@@ -65,30 +77,32 @@ def test_missing_columns_are_null_and_give_no_comparisons() -> None:
     bare = [{"id": f"t{number}", "post": f"Post {number}."} for number in range(3)]
     unjudged = row("v", comparison_preference=None)
     files = raw_splits(test=raw("test", *bare), validation=raw("validation", unjudged))
-    tables = validate_splits(*files, STOP)
-    assert tables[3].drop(columns=["example_id", "split", "position", "post"]).isna().all(axis=None)
+    tables = mapped(*files, options=STOP)
+    assert (
+        tables[3].drop(columns=["example_id", "input_id", "split", "position", "post", "other"]).isna().all(axis=None)
+    )
     assert [len(table) for table in tables[4:8]] == [2, 2, 0, 0]
     for table, schema in zip(tables, [Examples] * 4 + [Comparisons] * 4 + [RejectedRows], strict=True):
         schema.validate(table)
 
 
 def test_positions_are_consecutive_after_quarantine_and_counts_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    files = raw_splits(train=raw("train", row("a"), row("b", id=5, post=" "), row("c"), "{"))
+    files = raw_splits(train=raw("train", row("a"), row("b", post=" "), row("c"), "{"))
     with caplog.at_level(logging.INFO):
-        tables = validate_splits(*files, QUARANTINE)
+        tables = mapped(*files, options=QUARANTINE)
     assert tables[0]["example_id"].tolist() == ["a", "c"]
     assert tables[0]["position"].tolist() == [0, 1]
     assert tables[4]["position"].tolist() == [0, 1]
-    assert tables[8]["row"].tolist() == [2, 2, 4]
+    assert tables[8]["row"].tolist() == [2, 4]
     assert set(tables[8]["split"]) == {"train"}
-    assert tables[8]["column"].isna().tolist() == [False, False, True]
-    assert "train: set aside 2 row(s) with 3 fault(s)" in caplog.text
+    assert tables[8]["column"].isna().tolist() == [False, True]
+    assert "train: set aside 2 row(s) with 2 fault(s)" in caplog.text
     assert "train: 2 examples, 2 with feedback, 2 comparisons" in caplog.text
 
 
 def test_subsets_are_nested_prefixes() -> None:
     files = raw_splits(train=raw("train", *(row(name) for name in "zyxwv")))
-    tables = validate_splits(*files, STOP)
+    tables = mapped(*files, options=STOP)
     train = tables[0]
     subsets = nest_subsets(train.sample(frac=1, random_state=0), tables[8], [1, 3, 5])
     by_size = subsets.groupby("train_size")["example_id"].apply("".join).to_dict()
@@ -97,15 +111,15 @@ def test_subsets_are_nested_prefixes() -> None:
 
 
 def test_names_every_train_size_that_is_too_large() -> None:
-    tables = validate_splits(*raw_splits(), STOP)
+    tables = mapped(*raw_splits(), options=STOP)
     with pytest.raises(UserError, match=r"found 3, 100, but the train split has 2 .*expected sizes up to 2.*Lower"):
         nest_subsets(tables[0], tables[8], [1, 3, 100])
 
 
 def test_rows_that_were_set_aside_are_missing_from_the_largest_sizes_only(caplog: pytest.LogCaptureFixture) -> None:
-    """Two of five rows of train are set aside (one for two faults); those of other splits do not count."""
-    train = raw("train", row("a"), row("b", id=5, post=" "), row("c"), "{", row("e"))
-    tables = validate_splits(*raw_splits(train=train, test=raw("test", "{", row("t"))), QUARANTINE)
+    """Two of five rows of train are set aside; those of other splits do not count."""
+    train = raw("train", row("a"), row("b", post=" "), row("c"), "{", row("e"))
+    tables = mapped(*raw_splits(train=train, test=raw("test", "{", row("t"))), options=QUARANTINE)
     subsets = nest_subsets(tables[0], tables[8], [1, 3, 4, 5])
     by_size = subsets.groupby("train_size")["example_id"].apply("".join).to_dict()
     assert by_size == {1: "a", 3: "ace", 4: "ace", 5: "ace"}
@@ -118,7 +132,7 @@ def test_rows_that_were_set_aside_are_missing_from_the_largest_sizes_only(caplog
 
 
 def test_blanks_around_an_id_are_no_part_of_it() -> None:
-    tables = validate_splits(*raw_splits(train=raw("train", row(" a\t"), row("b\u00a0c "))), STOP)
+    tables = mapped(*raw_splits(train=raw("train", row(" a\t"), row("b\u00a0c "))), options=STOP)
     assert tables[0]["example_id"].tolist() == ["a", "b\u00a0c"]
     assert tables[4]["example_id"].tolist() == ["a", "b\u00a0c"]
 
@@ -129,8 +143,8 @@ def test_describes_tokens_and_seconds() -> None:
         row(f"r{n}", post=f"p{n} " + "word " * (n - 1), feedback=..., time_spent_in_seconds_comparison=n * 1.5)
         for n in counts
     ]
-    tables = validate_splits(*raw_splits(train=raw("train", *rows)), STOP)
-    described = describe_texts(*tables[:4], WordCounter()).set_index(["split", "text", "unit"])
+    tables = mapped(*raw_splits(train=raw("train", *rows)), options=STOP)
+    described = describe_texts(*tables[:4], WordCounter(), TASK).set_index(["split", "text", "unit"])
     post = described.loc[("train", "post", "tokens")]
     assert (post["n"], post["mean"], post["median"], post["maximum"]) == (3, 6.0, 5.0, 10.0)
     assert post["standard_error"] == pytest.approx(statistics.stdev(counts) / 3**0.5)
@@ -139,18 +153,18 @@ def test_describes_tokens_and_seconds() -> None:
     assert missing["n"] == 0
     assert missing.drop("n").isna().all()
     assert described.loc[("test", "feedback", "tokens"), "mean"] == 4
-    assert len(described) == 4 * (6 + 3)
+    assert len(described) == 4 * (5 + 3)
 
 
 def test_the_pipeline_runs_as_declared() -> None:
     files = raw_splits()
     inputs = {f"raw.{split}": file for split, file in zip(SPLITS, files, strict=True)}
-    inputs |= {"params:data_prep": STOP, "params:train_sizes": [1, 2], "base_model": WordCounter()}
+    inputs |= {"params:task": TASK, "params:data_prep": STOP, "params:train_sizes": [1, 2], "base_model": WordCounter()}
     outputs = ["rejected_rows", "subsets", "text_statistics"]
     outputs += [f"{table}.{split}" for table in ("examples", "comparisons") for split in SPLITS]
     datasets = {name: MemoryDataset(value) for name, value in inputs.items()}
     catalog = DataCatalog(datasets | {name: MemoryDataset() for name in outputs})
-    pipeline = create_pipeline()
+    pipeline = create_pipeline(TASK)
     assert pipeline.inputs() == set(inputs)
     assert pipeline.all_outputs() == set(outputs)
     SequentialRunner().run(pipeline, catalog)

@@ -26,7 +26,8 @@ from ilf_kedro.pipelines.export.nodes import (
 from ilf_kedro.pipelines.export.options import ExportOptions
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
-from ilf_kedro.schemas import ChatRecords, Comparisons, Selections, Targets, UserError
+from ilf_kedro.schemas import ChatRecords, Selections, Targets, UserError
+from tests.support import example_tables
 from tests.support.example_tables import examples
 
 ROOT = Path(__file__).parents[3]
@@ -48,11 +49,7 @@ def selections(**texts: str) -> pd.DataFrame:
 
 
 def comparisons(*rows: tuple[str, str, str]) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=["output_a", "output_b", "preferred"])
-    ids = [f"c{i}" for i in range(len(rows))]
-    return Comparisons.validate(
-        table.assign(example_id=ids, split="train", position=range(len(rows)), title="T", post="p")
-    )
+    return example_tables.comparisons(rows, example_id=[f"c{i}" for i in range(len(rows))], title="T", post="p")
 
 
 def test_targets_become_completions_and_conversations() -> None:

@@ -20,8 +20,8 @@ from ilf_kedro.pipelines.export.nodes import (
 )
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
-from ilf_kedro.schemas import Comparisons, Selections, Targets
-from tests.support.example_tables import examples
+from ilf_kedro.schemas import Selections, Targets
+from tests.support.example_tables import comparisons, examples
 
 pytestmark = pytest.mark.slow
 
@@ -52,11 +52,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         (i, "refinement_with_feedback", "random", 0, 0.5, f"A better output of {i}.") for i in table["example_id"]
     ]
     selections = Selections.from_rows(chosen)
-    comparisons = table[["example_id", "split", "position", "title", "post"]].assign(
-        output_a="Good and short.", output_b="Bad.", preferred="a"
-    )
+    compared = comparisons([("Good and short.", "Bad.", "a")] * len(table), **table[["example_id", "title", "post"]])
     output = prompt("output")
-    explicit, implicit = export_reward_pairs(Comparisons.validate(comparisons), output)
+    explicit, implicit = export_reward_pairs(compared, output)
     records = {
         "supervised": export_supervised(targets, output),
         "preferences": export_preferences(table, selections, output, SelectionOptions(target_scorer="random")),

@@ -17,11 +17,12 @@ from ilf_kedro.pipelines.finetune.best_of_n import reward_candidates
 from ilf_kedro.pipelines.reward_model.nodes import evaluate_predictions, predict_preferences, train_reward_model
 from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.prompting import Prompt, PromptTemplate
-from ilf_kedro.schemas import Comparisons, Outputs, RewardPredictions
+from ilf_kedro.schemas import Outputs, RewardPredictions
 from ilf_kedro.training.options import LoraOptions, TrainingOptions
 from ilf_kedro.training.reward_model import reward_examples
 from ilf_kedro.training.supervised import training_dtype, training_hash
 from ilf_kedro.training.workspace import TrainingWorkspace
+from tests.support import example_tables
 from tests.support.example_tables import examples
 from tests.support.training_records import checkpoint
 
@@ -67,17 +68,8 @@ def reward_of(post: str, output: str) -> float:
 
 def comparisons(*rows: tuple[str, str, str]) -> pd.DataFrame:
     """Return comparisons (output a, output b, preferred) of post 0, 1, …; odd ones lack a title."""
-    table = pd.DataFrame(rows, columns=["output_a", "output_b", "preferred"])
-    numbers = range(len(rows))
-    return Comparisons.validate(
-        table.assign(
-            example_id=[f"validation-{i}" for i in numbers],
-            split="validation",
-            position=numbers,
-            title=[None if i % 2 else f"title {i}" for i in numbers],
-            post=[f"post {i}" for i in numbers],
-        )[Comparisons.column_names()]
-    )
+    titles = [None if i % 2 else f"title {i}" for i in range(len(rows))]
+    return example_tables.comparisons(rows, "validation", title=titles)
 
 
 @pytest.fixture
@@ -119,7 +111,7 @@ class TestTraining:
         assert not list(tmp_path.iterdir())
 
     def test_no_comparisons_at_all_names_the_columns_to_add(self, base: LocalLanguageModel, tmp_path: Path) -> None:
-        with pytest.raises(ValueError, match=r"has 0 comparisons; (.|\n)*generated_summary_for_comparison_A/_B"):
+        with pytest.raises(ValueError, match=r"has 0 comparisons; (.|\n)*task.columns.comparison"):
             self.train(base, tmp_path, None, n=0)
 
 
@@ -132,7 +124,8 @@ class TestPredictions:
         assert list(predictions["example_id"]) == list(table["example_id"])
         assert list(predictions["preferred"]) == ["b", "b", "a"]
         for (_, made), (_, asked) in zip(predictions.iterrows(), table.iterrows(), strict=True):
-            a, b = (reward_of(asked["post"], asked[column]) for column in ("output_a", "output_b"))
+            better, worse = (reward_of(asked["post"], asked[column]) for column in ("chosen", "rejected"))
+            a, b = (better, worse) if asked["preferred"] == "a" else (worse, better)
             assert (made["reward_a"], made["reward_b"]) == pytest.approx((a, b))
             log_odds = math.log(a / (1 - a)) - math.log(b / (1 - b))
             assert made["p_a_preferred"] == pytest.approx(1 / (1 + math.exp(-log_odds)))

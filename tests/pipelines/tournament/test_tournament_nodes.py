@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 from ilf_kedro.language_models.protocol import Capability, ChoiceProbabilities
-from ilf_kedro.pipelines.data_prep.nodes import validate_splits
 from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
 from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.tournament import create_pipeline, nodes
@@ -21,8 +20,10 @@ from ilf_kedro.report.sections import Figure, Paragraph, Section, Table, render_
 from ilf_kedro.schemas import RawLines, ScorerCosts, UserError
 from ilf_kedro.scoring import longest_scores
 from ilf_kedro.scoring.ensemble import EnsembleOptions
+from ilf_kedro.tasks.reading import ReadOptions, read_bytes
 from tests.support import example_tables
 from tests.support.ranked_tables import ranked, simulated
+from tests.support.raw_rows import mapped
 
 FOLDER = Path(__file__).parents[3] / "data" / "01_raw"
 PUBLISHED = pd.read_csv(FOLDER / "published_results.csv")
@@ -62,7 +63,8 @@ def raw() -> dict[str, RawLines]:
 @pytest.fixture(scope="module")
 def development(raw: dict[str, RawLines]) -> pd.DataFrame:
     splits = [raw[split] for split in ("train", "development", "validation", "test")]
-    return validate_splits(*splits, DataPrepOptions(on_invalid="stop"))[1]
+    files = (read_bytes(each.file, "\n".join(each.lines).encode(), ReadOptions()) for each in splits)
+    return mapped(*files, options=DataPrepOptions(on_invalid="stop"))[1]
 
 
 @pytest.fixture(scope="module")

@@ -136,7 +136,7 @@ def test_an_empty_output_counts_as_the_note(caplog: pytest.LogCaptureFixture) ->
     outputs = notes[notes["part"] == "first_round"].assign(model="m")[["example_id", "model", "text"]].copy()
     outputs.iloc[3, 2] = ""
     table = world.comment_on_outputs(Answers.validate(outputs), notes, objections, 0)
-    assert table["initial_output"].equals(table["post"])
+    assert table["initial_output"].equals(table["note"])
     assert "1 of 20 outputs are empty" in caplog.text
 
 

@@ -22,7 +22,7 @@ OPTIONS = WordRemovalOptions()
 
 def commented(*feedback: str) -> pd.DataFrame:
     n = len(feedback)
-    return tables.examples(n, post=[ODD] * n, initial_output=[ODD] * n, feedback=list(feedback))
+    return tables.examples(n, note=[ODD] * n, initial_output=[ODD] * n, feedback=list(feedback))
 
 
 def test_the_verifiers_choice_becomes_the_target() -> None:

@@ -71,10 +71,10 @@ def test_any_models_of_the_catalog_are_asked() -> None:
 
 
 def test_the_policy_is_asked_without_feedback_and_the_control_sees_none() -> None:
-    assert template("pass_on").slots == ("post",)
+    assert template("pass_on").slots == ("note",)
     assert template("without_feedback").slots == ("initial_output",)
     assert template("with_feedback").slots == ("initial_output", "feedback")
     shown = template("with_feedback").render("x", initial_output="A note.", feedback="Fine.").text
     assert shown == "Note: A note.\nReader: Fine.\nBetter:"
     assert template("without_feedback").render("x", initial_output="A note.").text == "Note: A note.\nBetter:"
-    assert template("pass_on").render("x", post="A note.").text == "Note: A note.\nPass it on:"
+    assert template("pass_on").render("x", note="A note.").text == "Note: A note.\nPass it on:"

@@ -115,7 +115,7 @@ def measure_joints(
     with_right = by_note.index[by_note["any"]]
     selected = chosen.reindex(with_right) == pd.Series(wanted).reindex(with_right)
     answer = right.set_index("example_id")["answer"]
-    copied = examples["initial_output"] == examples["post"]
+    copied = examples["initial_output"] == examples["note"]
     perfect = exact[(exact["model"] == "perfect_targets") & (exact["n_to_remove"] == ALL)].iloc[0]
     share = options.confidence
     rows: Mapping[str, Estimate | None] = {

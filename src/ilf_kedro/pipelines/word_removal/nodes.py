@@ -88,7 +88,7 @@ def train_policy(
 ) -> tuple[Checkpoint, DataFrame[TrainingLog]]:
     """Finetune the base model to pass each note on as its target says."""
     examples = [
-        TrainingExample(template.render(example_id, post=text), as_completion(target, base_model.source.format))
+        TrainingExample(template.render(example_id, note=text), as_completion(target, base_model.source.format))
         for example_id, text, target in targets[["example_id", "text", "target"]].itertuples(index=False)
     ]
     checkpoint = train_language_model(base_model.source, examples, options, seed=seed, workspace=workspace, label=label)
@@ -109,7 +109,7 @@ def pass_on(
     """Let a model pass on every note of a part, without any feedback."""
     chosen = notes[notes["part"] == part]
     prompts = [
-        template.render(example_id, post=text)
+        template.render(example_id, note=text)
         for example_id, text in zip(chosen["example_id"], chosen["text"], strict=True)
     ]
     drawn = base_model.with_checkpoint(checkpoint).generate(
@@ -138,14 +138,14 @@ def targets_from_selections(examples: DataFrame[Examples], selections: DataFrame
     """Take the chosen refinements; where it is empty the output stays as it was, so that all arms have equal sizes."""
     table = examples.merge(
         selections[["example_id", "text"]], on="example_id", how="left", validate="one_to_one"
-    ).rename(columns={"text": "target", "post": "text"})
+    ).rename(columns={"text": "target", "note": "text"})
     table["target"] = table["target"].where(table["target"] != "", table["initial_output"])
     return NoteTargets.validate(table[["example_id", "text", "target"]])
 
 
 def targets_from_outputs(examples: DataFrame[Examples]) -> DataFrame[NoteTargets]:
     """Take the outputs as they were before any feedback."""
-    table = examples.rename(columns={"post": "text", "initial_output": "target"})
+    table = examples.rename(columns={"note": "text", "initial_output": "target"})
     return NoteTargets.validate(table[["example_id", "text", "target"]])
 
 

@@ -75,7 +75,7 @@ def comment_on_outputs(
 ) -> DataFrame[Examples]:
     """Let the hidden annotator comment on what a model made of each note.
 
-    The result has the shape of any task's examples: the note is the post, the output the initial output. An
+    The result has the shape of any task's examples: the note is the input, the output the initial output. An
     empty output counts as the note itself.
     """
     minded = _minded(objections)
@@ -113,6 +113,6 @@ def _minded(objections: DataFrame[Objections]) -> frozenset[str]:
 
 def _examples(ids: pd.Series, inputs: pd.Series, outputs: pd.Series, feedback: Sequence[str]) -> DataFrame[Examples]:
     table = pd.DataFrame(
-        {"example_id": ids, "post": inputs, "initial_output": outputs, "feedback": feedback, "split": "train"}
-    ).assign(position=range(len(ids)))
-    return Examples.validate(table.reindex(columns=Examples.column_names()))
+        {"example_id": ids, "input_id": ids, "note": inputs, "initial_output": outputs, "feedback": feedback}
+    ).assign(split="train", position=range(len(ids)), other="{}")
+    return Examples.validate(table.reindex(columns=["note", *Examples.column_names()]))
