@@ -1,4 +1,4 @@
-"""The one post that the page shows in full: its points, and what became of it by each method."""
+"""The one example that the page shows in full: its points, and what became of it by each method."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import pandas as pd
 
 from ilf_kedro.report.labels import words_of
 
-__all__ = ["one_post", "points_of_post"]
+__all__ = ["one_example", "points_of_example"]
 
 _CHOSEN_BY = "instruct_rm_ensemble"
 
 
-def points_of_post(example: pd.Series, points: pd.DataFrame, point_scores: pd.DataFrame) -> pd.DataFrame:
+def points_of_example(example: pd.Series, points: pd.DataFrame, point_scores: pd.DataFrame) -> pd.DataFrame:
     """Return a row per point of the example's feedback, with its mean p(Yes) by each method."""
     own = points[points["example_id"] == example["example_id"]].set_index("point_index")["point"]
     scores = point_scores[point_scores["example_id"] == example["example_id"]]
@@ -21,7 +21,7 @@ def points_of_post(example: pd.Series, points: pd.DataFrame, point_scores: pd.Da
     return table.reset_index(drop=True)
 
 
-def one_post(
+def one_example(
     example: pd.Series, shuffled: pd.DataFrame, by_model: pd.DataFrame, selections: pd.DataFrame
 ) -> pd.DataFrame:
     """Return a row per method: the feedback that the refiner was shown, InstructRM's choice, and its score."""

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ilf_kedro.evaluation.control_metrics import CONTRASTS, METRICS, WITHOUT
 from ilf_kedro.language_models.protocol import LanguageModel
-from ilf_kedro.pipelines.controls.examples_shown import one_post, points_of_post
+from ilf_kedro.pipelines.controls.examples_shown import one_example, points_of_example
 from ilf_kedro.pipelines.controls.figure import MEASURES, contrast_label, differences_figure
 from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.report.labels import number, signed, words_of
@@ -65,11 +65,11 @@ def describe_controls(
         *_undefined_parts(undefined),
         Heading("Point by point"),
         Paragraph(_points_sentence(points)),
-        Table(points_of_post(first, points, point_scores), _points_caption(first), 2, prose=True),
-        Heading("One post"),
+        Table(points_of_example(first, points, point_scores), _points_caption(first), 2, prose=True),
+        Heading("One example"),
         Table(
-            one_post(first, feedback_shuffled, feedback_model, selections),
-            f"“{first['title']}”: what the refiner was shown, and which of its refinements InstructRM chose. "
+            one_example(first, feedback_shuffled, feedback_model, selections),
+            f"Example {first['example_id']}: what the refiner was shown, and which of its refinements InstructRM chose. "
             f"The initial output was: {first['initial_output']}",
             3,
             prose=True,
@@ -190,7 +190,7 @@ def _points_sentence(points: pd.DataFrame) -> str:
 
 
 def _points_caption(example: pd.Series) -> str:
-    return f"“{example['title']}”: the mean p(Yes) of each point of its feedback, by what the refiner was shown."
+    return f"Example {example['example_id']}: the mean p(Yes) of each point of its feedback, by what the refiner was shown."
 
 
 def _value(metrics: pd.DataFrame, method: str, baseline: str | None, metric: str) -> pd.Series | None:
