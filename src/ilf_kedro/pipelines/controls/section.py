@@ -69,7 +69,7 @@ def describe_controls(
         Heading("One example"),
         Table(
             one_example(first, feedback_shuffled, feedback_model, selections),
-            f"Example {first['example_id']}: what the refiner was shown, and which of its refinements InstructRM chose. "
+            f"Example {first['example_id']}: what the refiner was shown, and InstructRM's choice. "
             f"The initial output was: {first['initial_output']}",
             3,
             prose=True,
@@ -190,7 +190,7 @@ def _points_sentence(points: pd.DataFrame) -> str:
 
 
 def _points_caption(example: pd.Series) -> str:
-    return f"Example {example['example_id']}: the mean p(Yes) of each point of its feedback, by what the refiner was shown."
+    return f"Example {example['example_id']}: mean p(Yes) of each point of its feedback, by what the refiner was shown."
 
 
 def _value(metrics: pd.DataFrame, method: str, baseline: str | None, metric: str) -> pd.Series | None:
