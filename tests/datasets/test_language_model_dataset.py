@@ -10,10 +10,11 @@ import pytest
 from kedro.io import DataCatalog, DatasetError
 
 from ilf_kedro.datasets import LanguageModelDataset
-from ilf_kedro.datasets.language_model_dataset import open_new_ledgers
 from ilf_kedro.language_models.local.model import LocalLanguageModel
-from ilf_kedro.language_models.local.sentence_embedder import SentenceEmbedder, packaged_encoder
+from ilf_kedro.language_models.local.packaged_encoder import packaged_encoder
+from ilf_kedro.language_models.local.sentence_embedder import SentenceEmbedder
 from ilf_kedro.language_models.openai.cost_tracker import Usage
+from ilf_kedro.language_models.openai.entry import open_new_ledgers
 from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
 from ilf_kedro.language_models.protocol import LanguageModel, SamplingOptions
 from ilf_kedro.prompting import Prompt
@@ -114,7 +115,10 @@ def test_no_secret_is_shown() -> None:
     ("entry", "message"),
     [
         ({"backend": "locl", "model": "x"}, "no backend 'locl'; did you mean 'local'"),
-        ({"backend": "vllm", "model": "x"}, "no backend 'vllm'; known: local, openai"),
+        (
+            {"backend": "vllm", "model": "x"},
+            "no backend 'vllm'; known: local, openai, scripted, sentence_embedder.* dotted path",
+        ),
         (
             {"backend": "local", "modle": "x"},
             r"the key 'model' is missing\n.*unknown key 'modle'; did you mean 'model'",
@@ -123,12 +127,15 @@ def test_no_secret_is_shown() -> None:
         ({"backend": "local", "model": "x", "format": "Chat"}, "format: found 'Chat'; .*'plain' or 'chat'"),
         (
             {"backend": "local", "model": "x", "options": {"devcie": "cpu"}},
-            "unknown key 'devcie'; did you mean 'device'",
+            "unknown key 'options.devcie'; did you mean 'device'",
         ),
         ({"backend": "local", "model": "x", "options": {"device": "gpu"}}, "device: found 'gpu'"),
         ({"backend": "local", "model": "x", "credentials": {"api_key": "k"}}, "needs no credentials"),
         ({"backend": "sentence_embedder", "modle": "x"}, "unknown key 'modle'; did you mean 'model'"),
-        ({"backend": "sentence_embedder", "options": {"devcie": "cpu"}}, "unknown key 'devcie'; did you mean 'device'"),
+        (
+            {"backend": "sentence_embedder", "options": {"devcie": "cpu"}},
+            "unknown key 'options.devcie'; did you mean 'device'",
+        ),
         ({"backend": "sentence_embedder", "credentials": {"api_key": "k"}}, "needs no credentials"),
         (API | {"cahce": "y"}, "unknown key 'cahce'; did you mean 'cache'"),
         (API | {"credential": "y"}, "unknown key 'credential'; did you mean 'credentials'"),
@@ -168,6 +175,36 @@ def test_an_embedder_whose_package_is_missing_says_what_to_install(monkeypatch: 
     assert "ilf-kedro[embed]" in dataset.remedy
     with pytest.raises(DatasetError, match=r"ilf-kedro\[embed\]"):
         dataset.load()
+
+
+def test_a_backend_of_the_users_own_is_named_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class outside the project answers, its keys checked like those of any backend."""
+    (tmp_path / "my_models.py").write_text(
+        "from ilf_kedro.language_models.entries import ModelEntry\n"
+        "from ilf_kedro.language_models.scripted import ScriptedLanguageModel\n"
+        "class MyEntry(ModelEntry):\n"
+        "    greeting: str\n"
+        "    def build(self, root):\n"
+        "        return ScriptedLanguageModel('mine', complete=lambda prompt, index: self.greeting)\n"
+        "class NoEntry: ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    model = load({"backend": "my_models.MyEntry", "greeting": "Hello."})
+    assert model.generate([Prompt("Hi")], range(1), SamplingOptions(), seed=0)[0][0].text == "Hello."
+    for entry, message in [
+        ({"backend": "my_models.MyEntry", "greting": "Hello."}, r"'greeting' is missing\n.*did you mean 'greeting'"),
+        ({"backend": "my_models.MyEntry", "greeting": "a", "credentials": {"key": "k"}}, "needs no credentials"),
+        ({"backend": "my_models.NoEntry"}, "no subclass of ModelEntry"),
+        ({"backend": "my_models.Missing"}, "cannot be imported.*Missing"),
+        ({"backend": "no_such_package.Entry"}, "cannot be imported.*no_such_package"),
+    ]:
+        with pytest.raises(DatasetError, match=message):
+            LanguageModelDataset(**entry)
+
+
+def test_a_scripted_model_needs_no_weights() -> None:
+    model = load({"backend": "scripted", "name": "dry", "capabilities": ["generate"]})
+    assert (model.name, set(model.capabilities)) == ("dry", {"generate"})
 
 
 def test_it_is_read_only(tiny_model_directory: Path) -> None:

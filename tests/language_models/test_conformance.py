@@ -11,7 +11,8 @@ import pytest
 
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.language_models.local.model import LocalLanguageModel, LocalOptions, load_model_source
-from ilf_kedro.language_models.local.sentence_embedder import SentenceEmbedder, packaged_encoder
+from ilf_kedro.language_models.local.packaged_encoder import packaged_encoder
+from ilf_kedro.language_models.local.sentence_embedder import SentenceEmbedder
 from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
 from ilf_kedro.language_models.openai.options import ApiOptions
 from ilf_kedro.language_models.protocol import (

@@ -6,11 +6,12 @@ from typing import Any, NoReturn
 
 from kedro.io.core import AbstractDataset, DatasetError
 
-from ilf_kedro.datasets._language_models import BACKENDS, open_new_ledgers
+from ilf_kedro.datasets._paths import project_path
 from ilf_kedro.language_models.protocol import Model
-from ilf_kedro.schemas.nearest import suggest
+from ilf_kedro.language_models.registry import find_backend
+from ilf_kedro.schemas import UserError
 
-__all__ = ["LanguageModelDataset", "open_new_ledgers"]
+__all__ = ["LanguageModelDataset"]
 
 
 class LanguageModelDataset(AbstractDataset[NoReturn, Model]):
@@ -50,7 +51,8 @@ class LanguageModelDataset(AbstractDataset[NoReturn, Model]):
 
         Args:
             backend: local (weights on this disk), sentence_embedder (an encoder on this disk, which only
-                embeds) or openai (any OpenAI-compatible server).
+                embeds), openai (any OpenAI-compatible server), scripted (no weights: to try a pipeline dry),
+                or the dotted path of a ModelEntry of your own.
             credentials: for a server, {api_key: ...}.
             metadata: for kedro-viz; not used here.
             settings: the keys of the backend.
@@ -60,10 +62,11 @@ class LanguageModelDataset(AbstractDataset[NoReturn, Model]):
         """
         self.metadata = metadata
         self._backend = backend
-        if backend not in BACKENDS:
-            raise DatasetError(f"a LanguageModelDataset has no backend {backend!r}; {suggest(backend, BACKENDS)}")
         where = f"a LanguageModelDataset with backend {backend!r}"
-        self._entry = BACKENDS[backend].parse(settings, credentials, where)
+        try:
+            self._entry = find_backend(backend).parse(settings, credentials, where=where)
+        except UserError as error:
+            raise DatasetError(str(error)) from None
 
     def load(self) -> Model:
         """Return the language model.
@@ -71,7 +74,7 @@ class LanguageModelDataset(AbstractDataset[NoReturn, Model]):
         Raises:
             DatasetError: the directory of a local model is missing or incomplete.
         """
-        return self._entry.build()
+        return self._entry.build(project_path("."))
 
     @property
     def remedy(self) -> str:
@@ -87,7 +90,7 @@ class LanguageModelDataset(AbstractDataset[NoReturn, Model]):
         raise DatasetError("language models are read-only; a trained one is saved by a CheckpointDataset")
 
     def _exists(self) -> bool:
-        return self._entry.exists()
+        return self._entry.exists(project_path("."))
 
     def _describe(self) -> dict[str, Any]:
         return {"backend": self._backend, **self._entry.describe()}

@@ -6,20 +6,26 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ilf_kedro.language_models.entries import ModelEntry
 from ilf_kedro.language_models.protocol import (
     Capability,
     Choice,
     ChoiceProbabilities,
     Completion,
     MissingCapabilityError,
+    Model,
     SamplingOptions,
     TokenLogProbabilities,
 )
+from ilf_kedro.language_models.registry import backend
 from ilf_kedro.prompting import Prompt
+
+__all__ = ["ScriptedEntry", "ScriptedLanguageModel"]
 
 _WORD = re.compile(r"\s*\S+|\s+$")
 _WORDS = ("the", "post", "asks", "whether", "a", "friend", "should", "move", "away", "after", "work", "and", "what")
@@ -135,6 +141,18 @@ class ScriptedLanguageModel:
         length = 4 + int(_uniform("length", *who) * 13)
         words = [_WORDS[int(_uniform(str(place), *who) * len(_WORDS))] for place in range(length)]
         return " " + " ".join(words).capitalize() + "."
+
+
+@backend("scripted")
+class ScriptedEntry(ModelEntry):
+    """A model that answers from hashes, so that a pipeline can be tried dry: at once, and without weights."""
+
+    capabilities: tuple[Capability, ...] = tuple(Capability)
+
+    def build(self, root: Path) -> Model:
+        """Return the model."""
+        del root
+        return ScriptedLanguageModel(self.name or "scripted", capabilities=self.capabilities)
 
 
 def _uniform(*parts: str) -> float:

@@ -16,11 +16,11 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.language_models.local.loading import load_model_source
+from ilf_kedro.language_models.local.options import SentenceEmbedderOptions
+from ilf_kedro.language_models.local.packaged_encoder import packaged_encoder
 from ilf_kedro.language_models.local.resident import RESIDENT
 from ilf_kedro.language_models.local.sentence_embedder import (
     SentenceEmbedder,
-    SentenceEmbedderOptions,
-    packaged_encoder,
 )
 from ilf_kedro.schemas import UserError
 

