@@ -18,9 +18,11 @@ __all__ = [
     "model_label",
     "number",
     "number_or_none",
+    "percent",
     "sampler_of_best_of_n",
     "scorers_in_order",
     "signed",
+    "thousands",
     "words_of",
 ]
 
@@ -70,7 +72,7 @@ METRICS = {
     "nll_per_token": Metric(
         "Negative log-likelihood",
         "NLL",
-        "nats per token of the human test outputs, given their inputs",
+        "nats per token of the references, given their inputs",
         3,
         "lower is better",
     ),
@@ -159,3 +161,13 @@ def signed(value: float | None, digits: int = 3) -> str:
     """Return a number with its sign, for differences."""
     text = number(value, digits)
     return f"+{text}" if value is not None and round(value, digits) > 0 else text
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """Return a share as a percentage, such as "95%"."""
+    return f"{share:.{digits}%}".replace("-", "−")
+
+
+def thousands(count: int) -> str:
+    """Return a whole number with a comma between its thousands."""
+    return f"{count:,.0f}"

@@ -18,7 +18,7 @@ from plotly.offline import get_plotlyjs
 
 from ilf_kedro.report.labels import number, signed
 
-__all__ = ["Figure", "Heading", "Paragraph", "Part", "Section", "Table", "page_environment", "render_page"]
+__all__ = ["Code", "Figure", "Heading", "Paragraph", "Part", "Section", "Table", "page_environment", "render_page"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,14 @@ class Heading:
 
     text: str
     kind: Literal["heading"] = field(default="heading", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Lines to copy, such as parameters: shown as they are."""
+
+    text: str
+    kind: Literal["code"] = field(default="code", init=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +98,7 @@ class Table:
         return [number(None if pd.isna(value) else float(value), digits) for value in column]
 
 
-Part = Paragraph | Heading | Figure | Table
+Part = Paragraph | Heading | Code | Figure | Table
 
 
 @dataclass(frozen=True, slots=True)

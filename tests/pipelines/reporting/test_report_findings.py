@@ -9,6 +9,7 @@ import pytest
 
 from ilf_kedro import schemas
 from ilf_kedro.pipelines.reporting import findings, nodes
+from ilf_kedro.schemas import ModelMetrics
 from ilf_kedro.schemas.run_record import RunRecord
 from tests.support.report_inputs import FakeRun
 from tests.support.written_reports import Page, small_report
@@ -27,7 +28,7 @@ def test_texts_of_posts_and_parameters_are_escaped() -> None:
 
 def test_one_test_post_and_one_size_make_a_report_without_intervals() -> None:
     report = small_report(FakeRun(sizes=(8,), n_test=1, n_train=1), drawn=True)
-    assert "rests on one test post:" in Page(report).paragraphs[0]
+    assert "rests on one test input:" in Page(report).paragraphs[0]
     assert "one example" in report
 
 
@@ -90,3 +91,20 @@ def test_rows_are_counted_once_however_many_faults_they_have() -> None:
     rejected = schemas.RejectedRows.validate(table)
     report = small_report(FakeRun(sizes=(8,), n_test=2, n_train=2), rejected=rejected)
     assert "Set aside as faulty: 2 rows of a.jsonl, 1 row of b.jsonl, c.jsonl as a whole." in report
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "said"),
+    [
+        (-0.02, 0.01, "(−0.020 to +0.010, no clear change)"),
+        (-0.0001, 0.0004, "(0.000 to 0.000, no clear change)"),
+        (-0.02, -0.01, "(−0.020 to −0.010)"),
+        (float("nan"), float("nan"), "(no interval)"),
+    ],
+)
+def test_a_change_is_called_clear_only_where_its_shown_interval_leaves_0_out(
+    lower: float, upper: float, said: str
+) -> None:
+    row = {"model": "finetune.refinements.n8", "metric": "nll_minus_base", "n": 9, "value": -0.01, "note": None}
+    table = ModelMetrics.from_rows([row | {"standard_error": 0.1, "lower": lower, "upper": upper}])
+    assert f"by −0.010 on 8 refinements {said}. Below 0" in findings.likelihood_sentence(table, (), 0.95)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.sweep import create_pipeline
@@ -15,7 +16,7 @@ from ilf_kedro.pipelines.sweep.design import FACTORS, list_trials
 from ilf_kedro.pipelines.sweep.nodes import choose_winners
 from ilf_kedro.pipelines.sweep.options import SweepOptions
 from ilf_kedro.pipelines.sweep.section import describe_sweep
-from ilf_kedro.report.sections import Table, render_page
+from ilf_kedro.report.sections import Code, Table, render_page
 from ilf_kedro.schemas import Trials, UserError
 from ilf_kedro.training.options import TrainingOptions
 
@@ -109,10 +110,21 @@ def test_the_section_says_how_to_use_the_winners() -> None:
     winners = choose_winners(trials, SweepOptions())
     section = describe_sweep(trials, winners, SweepOptions(), ReportingOptions())
     page = render_page("x", [section])
-    assert (
-        "finetune: {per_size: [{train_size: 4, arm: refinements, epochs: 2, prompt_loss_weight: 0, "
-        "learning_rate_multiplier: 0.1}]}"
-    ) in page
+    (setting,) = [part.text for part in section.parts if isinstance(part, Code)]
+    assert yaml.safe_load(setting) == {
+        "finetune": {
+            "per_size": [
+                {
+                    "train_size": 4,
+                    "arm": "refinements",
+                    "epochs": 2,
+                    "prompt_loss_weight": 0,
+                    "learning_rate_multiplier": 0.1,
+                }
+            ]
+        }
+    }
+    assert f'<pre class="copy">{setting}</pre>' in page
     costs = [part.frame for part in section.parts if isinstance(part, Table)][-1]
     assert costs["steps"].sum() == 6
     assert "0.500" in page  # between the best and the worst trial

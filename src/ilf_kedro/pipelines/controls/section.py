@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pandas as pd
 
 from ilf_kedro.evaluation.control_metrics import CONTRASTS, METRICS, WITHOUT
@@ -9,7 +11,8 @@ from ilf_kedro.language_models.protocol import LanguageModel
 from ilf_kedro.pipelines.controls.examples_shown import one_example, points_of_example
 from ilf_kedro.pipelines.controls.figure import MEASURES, contrast_label, differences_figure
 from ilf_kedro.pipelines.reporting.options import ReportingOptions
-from ilf_kedro.report.labels import number, signed, words_of
+from ilf_kedro.report.labels import number_or_none, words_of
+from ilf_kedro.report.prose import Prose
 from ilf_kedro.report.sections import Figure, Heading, Paragraph, Part, Section, Table
 from ilf_kedro.schemas import (
     ControlMetrics,
@@ -23,6 +26,7 @@ from ilf_kedro.schemas import (
     UndefinedScores,
 )
 
+_PROSE = Prose(__package__)
 REAL, SHUFFLED = "refinement_with_feedback", "refinement_with_shuffled_feedback"
 _FEW = 30
 
@@ -42,36 +46,21 @@ def describe_controls(
     instruct_rm: LanguageModel,
 ) -> Section:
     """Describe what the words of the feedback were worth: in a sentence first, then by method, point and post."""
-    first = examples.iloc[0]
+    first, confidence = examples.iloc[0], options.confidence
     parts: list[Part] = [
-        Paragraph(_lead(metrics, refiner.name, instruct_rm.name, options.confidence), lead=True),
+        Paragraph(_lead(metrics, refiner.name, instruct_rm.name, confidence), lead=True),
         Paragraph(_how_to_read(examples, refinements, feedback_model, instruct_rm.name)),
-        Table(
-            _method_table(metrics),
-            "Mean over inputs of each measure, by what the refiner was shown.",
-            column_digits={MEASURES["length_tokens"]: 1},
-        ),
-        Figure(
-            "differences",
-            differences_figure(metrics, options.confidence),
-            f"Differences paired by post, with {options.confidence:.0%} bootstrap intervals over inputs. "
-            "Dotted: no difference.",
-        ),
-        Table(
-            _difference_table(metrics),
-            f"Differences paired by post, with their {options.confidence:.0%} intervals, where inputs differ.",
-            prose=True,
-        ),
+        Table(_method_table(metrics), _PROSE.methods_table(), column_digits={MEASURES["length_tokens"]: 1}),
+        Figure("differences", differences_figure(metrics, confidence), _PROSE.differences_figure(confidence)),
+        Table(_difference_table(metrics), _PROSE.differences_table(confidence), prose=True),
         *_undefined_parts(undefined),
         Heading("Point by point"),
         Paragraph(_points_sentence(points)),
-        Table(points_of_example(first, points, point_scores), _points_caption(first), 2, prose=True),
+        Table(points_of_example(first, points, point_scores), _PROSE.points_table(str(first["example_id"])), 2, prose=True),
         Heading("One example"),
         Table(
             one_example(first, feedback_shuffled, feedback_model, selections),
-            f"Example {first['example_id']}: what the refiner was shown, and InstructRM's choice. "
-            f"The initial output was: {first['initial_output']}",
-            3,
+            _PROSE.one_example_table(str(first["example_id"]), first["initial_output"]),
             prose=True,
         ),
     ]
@@ -80,7 +69,7 @@ def describe_controls(
 
 def _lead(metrics: pd.DataFrame, refiner: str, instruct_rm: str, confidence: float) -> str:
     """Say whether the words helped, claiming so only where intervals leave 0 out against both controls."""
-    sentences = [_verdict(metrics)]
+    measures = []
     for metric, name in (("instruct_rm_ensemble", "InstructRM score"), ("points_incorporated", "Share of points done")):
         real = _value(metrics, REAL, None, metric)
         if real is not None:
@@ -89,51 +78,42 @@ def _lead(metrics: pd.DataFrame, refiner: str, instruct_rm: str, confidence: flo
                 for baseline, against in ((WITHOUT, "no feedback"), (SHUFFLED, "another post's feedback"))
                 if (found := _value(metrics, REAL, baseline, metric)) is not None
             ]
-            sentences.append(f"{name} with the readers' feedback {number(real['value'])}: {', '.join(differences)}.")
+            measures.append({"name": name, "value": real["value"], "differences": differences})
     n = int(metrics.loc[metrics["method"] == REAL, "n"].max())
-    sentences.append(f"{n} inputs; refinements by {refiner}, judged by {instruct_rm}, not by people.")
-    return " ".join(sentences)
+    return _PROSE.lead(_verdict(metrics), measures, n, refiner, instruct_rm)
 
 
-def _verdict(metrics: pd.DataFrame) -> str:
+def _verdict(metrics: pd.DataFrame) -> Literal["better", "worse", "not shown"]:
     rows = [_value(metrics, REAL, baseline, "instruct_rm_ensemble") for baseline in (WITHOUT, SHUFFLED)]
     rows += [_value(metrics, REAL, baseline, "points_incorporated") for baseline in (WITHOUT, SHUFFLED)]
     known = [row for row in rows if row is not None and pd.notna(row["lower"])]
     if len(known) == len(rows) and all(row["lower"] > 0 for row in known):
-        return "The readers' own words made the refinements better, by both measures and against both controls."
+        return "better"
     if known and all(row["upper"] < 0 for row in known):
-        return "The readers' own words made the refinements worse, by these measures."
-    return "These data do not show, by both measures and against both controls, that the readers' own words helped."
+        return "worse"
+    return "not shown"
 
 
 def _difference(row: pd.Series, confidence: float | None = None, digits: int = 3) -> str:
     """Return a difference with its interval, such as "+0.010 (95% interval −0.004 to +0.021)"."""
-    value = signed(row["value"], digits)
-    if pd.isna(row["lower"]):
-        return f"{value} (no interval)"
-    interval = f"{signed(row['lower'], digits)} to {signed(row['upper'], digits)}"
-    return f"{value} ({interval})" if confidence is None else f"{value} ({confidence:.0%} interval {interval})"
+    return _PROSE.difference(
+        row["value"], number_or_none(row["lower"]), number_or_none(row["upper"]), digits, confidence
+    )
 
 
 def _how_to_read(
     examples: pd.DataFrame, refinements: pd.DataFrame, feedback_model: pd.DataFrame, instruct_rm: str
 ) -> str:
     n = len(examples)
-    per_input = len(refinements) / max(1, refinements[["example_id", "method"]].drop_duplicates().shape[0])
-    text = (
-        f"The refiner was asked alike for {per_input:.0f} refinements of each post; what it was shown differs: the "
-        "reader's feedback, that of another of the inputs, feedback that the refiner had written itself, or none. "
-        f"{instruct_rm} was then always asked about the reader's own feedback. So a method that did not see it can "
-        "only agree with it by chance, or because a better output is a better output. A score says how a model "
-        "answers, not whether it is right. "
-        f"{len(CONTRASTS)} differences by each of {len(METRICS)} measures are shown without correction for their "
-        "number."
+    return _PROSE.how_to_read(
+        n,
+        len(refinements) / max(1, refinements[["example_id", "method"]].drop_duplicates().shape[0]),
+        instruct_rm,
+        len(CONTRASTS),
+        len(METRICS),
+        few=n < _FEW,
+        n_without_feedback=n - len(feedback_model),
     )
-    if n < _FEW:
-        text += f" With {n} inputs the intervals are rough, and may be too narrow: take them as a first look."
-    if len(feedback_model) < n:
-        text += f" The refiner wrote no feedback on {n - len(feedback_model)} of the inputs, which are left out there."
-    return text
 
 
 def _method_table(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -165,7 +145,7 @@ def _difference_table(metrics: pd.DataFrame) -> pd.DataFrame:
 def _undefined_parts(undefined: pd.DataFrame) -> list[Part]:
     shown = undefined[undefined["n_undefined"] > 0]
     if shown.empty:
-        return [Paragraph("Every score is defined: no refinement is empty, and no question was refused.")]
+        return [Paragraph(_PROSE.all_defined())]
     table = pd.DataFrame(
         {
             "Score": [words_of(scorer) for scorer in shown["scorer"]],
@@ -175,22 +155,13 @@ def _undefined_parts(undefined: pd.DataFrame) -> list[Part]:
             "of": shown["n"].to_numpy(),
         }
     )
-    return [Table(table, "Undefined scores: they rank last, and are left out of means.")]
+    return [Table(table, _PROSE.undefined_table())]
 
 
 def _points_sentence(points: pd.DataFrame) -> str:
     per_input = points.groupby("example_id").size()
-    each = f"{per_input.min()}" if per_input.min() == per_input.max() else f"{per_input.min()} to {per_input.max()}"
-    by = ", ".join(f"by {way.removeprefix('model:')}" for way in sorted(points["split_by"].unique()))
-    return (
-        f"The feedback on {len(per_input)} inputs makes {len(points)} points, {each} each "
-        f"(split {by}). Each was asked about by itself, of every refinement; a point counts as incorporated where "
-        "p(Yes) is above one half. A remark that asks for nothing (such as praise) counts as a point all the same."
-    )
-
-
-def _points_caption(example: pd.Series) -> str:
-    return f"Example {example['example_id']}: mean p(Yes) of each point of its feedback, by what the refiner was shown."
+    ways = [way.removeprefix("model:") for way in sorted(points["split_by"].unique())]
+    return _PROSE.points(len(per_input), len(points), per_input.min(), per_input.max(), ways)
 
 
 def _value(metrics: pd.DataFrame, method: str, baseline: str | None, metric: str) -> pd.Series | None:

@@ -9,9 +9,11 @@ import pandas as pd
 
 from ilf_kedro.pipelines.finetune.refiners import REFINER
 from ilf_kedro.report.labels import arm_and_size, number_or_none, signed
+from ilf_kedro.report.prose import Prose
 from ilf_kedro.report.sections import Heading, Paragraph, Part, Section, Table
 from ilf_kedro.schemas import DataFrame, JointOutputs, RefinerMetrics
 
+_PROSE = Prose(__package__)
 _Figures = Mapping[tuple[str, str], Mapping[Hashable, Any]]
 
 _STATUSES = {
@@ -54,16 +56,8 @@ def _joint_parts(joint: dict[str, DataFrame[JointOutputs]]) -> list[Part]:
     from_model = int((last["output_by"] != "split").sum())
     return [
         Heading("Feedback and refinement written jointly"),
-        Paragraph(
-            f"The model trained on the most examples wrote {parsed} of {n} outputs that the strict parser could take "
-            "apart. Nothing is guessed of the others: their output counts as empty.",
-            lead=True,
-        ),
-        Table(
-            pd.DataFrame(rows),
-            "Outputs on test inputs by what the parser found. An output is feedback, one marker line, the refinement "
-            f"and one end marker; it is about the split's initial output, or the base model's ({from_model} of {n}).",
-        ),
+        Paragraph(_PROSE.joint_lead(parsed, n), lead=True),
+        Table(pd.DataFrame(rows), _PROSE.joint_table(from_model, n)),
     ]
 
 
@@ -80,31 +74,17 @@ def _refiner_parts(metrics: DataFrame[RefinerMetrics]) -> list[Part]:
         rows.append(row)
     return [
         Heading("The refinement model"),
-        Paragraph(_verdict(figures, refiners[1:], n), lead=True),
-        Table(
-            pd.DataFrame(rows),
-            f"Refinements of {n} development examples with their feedback, all N of an example averaged. ROUGE-L is "
-            "against the reference. Δ is the difference from the catalog's refiner, paired by example, with "
-            "its interval.",
-            column_digits={_METRICS["length_tokens"]: 1},
-        ),
+        Paragraph(_verdict(figures, refiners[-1], n), lead=True),
+        Table(pd.DataFrame(rows), _PROSE.refiner_table(n), column_digits={_METRICS["length_tokens"]: 1}),
     ]
 
 
-def _verdict(figures: _Figures, models: list[str], n: int) -> str:
+def _verdict(figures: _Figures, model: str, n: int) -> str:
     """Say whether the model of the most examples refines better by InstructRM's score, if that can be said."""
-    row = figures[models[-1], "instruct_rm_ensemble_minus_refiner"]
+    row = figures[model, "instruct_rm_ensemble_minus_refiner"]
     lower, upper = number_or_none(row["lower"]), number_or_none(row["upper"])
-    if lower is None or upper is None or lower <= 0 <= upper:
-        return (
-            f"On {n} development examples the refinement model cannot be told from the catalog's refiner by the "
-            f"InstructRM score ({_difference(figures, models[-1], 'instruct_rm_ensemble')})."
-        )
-    better = "higher" if lower > 0 else "lower"
-    return (
-        f"On {n} development examples the refinement model's refinements have a {better} InstructRM score than the "
-        f"catalog's refiner's ({_difference(figures, models[-1], 'instruct_rm_ensemble')})."
-    )
+    better = None if lower is None or upper is None or lower <= 0 <= upper else lower > 0
+    return _PROSE.refiner_lead(n, _difference(figures, model, "instruct_rm_ensemble"), better)
 
 
 def _difference(figures: _Figures, refiner: str, metric: str) -> str | None:

@@ -10,11 +10,13 @@ from ilf_kedro.evaluation.intervals import Bootstrap
 from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.report.labels import BEST_OF_N, GREY, colour
 from ilf_kedro.report.plots import panels, translucent
+from ilf_kedro.report.prose import Prose
 from ilf_kedro.report.sections import Figure, Paragraph, Section
 from ilf_kedro.schemas import BestOfN, DataFrame, Examples, Outputs, Rewards
 
 __all__ = ["describe_best_of_n", "measure_best_of_n"]
 
+_PROSE = Prose(__package__, "best_of_n.j2")
 _PANELS = {"reward": "Reward of the best of n", "rouge_l": "ROUGE-L of the best of n", "kl": "KL bound, nats"}
 
 
@@ -34,51 +36,17 @@ def describe_best_of_n(table: DataFrame[BestOfN], options: ReportingOptions) -> 
     """Say what choosing the best of n by the reward model gains and costs, with a curve over n."""
     reward = table[table["metric"] == "reward"].set_index("n")
     largest = int(reward.index.max())
-    first, last = reward.loc[1], reward.loc[largest]
-    sentences = [
-        f"The candidate that the reward model likes best of {largest} has a reward of {last['value']:.3f}, a single "
-        f"one {first['value']:.3f}: mean over {last['n_inputs']} inputs.",
-        _overlap(table, largest),
-        _rank(table, largest),
-    ]
-    caption = (
-        f"For each n the mean over all ways to draw n of an input's {largest} candidates, which is unbiased; bands "
-        f"are {options.confidence:.0%} bootstrap intervals over inputs. The reward rises by construction. Reward "
-        "without overlap with the reference is a sign of a reward model that is being exploited. The bound, "
-        "log n − (n − 1) ÷ n, says how far the best of n can be from the sampler at most, per output."
-    )
-    return Section(
-        "best-of-n",
-        "Best of n",
-        (
-            Paragraph(" ".join(sentence for sentence in sentences if sentence)),
-            Figure("curve", _figure(table), caption),
-        ),
-    )
-
-
-def _overlap(table: DataFrame[BestOfN], largest: int) -> str:
     overlap = table[table["metric"] == "rouge_l"].set_index("n")
-    if overlap.empty:
-        return ""
-    first, last = overlap.loc[1], overlap.loc[largest]
-    interval = f" ({last['lower']:.3f} to {last['upper']:.3f})" if pd.notna(last["lower"]) else ""
-    return (
-        "ROUGE-L against the reference, which the reward model does not see, goes from "
-        f"{first['value']:.3f} to {last['value']:.3f}{interval}."
-    )
-
-
-def _rank(table: DataFrame[BestOfN], largest: int) -> str:
     ranks = table[table["metric"] == "human_rank"]
-    if ranks.empty:
-        return "The split has no references to rank among the candidates."
-    row = ranks.iloc[0]
-    error = f" ± {row['standard_error']:.2f}" if pd.notna(row["standard_error"]) else ""
-    return (
-        f"Scored as one more candidate, the reference takes place {row['value']:.2f}{error} of {largest + 1} on "
-        f"average over {row['n_inputs']} inputs; were it like any candidate, that would be {(largest + 2) / 2:g}."
+    lead = _PROSE.lead(
+        largest,
+        best=reward.loc[largest],
+        single=reward.loc[1],
+        overlap=None if overlap.empty else {"first": overlap.loc[1], "last": overlap.loc[largest]},
+        rank=None if ranks.empty else ranks.iloc[0],
     )
+    caption = _PROSE.curve(largest, options.confidence)
+    return Section("best-of-n", "Best of n", (Paragraph(lead), Figure("curve", _figure(table), caption)))
 
 
 def _figure(table: DataFrame[BestOfN]) -> go.Figure:

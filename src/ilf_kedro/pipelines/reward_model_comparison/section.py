@@ -5,9 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from ilf_kedro.pipelines.reward_model_comparison.figures import KINDS, by_length_figure, learning_curve
+from ilf_kedro.report.prose import Prose
 from ilf_kedro.report.sections import Figure, Heading, Paragraph, Part, Section, Table
 from ilf_kedro.schemas import DataFrame, PublishedResults, RewardModelAccuracies, RewardModelBreakdowns
 
+_PROSE = Prose(__package__)
 TITLE = "Kinds of reward model"
 _PUBLISHED = {
     "opt_rm_standard": "Yes or No, OPT 1.3B",
@@ -32,20 +34,8 @@ def describe(
         TITLE,
         (
             Paragraph(_finding(accuracies, largest), lead=True),
-            Paragraph(
-                "Each kind was trained on the same first comparisons of the train split, with the same options, seed "
-                "and number of optimiser steps, and held against the same comparisons of the validation split, which "
-                "it never saw. “Yes or No” asks whether an output is excellent, “scalar head” computes a number where "
-                "the text ends, “A or B” sees both outputs and is asked in both orders. There was one training of "
-                "each: how much they would vary with the seed is not known."
-            ),
-            Figure(
-                "learning-curve",
-                learning_curve(accuracies),
-                f"Held-out accuracy over the number of comparisons trained on, with {confidence:.0%} Wilson "
-                "intervals over comparisons. Kinds stand a little apart so that their bars can be seen. The dotted "
-                "line is a coin.",
-            ),
+            Paragraph(_PROSE.method()),
+            Figure("learning-curve", learning_curve(accuracies), _PROSE.learning_curve(confidence)),
             _accuracy_table(accuracies),
             *_length_parts(at_largest, largest, confidence),
             *_order_parts(breakdowns, confidence),
@@ -56,17 +46,13 @@ def describe(
 
 def _finding(accuracies: DataFrame[RewardModelAccuracies], largest: int) -> str:
     rows = accuracies[accuracies["n_train"] == largest].sort_values("accuracy", ascending=False, kind="stable")
-    parts = [
-        f"{KINDS[row['kind']]} on {row['n'] * row['accuracy']:g} ({row['lower']:.0%} to {row['upper']:.0%})"
-        for row in rows.to_dict("records")
-    ]
-    found = f"Of {rows['n'].iloc[0]} held-out comparisons, reward models trained on {largest:,} are right: "
-    found += "; ".join(parts) + ". "
+    models = [row | {"kind": KINDS[row["kind"]]} for row in rows.to_dict("records")]
+    verdict = "ahead"
     if (rows["lower"] <= 0.5).all():
-        return found + "Not one of them is shown to be better than a coin, so these data rank no kind above another."
-    if len(rows) > 1 and rows["lower"].iloc[0] <= rows["upper"].iloc[1]:
-        return found + "The intervals overlap: these data rank no kind above another."
-    return found + "The first is ahead of the others by more than the intervals, which are over comparisons alone."
+        verdict = "coin"
+    elif len(rows) > 1 and rows["lower"].iloc[0] <= rows["upper"].iloc[1]:
+        verdict = "overlap"
+    return _PROSE.lead(rows["n"].iloc[0], largest, models, verdict)
 
 
 def _accuracy_table(accuracies: DataFrame[RewardModelAccuracies]) -> Table:
@@ -84,8 +70,7 @@ def _accuracy_table(accuracies: DataFrame[RewardModelAccuracies]) -> Table:
             "Calibration error": accuracies["expected_calibration_error"],
         }
     )
-    caption = "Accuracy on held-out comparisons (ties count ½), and expected calibration error of p(preferred)."
-    return Table(frame, f"{caption} Calibration cannot be judged: {few.iloc[0]}." if len(few) else caption)
+    return Table(frame, _PROSE.accuracies(few.iloc[0] if len(few) else None))
 
 
 def _length_parts(breakdowns: pd.DataFrame, largest: int, confidence: float) -> list[Part]:
@@ -97,17 +82,9 @@ def _length_parts(breakdowns: pd.DataFrame, largest: int, confidence: float) -> 
     table = _share_table("Who", who, shown)
     return [
         Heading("By difference in length"),
-        Paragraph(
-            "A reward model that merely likes length is right where the preferred output is the longer one, and "
-            "wrong where it is the shorter."
-        ),
-        Figure(
-            "by-length",
-            by_length_figure(breakdowns),
-            f"Accuracy by how many tokens longer or shorter the preferred output is than the other, with "
-            f"{confidence:.0%} Wilson intervals; trained on {largest:,} comparisons.",
-        ),
-        Table(table, "How often the longer of two outputs of unequal length is preferred."),
+        Paragraph(_PROSE.by_length()),
+        Figure("by-length", by_length_figure(breakdowns), _PROSE.by_length_figure(confidence, largest)),
+        Table(table, _PROSE.by_length_table()),
     ]
 
 
@@ -120,12 +97,8 @@ def _order_parts(breakdowns: pd.DataFrame, confidence: float) -> list[Part]:
     frame.insert(1, "Trained on", seen["n_train"].to_numpy())
     return [
         Heading("Position bias of A or B"),
-        Paragraph(
-            "Every pair is shown in both orders. A reward model without a bias for a position prefers the output "
-            "shown first half of the time, and the same output in both orders; its verdict here is the mean of "
-            "both orders' log-odds, in which a constant liking for a position cancels out."
-        ),
-        Table(frame, f"Shares of comparisons, with {confidence:.0%} Wilson intervals."),
+        Paragraph(_PROSE.position_bias()),
+        Table(frame, _PROSE.position_bias_table(confidence)),
     ]
 
 
@@ -155,5 +128,4 @@ def _published_parts(published: DataFrame[PublishedResults]) -> list[Part]:
             "Held out": rows["n"],
         }
     ).sort_values(["Reward model", "Trained on"])
-    caption = "The paper's figures on SLF5K: larger models, and other comparisons than those above."
-    return [Heading("Published"), Table(frame, caption)]
+    return [Heading("Published"), Table(frame, _PROSE.published())]

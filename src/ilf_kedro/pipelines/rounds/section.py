@@ -13,9 +13,11 @@ from ilf_kedro.pipelines.rounds.measures import ONE_ROUND
 from ilf_kedro.pipelines.rounds.options import RoundsOptions
 from ilf_kedro.report.labels import GREY, number, number_or_none, signed
 from ilf_kedro.report.plots import interval_bars, panels
+from ilf_kedro.report.prose import Prose
 from ilf_kedro.report.sections import Figure, Heading, Paragraph, Section, Table
 from ilf_kedro.schemas import DataFrame, PublishedResults, RoundMetrics, RoundModels
 
+_PROSE = Prose(__package__)
 _Cells = Mapping[tuple[str, str], Mapping[Hashable, Any]]
 _MODES = {ONE_ROUND: "one round", "continue": "rounds, trained further", "from_scratch": "rounds, from scratch"}
 _COLOURS = {ONE_ROUND: GREY, "continue": "#2f7fd1", "from_scratch": "#d9822b"}
@@ -41,75 +43,33 @@ def describe_rounds(
         (
             Paragraph(_verdict(models, cells, n_test), lead=True),
             Paragraph(_who(models, options)),
-            Table(_model_table(models), _MODEL_CAPTION, prose=True),
-            Table(_figure_table(models, cells), _caption(n_test, reporting.confidence)),
-            Figure("nll", _nll_figure(models, cells, reporting.confidence), _FIGURE_CAPTION),
+            Table(_model_table(models), _PROSE.models_table(), prose=True),
+            Table(_figure_table(models, cells), _PROSE.figures_table(n_test, reporting.confidence)),
+            Figure("nll", _nll_figure(models, cells, reporting.confidence), _PROSE.nll_figure()),
             Heading("The paper's rounds"),
-            Table(
-                _published_table(paper),
-                "Win rate over one round of the same size, ranked by people, of GPT-3 175B with rounds of 100 "
-                "refinements: another quantity than ours, on other data, so only the signs can be compared.",
-            ),
+            Table(_published_table(paper), _PROSE.published()),
         ),
-    )
-
-
-_FIGURE_CAPTION = (
-    "Negative log-likelihood of the human test outputs (lower is better) over the number of examples of all rounds. "
-    "Round 0 is the one-round model of the first size. The intervals are of each model alone; the table's differences "
-    "are paired, and say more."
-)
-
-
-_MODEL_CAPTION = (
-    "What each model learned from: targets are examples that had a refinement to imitate, steps those of all its "
-    "trainings together."
-)
-
-
-def _caption(n_test: int, confidence: float) -> str:
-    return (
-        f"On {n_test} test inputs; Δ is the difference from the one-round model with as many examples, paired by post, "
-        f"with its {confidence:.0%} bootstrap interval over inputs. NLL: nats per token of the references, lower "
-        "is better. ROUGE-L: F1 against the reference."
     )
 
 
 def _verdict(models: DataFrame[RoundModels], cells: _Cells, n_test: int) -> str:
     """Say of the last round in each mode whether it can be told from one round of the same size."""
     last = models[(models["mode"] != ONE_ROUND) & (models["round"] == models["round"].max())]
-    phrases = []
+    modes = []
     for row in last.to_dict("records"):
         cell = cells[str(row["model"]), "nll_per_token_minus_one_round"]
         lower, upper = number_or_none(cell["lower"]), number_or_none(cell["upper"])
-        if lower is None or upper is None or lower <= 0 <= upper:
-            found = "cannot be told from one round of the same size"
-        else:
-            found = (
-                "is better than one round of the same size" if upper < 0 else "is worse than one round of the same size"
-            )
-        phrases.append(
-            f"{_MODES[row['mode']]} {found} ({_difference(cells, str(row['model']), 'nll_per_token')} nats per token)"
-        )
-    size = int(last["train_size"].iloc[0])
-    return f"After {size:,} examples, by the likelihood of {n_test} human test outputs: {'; '.join(phrases)}."
+        better = None if lower is None or upper is None or lower <= 0 <= upper else upper < 0
+        difference = _difference(cells, str(row["model"]), "nll_per_token")
+        modes.append({"name": _MODES[row["mode"]], "better": better, "difference": difference})
+    return _PROSE.lead(int(last["train_size"].iloc[0]), n_test, modes)
 
 
 def _who(models: DataFrame[RoundModels], options: RoundsOptions) -> str:
     """Say whose feedback it was, and what that forbids to conclude."""
     sources = {source for text in models["feedback_source"] for source in text.split(", ")}
-    author = "the base model's" if options.outputs_of == "base" else "the last model's own"
-    text = (
-        "The one-round models, and round 0, learn from the data's own feedback (“data”; its card says who wrote it) on "
-        f"the data's own initial outputs. Feedback of later rounds is on {author} outputs"
-    )
     asked = sorted(source.removeprefix("model:") for source in sources if source.startswith("model:"))
-    if asked:
-        return (
-            f"{text}, and the language model {', '.join(asked)} wrote it, not people: a difference from one round is "
-            "then of the outputs' author and of the feedback's author together."
-        )
-    return f"{text}; people wrote it into a file."
+    return _PROSE.whose_feedback(options.outputs_of == "base", asked)
 
 
 def _ordered(models: DataFrame[RoundModels]) -> list[dict[Hashable, Any]]:

@@ -10,9 +10,11 @@ from ilf_kedro.pipelines.sweep.design import FACTORS, FIRST
 from ilf_kedro.pipelines.sweep.options import SweepOptions
 from ilf_kedro.report.labels import colour, words_of
 from ilf_kedro.report.plots import interval_bars, panels
-from ilf_kedro.report.sections import Figure, Heading, Paragraph, Section, Table
+from ilf_kedro.report.prose import Prose
+from ilf_kedro.report.sections import Code, Figure, Heading, Paragraph, Section, Table
 from ilf_kedro.schemas import DataFrame, SweepWinners, Trials
 
+_PROSE = Prose(__package__)
 _FACTOR_LABELS = {
     "epochs": "Epochs",
     "prompt_loss_weight": "Prompt loss weight",
@@ -31,28 +33,17 @@ def describe_sweep(
         (
             Paragraph(_verdict(trials, winners), lead=True),
             Paragraph(_method(trials, options)),
-            Table(
-                _winners_table(winners),
-                "The winners; trainings and steps are those of all the arm's trials.",
-                column_digits=_DIGITS,
+            Table(_winners_table(winners), _PROSE.winners_table(), column_digits=_DIGITS),
+            Paragraph(_PROSE.setting()),
+            Code(_setting(winners)),
+            Figure(
+                "factors",
+                _factors_figure(trials, options),
+                _PROSE.factors_figure(options.design, reporting.confidence),
             ),
-            Paragraph(f"To finetune with them, put this into conf/local/parameters.yml: {_setting(winners)}"),
-            Figure("factors", _factors_figure(trials, options), _caption(options, reporting.confidence)),
             Heading("Every trial"),
-            Table(
-                _labelled(trials, _OPTION_COLUMNS),
-                "Options and scores, in nats per token; a dash where the loss diverged, or where the development split "
-                "has no targets of the arm's kind.",
-                digits=4,
-                column_digits=_DIGITS,
-            ),
-            Table(
-                _labelled(trials, _COST_COLUMNS),
-                "What each training cost, and with which seed. Seconds are those of the training when it was run; "
-                "tokens are those of prompts and targets over all epochs.",
-                digits=4,
-                column_digits=_DIGITS,
-            ),
+            Table(_labelled(trials, _OPTION_COLUMNS), _PROSE.options_table(), digits=4, column_digits=_DIGITS),
+            Table(_labelled(trials, _COST_COLUMNS), _PROSE.costs_table(), digits=4, column_digits=_DIGITS),
         ),
     )
 
@@ -84,52 +75,29 @@ _COST_COLUMNS = {
 
 def _verdict(trials: DataFrame[Trials], winners: DataFrame[SweepWinners]) -> str:
     """Say how far apart the trials of an arm are, against how uncertain one of them is."""
-    n = int(trials["n_development"].max())
-    phrases = []
+    spreads = []
     for winner in winners.to_dict("records"):
         scores = trials.loc[(trials["arm"] == winner["arm"]) & trials[_SCORE].notna(), _SCORE]
-        spread = float(scores.max() - scores.min())
-        phrases.append(f"{words_of(str(winner['arm']))} {spread:.3f}")
+        spreads.append({"arm": winner["arm"], "nats": float(scores.max() - scores.min())})
     error = float(trials["standard_error"].dropna().median()) if trials["standard_error"].notna().any() else None
-    noise = f"; one trial's own standard error is about {error:.3f}" if error is not None else ""
-    return (
-        f"From the best to the worst trial of an arm, references of {n} development inputs differ by this many "
-        f"nats per token: {', '.join(phrases)}{noise}. A winner is the best of its list on these inputs, and its score "
-        "is therefore a little too good."
-    )
+    return _PROSE.lead(int(trials["n_development"].max()), spreads, error)
 
 
 def _method(trials: DataFrame[Trials], options: SweepOptions) -> str:
-    per_arm = trials.groupby("arm").size().iloc[0]
-    steps = ", ".join(
-        f"{words_of(str(arm))} {int(total):,}"
-        for arm, total in trials.groupby("arm", sort=False)["n_steps"].sum().items()
-    )
-    design = (
-        "One option at a time was changed from the first trial's"
-        if options.design == "one_factor"
-        else "Every combination of the values was tried"
-    )
-    criterion = (
-        "the references of the development split: the same yardstick for every arm, and the one that the report "
-        "uses on the test split"
-        if options.chosen_by == "references"
-        else "its own kind of targets in the development split"
-    )
-    return (
-        f"{design}, and every arm got the same list of {per_arm} trainings (optimiser steps in all: {steps}). An arm's "
-        f"winner has the lowest negative log-likelihood of {criterion}."
-    )
+    by_arm = trials.groupby("arm", sort=False)
+    steps = {str(arm): int(total) for arm, total in by_arm["n_steps"].sum().items()}
+    return _PROSE.method(options.design, by_arm.size().iloc[0], steps, options.chosen_by)
 
 
 def _setting(winners: DataFrame[SweepWinners]) -> str:
-    entries = [
-        f"{{train_size: {row['train_size']}, arm: {row['arm']}, "
+    """Return the winners as parameters: a line of YAML for each."""
+    lines = [
+        f"    - {{train_size: {row['train_size']}, arm: {row['arm']}, "
         + ", ".join(f"{name}: {row[name]:g}" for name in FACTORS)
         + "}"
         for row in winners.to_dict("records")
     ]
-    return f"finetune: {{per_size: [{', '.join(entries)}]}}"
+    return "\n".join(["finetune:", "  per_size:", *lines])
 
 
 def _winners_table(winners: DataFrame[SweepWinners]) -> pd.DataFrame:
@@ -152,19 +120,6 @@ def _labelled(trials: DataFrame[Trials], names: dict[str, str]) -> pd.DataFrame:
     """Return the columns asked for, in plain words."""
     table = trials.assign(arm=trials["arm"].map(words_of), factor=trials["factor"].str.replace("_", " "))
     return table[list(names)].rename(columns=names)
-
-
-def _caption(options: SweepOptions, confidence: float) -> str:
-    shown = (
-        "The lowest of all trials with that value"
-        if options.design == "grid"
-        else "The trials that change one option, and the first trial"
-    )
-    return (
-        f"{shown}: negative log-likelihood of the references of the development split, lower is better, with "
-        f"{confidence:.0%} bootstrap intervals over inputs. The trials share their inputs, so differences are more "
-        "certain than the intervals look."
-    )
 
 
 def _factors_figure(trials: DataFrame[Trials], options: SweepOptions) -> go.Figure:

@@ -8,50 +8,31 @@ from ilf_kedro.evaluation.contests import POWER
 from ilf_kedro.evaluation.recommendation import OpenContest, Recommendation
 from ilf_kedro.evaluation.tournament import LONGEST, RANDOM
 from ilf_kedro.pipelines.tournament.score_labels import label
-from ilf_kedro.report.labels import number
+from ilf_kedro.report.prose import Prose
 
 __all__ = ["recommendation_sentence"]
 
+_PROSE = Prose(__package__)
 _NAMED = 2
 
 
 def recommendation_sentence(found: Recommendation, win_rate: float) -> str:
     """Say in one sentence which scorer the contests speak for, and how many more rankings would settle the rest."""
-    leader, on = label(found.leader), f"on {found.n} ranked examples"
+    leader = label(found.leader)
     if found.leader == RANDOM:
-        return f"The data recommend no scorer: {on} none wins more often than a random choice."
+        return _PROSE.no_scorer(found)
     if found.obstacle is None:
-        return (
-            f"Choose by “{leader}”: {on} it wins {number(win_rate, 2)} of comparisons with a random refinement, more "
-            f"than each of the other scorers ({_tests(found)})."
-        )
-    effort = _effort(found.obstacle, leader)
+        return _PROSE.clear_leader(found, leader, win_rate)
+    others, effort = _names(found.open), _effort(found.obstacle, leader)
     if found.verdict == "beats_controls":
         beaten = "a random choice" if found.leader == LONGEST else "a random choice and the longest refinement"
-        return (
-            f"Choose by “{leader}”: {on} it wins {number(win_rate, 2)} of comparisons with a random refinement, more "
-            f"than {beaten} ({_tests(found)}), but the data cannot tell it from {_names(found.open)}; {effort}."
-        )
-    return (
-        f"The data cannot tell which scorer to trust: {on} “{leader}” wins most often, {number(win_rate, 2)} of "
-        f"comparisons with a random refinement, but is not shown to be better than {_names(found.open)} "
-        f"({_tests(found)}); {effort}."
-    )
-
-
-def _tests(found: Recommendation) -> str:
-    return f"paired tests at {found.level:.0%}, corrected for all {found.n_contests:,} pairs of scorers"
+        return _PROSE.beats_controls(found, leader, win_rate, beaten, others, effort)
+    return _PROSE.cannot_tell(found, leader, win_rate, others, effort)
 
 
 def _effort(contest: OpenContest, leader: str) -> str:
     """Say how many more rankings would tell the leader from one other scorer."""
-    other = f"“{label(contest.other)}”"
-    if contest.more_rankings is None:
-        return f"no number of rankings follows from them for “{leader}” against {other}, for both did equally well"
-    return (
-        f"about {contest.more_rankings:,} more rankings would tell “{leader}” from {other} with a power of "
-        f"{POWER:.0%}, if the difference found is the true one"
-    )
+    return _PROSE.effort(leader, label(contest.other), contest.more_rankings, POWER)
 
 
 def _names(contests: Sequence[OpenContest]) -> str:

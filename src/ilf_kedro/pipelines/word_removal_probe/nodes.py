@@ -9,12 +9,15 @@ from ilf_kedro.pipelines.word_removal.figures import exact_match_figure, removal
 from ilf_kedro.pipelines.word_removal.measures import exact_matches
 from ilf_kedro.pipelines.word_removal.options import WordRemovalProbeOptions
 from ilf_kedro.prompting import PromptTemplate, clean_completion
+from ilf_kedro.report.prose import Prose
 from ilf_kedro.report.sections import Figure, Heading, Paragraph, Section, Table
 from ilf_kedro.schemas import Answers, DataFrame, ExactMatches, ProbeItems, PublishedResults
 from ilf_kedro.schemas.word_removal import ALL
 from ilf_kedro.tasks.word_removal.probe import COMBINATIONS, draw_probe
 
 __all__ = ["answer_items", "count_exact_matches", "describe_probe", "draw_items"]
+
+_PROSE = Prose(__package__)
 
 
 def draw_items(options: WordRemovalProbeOptions, seed: int) -> DataFrame[ProbeItems]:
@@ -57,41 +60,29 @@ def describe_probe(
     options: WordRemovalProbeOptions,
 ) -> Section:
     """Tell how well each model follows such feedback, with the published figures beside."""
-    share = f"{options.confidence:.0%}"
     whole = exact[exact["n_to_remove"] == ALL]
     best = whole.sort_values("exact_match").iloc[-1]
-    who = f"the best of {len(whole)} models, {best['model']}," if len(whole) > 1 else str(best["model"])
     labels = {str(model): str(model) for model in whole["model"]}
     return Section(
         "word_removal_probe",
         "Targeted word removal: a probe of how language models follow feedback",
         (
-            Paragraph(
-                f"Asked to remove one to three named words from a sentence and to change nothing else, {who} gets "
-                f"{best['exact_match']:.1%} of {best['n']:.0f} sentences exactly right ({share} interval "
-                f"{best['lower']:.1%} to {best['upper']:.1%}).",
-                lead=True,
-            ),
-            Paragraph(
-                f"{len(items)} sentences of 1 to 10 mildly rude words and one kind phrase, "
-                f"{options.n_per_combination} for each of {len(COMBINATIONS)} combinations of word count and number to "
-                "remove (paper: 50). The words and prompts are our own, so that figures compare with the paper's in "
-                "their order of magnitude only."
-            ),
+            Paragraph(_PROSE.lead(best, len(whole), options.confidence), lead=True),
+            Paragraph(_PROSE.method(len(items), options.n_per_combination, len(COMBINATIONS))),
             Figure(
                 "exact_match",
                 exact_match_figure(exact, labels, {}, options.confidence),
-                f"Exact match; bars are {share} Wilson intervals.",
+                _PROSE.exact_match_figure(options.confidence),
             ),
-            _table_of_models(exact),
+            Table(_models(exact), _PROSE.models_table()),
             Heading("Published beside ours"),
-            _table_beside(whole, published),
+            Table(_beside(whole, published), _PROSE.published()),
         ),
     )
 
 
-def _table_of_models(exact: pd.DataFrame) -> Table:
-    table = pd.DataFrame(
+def _models(exact: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
         {
             "Model": exact["model"],
             "Sentences": [removal_title(int(number)) for number in exact["n_to_remove"]],
@@ -102,15 +93,13 @@ def _table_of_models(exact: pd.DataFrame) -> Table:
             "to": exact["upper"],
         }
     )
-    return Table(table, "Exact match by number of words to remove, with standard error and interval.")
 
 
-def _table_beside(whole: pd.DataFrame, published: pd.DataFrame) -> Table:
+def _beside(whole: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     theirs = published[published["experiment"] == "targeted_word_removal"]
     columns = ["Model", "Source", "n", "Exact match", "Standard error"]
     rows = [
         *((row["method"], "published", row["n"], row["value"], row["standard_error"]) for _, row in theirs.iterrows()),
         *((row["model"], "ours", row["n"], row["exact_match"], row["standard_error"]) for _, row in whole.iterrows()),
     ]
-    table = pd.DataFrame(rows, columns=columns).sort_values("Exact match", ascending=False, kind="stable")
-    return Table(table, "GPT-3 models of the paper, and the models asked here.")
+    return pd.DataFrame(rows, columns=columns).sort_values("Exact match", ascending=False, kind="stable")
