@@ -56,7 +56,9 @@ def describe_controls(
         *_undefined_parts(undefined),
         Heading("Point by point"),
         Paragraph(_points_sentence(points)),
-        Table(points_of_example(first, points, point_scores), _PROSE.points_table(str(first["example_id"])), 2, prose=True),
+        Table(
+            points_of_example(first, points, point_scores), _PROSE.points_table(str(first["example_id"])), 2, prose=True
+        ),
         Heading("One example"),
         Table(
             one_example(first, feedback_shuffled, feedback_model, selections),
