@@ -236,6 +236,71 @@ def test_a_garbled_value_counts_as_missing_and_can_be_written_again(cache: Compl
     assert cache.get_many(["a"]) == {"a": "12345"}
 
 
+OWN_COLUMNS = "key TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER NOT NULL, last_used_day INTEGER NOT NULL"
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        ("CREATE TABLE users (name TEXT)", r"holds the tables \['users'\], which are another program's"),
+        ("CREATE TABLE completions (foo TEXT)", r"columns \['foo'\], a completion cache has \['key', 'value'"),
+        (f"CREATE TABLE completions ({OWN_COLUMNS}, extra TEXT NOT NULL)", r"'last_used_day', 'extra'\]"),
+    ],
+)
+def test_a_database_of_another_kind_is_refused_and_stays(cache: CompletionCache, made: str, message: str) -> None:
+    cache.path.parent.mkdir(parents=True)
+    other = sqlite3.connect(cache.path)
+    other.execute(made)
+    other.commit()
+    other.close()
+    before = cache.path.read_bytes()
+    with pytest.raises(CacheUnavailableError, match=message + ".*name another path"):
+        cache.put_many({"a": "1"})
+    assert cache.path.read_bytes() == before
+
+
+def test_an_answer_that_the_file_does_not_take_is_not_lost_in_silence(cache: CompletionCache) -> None:
+    cache.put_many({"a": "1"})
+    other = sqlite3.connect(cache.path)
+    other.execute("CREATE TRIGGER no BEFORE INSERT ON completions BEGIN SELECT RAISE(ABORT, 'no more'); END")
+    other.commit()
+    other.close()
+    with pytest.raises(CacheUnavailableError, match="no more"):
+        cache.put_many({"b": "2"})
+
+
+@pytest.mark.parametrize("values", ["value = x'00ff'", "checksum = 'x'", "value = 5, checksum = 5"])
+def test_a_value_of_another_type_counts_as_missing(cache: CompletionCache, values: str) -> None:
+    cache.put_many({"a": "1", "b": "2"})
+    other = sqlite3.connect(cache.path)
+    other.execute(f"UPDATE completions SET {values} WHERE key = 'a'")
+    other.commit()
+    other.close()
+    assert cache.get_many(["a", "b"]) == {"b": "2"}
+    cache.put_many({"a": "1"})
+    assert cache.get_many(["a"]) == {"a": "1"}
+
+
+def test_a_locked_file_is_called_so(cache: CompletionCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.put_many({"a": "1"})
+    cache.close()
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
+    other = sqlite3.connect(cache.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(CacheUnavailableError, match=r"locked for 0.1 seconds: end that process"):
+        cache.get_many(["a"])
+    other.execute("ROLLBACK")
+    other.close()
+    assert cache.get_many(["a"]) == {"a": "1"}
+
+
+def test_what_nobody_can_read_makes_room_for_a_new_value(cache: CompletionCache) -> None:
+    cache.put_many({"a": "1"})
+    cache.drop(["a"])
+    cache.put_many({"a": "2"})
+    assert cache.get_many(["a"]) == {"a": "2"}
+
+
 def test_a_file_removed_while_open_is_begun_anew(cache: CompletionCache) -> None:
     cache.put_many({"a": "1"})
     for file in cache.path.parent.iterdir():

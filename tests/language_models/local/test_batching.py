@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ilf_kedro.language_models.cache.codecs import Codec
+from ilf_kedro.language_models.cache.codecs import NUMBER, Codec
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.language_models.local.batching import (
     CachedBatches,
@@ -66,6 +66,14 @@ def test_what_the_cache_had_stays_the_answer(cache):
     answers = CachedBatches(cache, RunStatistics()).run(KEYS, lambda: Plan(BATCHES, Computer()), TEXT, "")
     assert answers[2] == ["as it was"]
     assert cache.get_many(["key-2"]) == {"key-2": "as it was"}
+
+
+def test_a_kept_text_that_is_no_answer_is_computed_again_and_replaced(cache):
+    cache.put_many({f"key-{index}": "1.0" if index else "no number" for index in range(6)})
+    plan = Plan(BATCHES, lambda batch: [[2.0] for _ in batch])
+    answers = CachedBatches(cache, RunStatistics()).run(KEYS, lambda: plan, NUMBER, "")
+    assert answers == [[2.0], *[[1.0]] * 5]
+    assert cache.get_many(["key-0"]) == {"key-0": "2.0"}
 
 
 def test_without_a_cache_answers_are_what_was_computed():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -57,6 +58,20 @@ def make(server: MisbehavingServer, tmp_path: Path) -> Make:
 
 def prompts(count: int) -> list[Prompt]:
     return [Prompt(f"Post number {index}. Output:", f"example-{index}") for index in range(count)]
+
+
+@pytest.mark.parametrize("kept", ["no JSON", "[]", '{"text": "x"}', '{"text": "x", "usage": [0, 0, 0]}'])
+def test_a_kept_text_that_is_no_answer_is_asked_for_again(make: Make, server: MisbehavingServer, kept: str) -> None:
+    first = make()
+    rows = first.generate(prompts(1), range(1), SamplingOptions(), seed=1)
+    cache = CompletionCache(first._cache.path)  # type: ignore[union-attr]
+    (key,) = [key for (key,) in sqlite3.connect(cache.path).execute("SELECT key FROM completions")]
+    cache.drop([key])
+    cache.put_many({key: kept})
+    assert make().generate(prompts(1), range(1), SamplingOptions(), seed=1) == rows
+    assert len(server.bodies) == 2
+    assert make().generate(prompts(1), range(1), SamplingOptions(), seed=1) == rows
+    assert len(server.bodies) == 2
 
 
 def test_is_a_language_model(make: Make) -> None:

@@ -97,7 +97,7 @@ def completion_fields(completion: Completion) -> dict[str, JsonValue]:
 def read_completion(fields: Mapping[str, Any], seed: int) -> Completion:
     """Return the completion that `completion_fields` described, sampled under `seed`."""
     # Servers' answers were kept as `log_probabilities` once, and have been paid for.
-    values = fields["token_log_probabilities" if "token_log_probabilities" in fields else "log_probabilities"]
+    values = fields.get("token_log_probabilities", fields.get("log_probabilities"))
     return Completion(
         fields["text"], fields["n_tokens"], fields["finish_reason"], seed, None if values is None else tuple(values)
     )

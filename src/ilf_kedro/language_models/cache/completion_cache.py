@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from pydantic import JsonValue
 
 from ilf_kedro.language_models.cache import database
@@ -32,7 +32,7 @@ _inherited: list[sqlite3.Connection] = []
 
 
 class CacheUnavailableError(RuntimeError):
-    """The cache file can be neither read nor written, for a reason other than damage to its content."""
+    """The cache file can be neither read nor written, for a reason other than damage to its content; says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +124,16 @@ class CompletionCache:
             rows = database.new_rows(items.items())
             self._run(lambda connection: database.insert(connection, rows))
 
+    def drop(self, keys: Sequence[str]) -> None:
+        """Delete values that nobody can read, so that new ones can take their place.
+
+        Raises:
+            CacheUnavailableError: the file cannot be opened or written.
+        """
+        if keys:
+            logger.warning("Dropped %d answers from the completion cache that cannot be read", len(keys))
+            self._run(lambda connection: database.delete(connection, keys))
+
     def statistics(self) -> CacheStatistics:
         """Count entries, bytes on disk, hits and misses."""
         entries, hits, misses = self._run(database.count)
@@ -166,10 +176,11 @@ class CompletionCache:
                 if not database.is_damage(error):
                     raise
                 return operation(self._replace(handle, error).connection)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, database.ForeignFileError, Timeout) as error:
+            found = "it is a folder" if self.path.is_dir() else str(error)
             raise CacheUnavailableError(
-                f"the completion cache {self.path} cannot be used: {error}. It must be a writable file on a local "
-                "disk with space left; correct this, or name another path in the catalog."
+                f"the completion cache {self.path} cannot be used: {found}; {database.remedy(error)}. What was not "
+                "stored is asked for again."
             ) from error
 
     def _open(self) -> _Handle:

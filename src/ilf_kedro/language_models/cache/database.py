@@ -26,7 +26,18 @@ CREATE TABLE IF NOT EXISTS completions (
 );
 CREATE TABLE IF NOT EXISTS lookups (day INTEGER PRIMARY KEY, hits INTEGER NOT NULL, misses INTEGER NOT NULL);
 """
-_INSERT = "INSERT OR IGNORE INTO completions (key, value, checksum, last_used_day) VALUES (?, ?, ?, ?)"
+# Not OR IGNORE, which would pass over a column that must be filled and lose the answer in silence.
+_INSERT = (
+    "INSERT INTO completions (key, value, checksum, last_used_day) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"
+)
+_COLUMNS = {
+    "completions": ["key", "value", "checksum", "last_used_day"],
+    "lookups": ["day", "hits", "misses"],
+}
+
+
+class ForeignFileError(Exception):
+    """The file is an intact database, but not a completion cache of this version."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -34,20 +45,32 @@ def connect(path: Path) -> sqlite3.Connection:
 
     Raises:
         sqlite3.Error: it cannot be opened; `is_damage` tells whether its content is at fault.
+        ForeignFileError: it has other tables or columns than a completion cache.
     """
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
     # Garbled text fails its checksum below instead of failing to decode here.
     connection.text_factory = lambda raw: raw.decode(errors="replace")
     try:
+        _refuse_foreign(connection)
         connection.execute("PRAGMA journal_mode=WAL").fetchone()
         # Without a disk flush per commit: safe against any kill of the process, and after a power cut
         # whole but perhaps without the last seconds.
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.executescript(_SCHEMA)
-    except sqlite3.Error:
+    except (sqlite3.Error, ForeignFileError):
         connection.close()
         raise
     return connection
+
+
+def _refuse_foreign(connection: sqlite3.Connection) -> None:
+    names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")]
+    if others := sorted(name for name in names if name not in _COLUMNS and not name.startswith("sqlite_")):
+        raise ForeignFileError(f"it holds the tables {others}, which are another program's")
+    for table, expected in _COLUMNS.items():
+        found = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
+        if table in names and found != expected:
+            raise ForeignFileError(f"its table {table} has the columns {found}, a completion cache has {expected}")
 
 
 def look_up(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, str]:
@@ -56,11 +79,11 @@ def look_up(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, st
     found: dict[str, str] = {}
     stale, garbled = [], []
     for key, value, checksum, day in connection.execute(query, (json.dumps(list(keys)),)):
-        if _checksum(value) != checksum:
+        if not isinstance(value, str) or _checksum(value) != checksum:
             garbled.append((key,))
             continue
         found[key] = value
-        if day < today():
+        if not isinstance(day, int) or day < today():
             stale.append((today(), key))
     hits = sum(key in found for key in keys)
     with connection:
@@ -82,6 +105,13 @@ def insert(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(_INSERT, rows)
+
+
+def delete(connection: sqlite3.Connection, keys: Iterable[str]) -> None:
+    """Delete the rows of these keys."""
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("DELETE FROM completions WHERE key = ?", [(key,) for key in keys])
 
 
 def new_rows(items: Iterable[tuple[str, str]]) -> list[Row]:
@@ -130,6 +160,20 @@ def is_damage(error: sqlite3.Error) -> bool:
     """Tell whether the error says that the file's content, not its place or permissions, is wrong."""
     # The low byte is the primary code: an extended one, such as SQLITE_CORRUPT_INDEX, is damage too.
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+
+
+def remedy(error: Exception) -> str:
+    """Say what an error that is no damage means, and what to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return f"another process has kept it locked for {BUSY_SECONDS:g} seconds: end that process, and run again"
+    if code == sqlite3.SQLITE_FULL:
+        return "the disk is full: make room, and run again"
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
+        return "it may not be written: change its permissions, or name another path in the catalog"
+    if isinstance(error, ForeignFileError):
+        return "name another path in the catalog, or move that file away"
+    return "it must be a writable file on a local disk with space left: mend that, or name another path in the catalog"
 
 
 def today() -> int:

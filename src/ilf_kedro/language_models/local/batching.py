@@ -82,12 +82,18 @@ class CachedBatches:
         n_cut: dict[str, int] = {}
         if self._cache is None:
             return found, n_cut
+        unreadable = []
         for part in (wanted[start : start + _LOOKED_UP] for start in range(0, len(wanted), _LOOKED_UP)):
             for key, kept in self._cache.get_many(part).items():
-                text, cut = unpack_cut(kept)
-                found[key] = codec.read(text)
+                try:
+                    text, cut = unpack_cut(kept)
+                    found[key] = codec.read(text)
+                except (ValueError, TypeError, LookupError):  # written by hand, or by another version
+                    unreadable.append(key)
+                    continue
                 if cut:
                     n_cut[key] = cut
+        self._cache.drop(unreadable)
         return found, n_cut
 
     def _count_cut(self, n_cut: Sequence[int]) -> None:

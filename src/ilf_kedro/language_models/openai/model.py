@@ -37,6 +37,7 @@ from ilf_kedro.language_models.openai.work import (
     embedding_work,
     generation_work,
     next_token_work,
+    read_fields,
     usage_in,
 )
 from ilf_kedro.language_models.protocol import (
@@ -235,8 +236,7 @@ class OpenAICompatibleLanguageModel:
     def _answer(self, works: Sequence[Work], label: str, billed_model: str | None = None) -> dict[str, Fields]:
         """Return the values of every key, from the cache or the server."""
         keys = list(dict.fromkeys(key for work in works for key in work.keys))
-        known = self._cache.get_many(keys) if self._cache is not None else {}
-        values: dict[str, Fields] = {key: json.loads(text) for key, text in known.items()}
+        values = self._kept(keys)
         price = self.options.prices.get(billed_model or self.options.model)
         self._spending.book_saved(len(values), sum((usage_in(value) for value in values.values()), Usage()), price)
         jobs = plan_jobs(works, values)
@@ -292,6 +292,15 @@ class OpenAICompatibleLanguageModel:
                 "%s lists the %d likeliest tokens only: probabilities of %s may be off by up to %.3f",
                 self._name, self.options.alternatives, names, worst,
             )  # fmt: skip
+
+    def _kept(self, keys: Sequence[str]) -> dict[str, Fields]:
+        """Return what the cache has under these keys, but for what is no answer."""
+        if self._cache is None:
+            return {}
+        known = self._cache.get_many(keys)
+        values = {key: fields for key, text in known.items() if (fields := read_fields(text)) is not None}
+        self._cache.drop([key for key in known if key not in values])
+        return values
 
     def _warn_of_budget(self, expected: Forecast) -> None:
         left = self._spending.left()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -227,6 +228,20 @@ def _read_embeddings(answer: EmbeddingAnswer, keys: Keys, bound: Usage) -> Value
         if index is not None
     }
     return Values(values, spent, (*remarks, Fault.FEWER_CHOICES) if len(values) < len(keys) else remarks)
+
+
+def read_fields(text: str) -> Fields | None:
+    """Return the fields of a kept answer; None where the text is none, as one written by hand."""
+    try:
+        fields = json.loads(text)
+        Usage(*map(int, fields["usage"]))
+    except (ValueError, TypeError, LookupError):
+        return None
+    complete = any(names <= fields.keys() for names in _FIELDS)
+    return fields if complete else None
+
+
+_FIELDS = ({"text", "n_tokens", "finish_reason"}, {"top"}, {"tokens"}, {"vector"})
 
 
 def usage_in(fields: Fields) -> Usage:
