@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
 
 from ilf_kedro.language_models.openai.errors import ApiRefusedError, ApiUnavailableError
 from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
@@ -257,3 +259,34 @@ def test_vectors_whose_texts_cannot_be_told_are_asked_for_again(serve: Serve) ->
     model, server = serve(reply, embedding_model="e")
     np.testing.assert_array_equal(model.embed(["a", "b", "c"]), np.eye(3))
     assert len(server.bodies) == 2
+
+
+def test_exact_choices_are_asked_by_the_tokens_of_their_spellings(serve: Serve, httpserver: HTTPServer) -> None:
+    """The likeliest tokens would be others: 0.9 of the probability is on words that are no choice."""
+    vocabulary = {"Yes": 7, " Yes": 8, "No": 9, " No": 10, "Why": 11}
+    p = {7: 0.05, 8: 0.01, 9: 0.03, 10: 0.01, 11: 0.9}
+    spelled = {token: text for text, token in vocabulary.items()}
+
+    def reply(body: dict[str, Any], n: int) -> tuple[int, object]:
+        assert "top_logprobs" not in body
+        top: dict[str, float | None] = {spelled[token]: L(p[token]) for token in body["logprob_token_ids"]}
+        return 200, chat("Why", logprobs=likeliest({**top, "Why": L(0.9)}, "Why"))
+
+    def tokenize(request: Request) -> Response:
+        body = request.get_json()
+        assert not body["add_special_tokens"]
+        return Response(json.dumps({"tokens": [vocabulary[body["prompt"]]]}), content_type="application/json")
+
+    model, server = serve(reply, exact_choices=True)
+    httpserver.expect_request("/tokenize").respond_with_handler(tokenize)
+    (answer,) = ask(model)
+    assert sorted(server.bodies[0]["logprob_token_ids"]) == [7, 8, 9, 10]
+    assert answer.probability(0) == pytest.approx(0.06 / 0.1)
+    assert answer.covered == pytest.approx(0.1)
+    assert answer.bound == pytest.approx(0, abs=1e-9)
+
+
+def test_a_server_without_a_tokenizer_is_named_where_exact_choices_are_asked(serve: Serve) -> None:
+    model, _ = serve(lambda body, n: (200, chat()), exact_choices=True)
+    with pytest.raises((ApiRefusedError, ApiUnavailableError), match=r"http"):
+        ask(model)

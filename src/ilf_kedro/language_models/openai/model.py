@@ -29,6 +29,7 @@ from ilf_kedro.language_models.openai.options import ApiCredentials, ApiOptions,
 from ilf_kedro.language_models.openai.reasoning import is_thought
 from ilf_kedro.language_models.openai.requests import sendable, shorten
 from ilf_kedro.language_models.openai.runner import forecast, plan_jobs, run_jobs
+from ilf_kedro.language_models.openai.token_ids import token_ids
 from ilf_kedro.language_models.openai.top_log_probabilities import choice_probabilities_from_top
 from ilf_kedro.language_models.openai.work import (
     Fields,
@@ -172,9 +173,12 @@ class OpenAICompatibleLanguageModel:
         """
         self._require(Capability.CHOICE_PROBABILITIES, self.options.alternatives > 0)
         texts = [self._text(prompt) for prompt in prompts]
-        # The key leaves out the choices: other spellings are read from the same list.
-        keys = [self._key("next_token", prompt=text, alternatives=self.options.alternatives) for text in texts]
-        works: list[Work] = [next_token_work(self.options, text, key) for text, key in zip(texts, keys, strict=True)]
+        ids = token_ids(self._client, self.options, choices) if self.options.exact_choices and texts else []
+        # Without token ids, the key leaves out the choices: other spellings are read from the same list.
+        listed: dict[str, JsonValue] = {"token_ids": [*ids]} if ids else {"alternatives": self.options.alternatives}
+        keys = [self._key("next_token", prompt=text, **listed) for text in texts]
+        pairs = zip(texts, keys, strict=True)
+        works: list[Work] = [next_token_work(self.options, text, key, ids) for text, key in pairs]
         values = self._answer(works, label or "Asking")
         tops: list[dict[str, float]] = [values[key]["top"] for key in keys]
         answers = [choice_probabilities_from_top(top, choices, self.options.least_covered) for top in tops]

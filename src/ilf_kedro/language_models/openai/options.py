@@ -50,7 +50,8 @@ class ApiOptions(Options):
     `samples_per_request` is how many completions are asked for at once (1 for servers that ignore n);
     `top_log_probabilities` how many alternatives the server lists per token (null: 20 for chat, 5 for
     completions; 0: it lists none, and choices cannot be asked); a choice answer whose choices have less
-    than the probability `least_covered` in all is undefined. `omit` names options that the server refuses
+    than the probability `least_covered` in all is undefined. `exact_choices` asks a vLLM server's chat for the
+    probabilities of the choices' own tokens instead of the likeliest ones. `omit` names options that the server refuses
     and that are left out, `extra_body` goes into every request as it is. `strip_reasoning` takes
     `<think>…</think>` out of the answers. Prompts longer than `max_prompt_characters` are cut in the post.
     `timeout_seconds` is for a whole answer. `budget` is in USD and hard; `prices` maps model identifiers to
@@ -69,6 +70,7 @@ class ApiOptions(Options):
     embedding_model: str | None = None
     samples_per_request: int = Field(default=16, ge=1)
     top_log_probabilities: int | None = Field(default=None, ge=0, le=20)
+    exact_choices: bool = False
     least_covered: float = Field(default=LEAST_COVERED, ge=0, lt=1)
     token_log_probabilities: bool = False
     max_tokens_parameter: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
@@ -97,6 +99,8 @@ class ApiOptions(Options):
             raise ValueError(
                 f"extra_body must not hold {taken}: each request sets these itself, unless `omit` names it"
             )
+        if self.exact_choices and self.endpoint != "chat":
+            raise ValueError("exact_choices needs `endpoint: chat`: servers take logprob_token_ids there alone")
         if "max_tokens" in self.omit and self.budget is not None:
             raise ValueError(
                 "a budget is given, but `omit` leaves out max_tokens, so that no request has a highest price: send "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -54,8 +55,11 @@ def generation_request(
     return _request(options, body, text, samples * sampling.max_new_tokens)
 
 
-def next_token_request(options: ApiOptions, text: str) -> ApiRequest:
-    """Ask for one token and its likeliest alternatives, at temperature 1: some servers scale what they list."""
+def next_token_request(options: ApiOptions, text: str, token_ids: Sequence[int] = ()) -> ApiRequest:
+    """Ask for one token and its likeliest alternatives, at temperature 1: some servers scale what they list.
+
+    With `token_ids`, ask for the log-probabilities of these tokens instead of the likeliest.
+    """
     body: dict[str, JsonValue] = {
         **_prompt_part(options, text),
         options.max_tokens_parameter: 1,
@@ -63,7 +67,9 @@ def next_token_request(options: ApiOptions, text: str) -> ApiRequest:
         "top_p": 1.0,
         "n": 1,
     }
-    if options.endpoint == "chat":
+    if token_ids:
+        body |= {"logprobs": True, "logprob_token_ids": [*token_ids]}
+    elif options.endpoint == "chat":
         body |= {"logprobs": True, "top_logprobs": options.alternatives}
     else:
         body["logprobs"] = options.alternatives

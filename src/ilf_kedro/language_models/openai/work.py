@@ -88,12 +88,12 @@ def generation_work(
     return Work(tuple(samples), request, read, blank, options.samples_each)
 
 
-def next_token_work(options: ApiOptions, text: str, key: str) -> Work:
-    """Ask for the likeliest next tokens after one prompt; unanswered, none is known."""
+def next_token_work(options: ApiOptions, text: str, key: str, token_ids: Sequence[int] = ()) -> Work:
+    """Ask for the likeliest next tokens after one prompt, or for those named; unanswered, none is known."""
 
     def request(keys: Keys) -> ApiRequest:
         del keys  # there is one
-        return requests.next_token_request(options, text)
+        return requests.next_token_request(options, text, token_ids)
 
     def read(body: bytes, keys: Keys) -> Values:
         return _read_next_token(read_answer(body, Answer), keys[0], request(keys).bound)

@@ -1,0 +1,87 @@
+"""The API backend against vLLM's server: its numbers against the local backend's, and a whole run of kedro."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ilf_kedro.language_models.local.model import LocalLanguageModel, load_model_source
+from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
+from ilf_kedro.language_models.openai.options import ApiOptions
+from ilf_kedro.language_models.protocol import Capability, Choice, SamplingOptions
+from ilf_kedro.prompting import Prompt
+from tests.support.vllm_server import MODEL, vllm_server
+from tests.support.whole_project import WholeProject
+
+pytestmark = pytest.mark.slow
+YES_NO = (Choice("Yes", ("Yes", " Yes", "YES")), Choice("No", ("No", " No", "NO")))
+PROMPTS = [
+    Prompt(f"{question} Answer with Yes or No.", str(index))
+    for index, question in enumerate(["Is the sky blue?", "Is a cat a plant?", "Can fish swim?"])
+]
+
+
+@pytest.fixture(scope="module")
+def base_url(embedded_model_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with vllm_server(embedded_model_directory, tmp_path_factory.mktemp("vllm") / "server.log") as address:
+        yield address
+
+
+def local(directory: Path, style: str) -> LocalLanguageModel:
+    return LocalLanguageModel(load_model_source("embedded", directory, format=style, dtype="float32"))  # type: ignore[arg-type]
+
+
+def server(base_url: str, **options: object) -> OpenAICompatibleLanguageModel:
+    return OpenAICompatibleLanguageModel(ApiOptions(model=MODEL, base_url=base_url, **options))  # type: ignore[arg-type]
+
+
+def test_log_likelihoods_are_the_local_models(base_url: str, embedded_model_directory: Path) -> None:
+    model = server(base_url, endpoint="completions")
+    assert Capability.LOG_LIKELIHOOD in model.capabilities
+    texts = [" Monday, Tuesday and Wednesday.", " It is not, as anybody can see.", " Yes"]
+    for whole in (False, True):
+        ours = local(embedded_model_directory, "plain").log_likelihood(PROMPTS, texts, whole=whole)
+        for there, here in zip(model.log_likelihood(PROMPTS, texts, whole=whole), ours, strict=True):
+            assert there.spans == here.spans
+            np.testing.assert_allclose(there.log_probabilities, here.log_probabilities, atol=2e-3)
+
+
+def test_exact_choices_are_the_local_models(base_url: str, embedded_model_directory: Path) -> None:
+    ours = local(embedded_model_directory, "chat").choice_probabilities(PROMPTS, YES_NO)
+    exact = server(base_url, exact_choices=True).choice_probabilities(PROMPTS, YES_NO)
+    listed = server(base_url).choice_probabilities(PROMPTS, YES_NO)
+    for here, there, bounded in zip(ours, exact, listed, strict=True):
+        assert there.probability(0) == pytest.approx(here.probability(0), abs=2e-3)
+        assert there.covered == pytest.approx(here.covered, abs=2e-3)
+        assert there.bound < 1e-4
+        assert abs(bounded.probability(0) - here.probability(0)) <= bounded.bound + 2e-3
+
+
+def test_samples_differ_and_greedy_text_is_the_local_models(base_url: str, embedded_model_directory: Path) -> None:
+    greedy = SamplingOptions(temperature=0, max_new_tokens=12)
+    here = local(embedded_model_directory, "chat").generate(PROMPTS, range(1), greedy, seed=1)
+    there = server(base_url).generate(PROMPTS, range(1), greedy, seed=1)
+    assert [row[0].text for row in there] == [row[0].text for row in here]
+    rows = server(base_url).generate(PROMPTS, range(3), SamplingOptions(max_new_tokens=12), seed=1)
+    assert len({completion.text for row in rows for completion in row}) > 5
+
+
+def test_a_whole_run_of_kedro_scores_by_the_servers_log_likelihoods(base_url: str, tmp_path: Path) -> None:
+    where = {"ILF_API_BASE_URL": base_url, "ILF_API_MODEL": MODEL, "ILF_API_ENDPOINT": "completions"}
+    project = WholeProject.create(tmp_path / "project", **where)
+    project.write_local(
+        "parameters.yml",
+        {
+            "train_sizes": [4],
+            "refinement": {"n_refinements": 2, "sampling": {"max_new_tokens": 16}},
+            "selection": {"scorers": ["random", "longest", "log_probability"]},
+        },
+    )
+    project.kedro("run", "--env", "openai", "--pipelines", "data_prep,refinement,selection")
+    tables = project.tables("data/openai")
+    (scores,) = [table for name, table in tables.items() if name.endswith("scores/log_probability.parquet")]
+    assert scores["score"].notna().mean() > 0.5
+    assert len(tables["05_model_input/selections.parquet"])
