@@ -70,8 +70,11 @@ def test_samples_differ_and_greedy_text_is_the_local_models(base_url: str, embed
 
 
 def test_a_whole_run_of_kedro_scores_by_the_servers_log_likelihoods(base_url: str, tmp_path: Path) -> None:
-    where = {"ILF_API_BASE_URL": base_url, "ILF_API_MODEL": MODEL, "ILF_API_ENDPOINT": "completions"}
+    where = {"ILF_API_BASE_URL": base_url, "ILF_API_MODEL": MODEL}
     project = WholeProject.create(tmp_path / "project", **where)
+    entry = {"type": "ilf_kedro.datasets.LanguageModelDataset", "backend": "openai", "endpoint": "completions"}
+    entry |= {"model": MODEL, "base_url": base_url}
+    project.write_local("catalog_language_models.yml", {"likelihood_model": entry})
     project.write_local(
         "parameters.yml",
         {
