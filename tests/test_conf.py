@@ -33,10 +33,10 @@ ENVIRONMENTS = sorted(
 
 @pytest.fixture(scope="module")
 def variables() -> Iterator[pytest.MonkeyPatch]:
-    """A value for every variable that an environment reads."""
+    """A value for every variable that an environment reads and that has no default."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         for file in CONF.rglob("*.yml"):
-            for name in re.findall(r"oc\.env:\s*(\w+)", file.read_text(encoding="utf-8")):
+            for name in re.findall(r"oc\.env:\s*(\w+)\s*}", file.read_text(encoding="utf-8")):
                 kinds = {"ROOT": "s3://bucket/prefix", "URL": "https://api.example.org/v1"}
                 monkeypatch.setenv(name, kinds.get(name.rpartition("_")[2], "placeholder"))
         yield monkeypatch
