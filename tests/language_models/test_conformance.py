@@ -6,8 +6,11 @@ capabilities that it has; what it lacks is tested to be refused, or to have no m
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from ilf_kedro.language_models.registry import find_backend
 
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.language_models.local.model import LocalLanguageModel, LocalOptions, load_model_source
@@ -44,7 +47,7 @@ def _api(request, endpoint, **options):
 
 
 BACKENDS = {
-    "scripted": lambda request: ScriptedLanguageModel(),
+    "scripted": lambda request: find_backend("scripted").parse({}, None, where="the test").build(Path()),
     "scripted-nothing": lambda request: ScriptedLanguageModel(capabilities=()),
     "local-plain": lambda request: _local(request, "plain", embeddings=True),
     "local-chat": lambda request: _local(request, "chat"),

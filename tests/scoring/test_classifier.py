@@ -48,7 +48,7 @@ def n_asked(server: MisbehavingServer) -> int:
 
 def test_the_score_is_the_share_of_the_positive_answer() -> None:
     model = ScriptedLanguageModel(weigh=lambda prompt, choice: 3.0 if choice.name == "positive" else 1.0)
-    scores = classifier_scores(model, TEMPLATE, examples(2), TABLE)
+    scores = classifier_scores(TABLE, examples(2), model, TEMPLATE)
     assert list(scores["scorer"].unique()) == ["classifier"]
     np.testing.assert_allclose(scores["score"], [0.75, 0.75, math.nan, 0.75])
     assert model.n_questions == 3
@@ -57,7 +57,7 @@ def test_the_score_is_the_share_of_the_positive_answer() -> None:
 def test_the_score_is_that_of_plain_passes(tiny_model_directory: Path) -> None:
     source = load_model_source("tiny", tiny_model_directory, format="plain", dtype="float32")
     options = LocalOptions(least_covered=0)  # random weights say anything but Yes or No
-    scores = classifier_scores(LocalLanguageModel(source, options=options), TEMPLATE, examples(2), TABLE)
+    scores = classifier_scores(TABLE, examples(2), LocalLanguageModel(source, options=options), TEMPLATE)
     model = AutoModelForCausalLM.from_pretrained(tiny_model_directory, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(tiny_model_directory)
     text = TEMPLATE.text.replace("{title}", "title 0").replace("{post}", "post 0").replace("{refinement}", "a cat")
@@ -80,7 +80,7 @@ def test_a_refused_request_gives_a_null_score_that_ranks_last(
     server: MisbehavingServer, tmp_path: Path, endpoint: str, refusal: str
 ) -> None:
     server.script = lambda body, attempt: refusal if "forbidden" in prompt_of(body) else None
-    scores = classifier_scores(api(server, tmp_path, endpoint), TEMPLATE, examples(2), TABLE)
+    scores = classifier_scores(TABLE, examples(2), api(server, tmp_path, endpoint), TEMPLATE)
     assert list(scores["score"].isna()) == [True, False, True, True]
     if endpoint == "chat":
         assert scores["score"][1] == pytest.approx(0.6 / 0.9)
@@ -92,14 +92,14 @@ def test_a_refused_request_gives_a_null_score_that_ranks_last(
 
     n_sent = n_asked(server)
     server.script = lambda body, attempt: None
-    again = classifier_scores(api(server, tmp_path, endpoint), TEMPLATE, examples(2), TABLE)
+    again = classifier_scores(TABLE, examples(2), api(server, tmp_path, endpoint), TEMPLATE)
     assert again.equals(scores)  # a refusal is an answer, and paid for: it is kept
     assert n_asked(server) == n_sent == 3
 
 
 def test_a_list_with_neither_answer_gives_a_null_score(server: MisbehavingServer, tmp_path: Path) -> None:
     server.top = {"The": math.log(0.9), "I": math.log(0.05)}
-    scores = classifier_scores(api(server, tmp_path), TEMPLATE, examples(2), TABLE)
+    scores = classifier_scores(TABLE, examples(2), api(server, tmp_path), TEMPLATE)
     assert scores["score"].isna().all()
 
 
@@ -107,7 +107,7 @@ def test_instruct_rm_gives_null_where_a_template_is_refused(server: MisbehavingS
     server.top = {"Yes": math.log(0.5), "No": math.log(0.25), "True": math.log(0.125), "False": math.log(0.125)}
     server.script = lambda body, attempt: "refusal" if prompt_of(body).startswith("2") else None
     table = refinements({"train-0": ["a cat", "a dog"]})
-    scores = instruct_rm_scores(api(server, tmp_path), [YES_NO, TRUE_FALSE], examples(1), table)
+    scores = instruct_rm_scores(table, examples(1), api(server, tmp_path), YES_NO, TRUE_FALSE)
     wide = scores.pivot(index="sample_index", columns="scorer", values="score")
     np.testing.assert_allclose(wide["instruct_rm_1"], [2 / 3, 2 / 3], rtol=1e-6)
     assert wide[["instruct_rm_2", "instruct_rm_ensemble"]].isna().all(axis=None)
@@ -122,18 +122,18 @@ def test_a_score_is_null_where_the_answers_have_less_than_the_declared_share(lea
             log_p = (math.log(0.25), math.log(0.75))
             return [ChoiceProbabilities(log_p, covered=0.004, least_covered=least) for _ in prompts]
 
-    scores = classifier_scores(Sure(), TEMPLATE, examples(2), TABLE)
+    scores = classifier_scores(TABLE, examples(2), Sure(), TEMPLATE)
     np.testing.assert_allclose(scores["score"], [score, score, math.nan, score])
 
 
 def test_a_model_without_choices_is_refused_before_the_first_request() -> None:
     model = ScriptedLanguageModel(capabilities=[Capability.GENERATE])
     with pytest.raises(MissingCapabilityError, match="the scorer classifier needs the capability 'choice_prob"):
-        classifier_scores(model, TEMPLATE, examples(2), TABLE)
+        classifier_scores(TABLE, examples(2), model, TEMPLATE)
     assert model.n_questions == 0
 
 
 def test_a_template_with_an_unknown_slot_is_refused() -> None:
     template = PromptTemplate(text="{post} {output}", slots=("post", "output"), positive=("Y",), negative=("N",))
     with pytest.raises(TemplateError, match="output"):
-        classifier_scores(ScriptedLanguageModel(), template, examples(2), TABLE)
+        classifier_scores(TABLE, examples(2), ScriptedLanguageModel(), template)

@@ -26,7 +26,7 @@ TABLE = refinements(
 
 def test_the_most_and_the_least_similar_are_chosen() -> None:
     model = ScriptedLanguageModel()  # texts that share words are near each other
-    scores = embedding_similarity_scores(model, ROWS, TABLE)
+    scores = embedding_similarity_scores(TABLE, ROWS, model)
     wide = scores.pivot(index=["example_id", "sample_index"], columns="scorer", values="score")
     most, least = wide["embedding_similarity_max"], wide["embedding_similarity_min"]
     np.testing.assert_array_equal(most, -least)
@@ -45,7 +45,7 @@ def test_the_score_is_the_cosine_of_what_a_server_gives() -> None:
     server = MisbehavingServer()
     try:
         options = ApiOptions(model="m", base_url=server.base_url, embedding_model="e")
-        scores = embedding_similarity_scores(OpenAICompatibleLanguageModel(options), ROWS, TABLE)
+        scores = embedding_similarity_scores(TABLE, ROWS, OpenAICompatibleLanguageModel(options))
     finally:
         server.close()
     a, b = np.array([len("name the dog"), 3, 1]), np.array([len("a dog"), 3, 1])
@@ -57,19 +57,19 @@ def test_the_score_is_the_cosine_of_what_a_server_gives() -> None:
 def test_a_local_language_model_that_embeds_will_do(tiny_model_directory: Path) -> None:
     source = load_model_source("tiny", tiny_model_directory, format="plain", dtype="float32")
     model = LocalLanguageModel(source, options=LocalOptions(embeddings=True))
-    scores = embedding_similarity_scores(model, ROWS, TABLE)
+    scores = embedding_similarity_scores(TABLE, ROWS, model)
     assert scores["score"].notna().sum() == 2 * 4
     assert scores["score"].abs().max() == pytest.approx(1, abs=1e-5)
 
 
 def test_nothing_to_score_asks_nothing() -> None:
     model = ScriptedLanguageModel()
-    assert embedding_similarity_scores(model, ROWS, refinements({"train-0": ["", ""]}))["score"].isna().all()
+    assert embedding_similarity_scores(refinements({"train-0": ["", ""]}), ROWS, model)["score"].isna().all()
     assert model.n_questions == 0
 
 
 def test_a_model_that_cannot_embed_is_refused_before_the_first_request() -> None:
     model = ScriptedLanguageModel(capabilities=[Capability.GENERATE])
     with pytest.raises(MissingCapabilityError, match=r"embedding_similarity needs .*'embed'.*sentence_embedder"):
-        embedding_similarity_scores(model, ROWS, TABLE)
+        embedding_similarity_scores(TABLE, ROWS, model)
     assert model.n_questions == 0

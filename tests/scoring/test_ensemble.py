@@ -28,7 +28,7 @@ def scores(**members: list[float]) -> pd.DataFrame:
 
 
 def ensemble(table: pd.DataFrame, by: str = "z_score", **weights: float) -> list[float]:
-    made = ensemble_scores([EnsembleOptions(name="e", by=by, weights=weights)], TABLE, table)
+    made = ensemble_scores(TABLE, [EnsembleOptions(name="e", by=by, weights=weights)], table)
     assert set(made["scorer"]) == {"ensemble_e"}
     return list(made["score"])
 
@@ -68,7 +68,7 @@ def test_methods_of_one_example_are_compared_apart() -> None:
     other = refinements({"a": ["x", "y"]}, "refinement_without_feedback")
     both = Refinements.validate(pd.concat([refinements({"a": ["x", "y"]}), other]))
     table = score_table(both, "s", [1.0, 2.0, 100.0, 50.0])
-    made = ensemble_scores([EnsembleOptions(name="e", weights={"s": 1.0})], both, table)
+    made = ensemble_scores(both, [EnsembleOptions(name="e", weights={"s": 1.0})], table)
     assert list(made["score"]) == [-1.0, 1.0, 1.0, -1.0]
 
 
@@ -82,7 +82,7 @@ def test_sums_that_differ_by_rounding_alone_tie() -> None:
 def test_members_that_were_not_scored_are_named_all_at_once() -> None:
     options = [EnsembleOptions(name="x", weights={"lost": 1.0}), EnsembleOptions(name="y", weights={"gone": 1.0})]
     with pytest.raises(UserError, match=r"x: lost, y: gone.*the scores are first"):
-        ensemble_scores(options, TABLE, scores(first=FIRST))
+        ensemble_scores(TABLE, options, scores(first=FIRST))
 
 
 @pytest.mark.parametrize("wrong", [{"weights": {}}, {"weights": {"a": 0.0}}, {"name": "a b"}, {"by": "mean"}])
@@ -102,7 +102,7 @@ def test_the_scale_of_a_member_changes_nothing(values: list[int], factor: float,
     table = refinements({"a": [f"text {place}" for place in range(len(values))]})
     options = [EnsembleOptions(name="e", by=by, weights={"s": 2.0})]
     plain, scaled = (
-        ensemble_scores(options, table, score_table(table, "s", list(each)))["score"].to_numpy()
+        ensemble_scores(table, options, score_table(table, "s", list(each)))["score"].to_numpy()
         for each in ([float(value) for value in values], [factor * value + shift for value in values])
     )
     np.testing.assert_allclose(plain, scaled, atol=1e-6)

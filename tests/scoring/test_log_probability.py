@@ -138,7 +138,7 @@ def expected_scores(t: pd.DataFrame) -> pd.DataFrame:
 def test_scores_are_those_of_plain_passes_over_whole_texts(directory: Path, format: str) -> None:  # noqa: A002
     table = refinements(TEXTS)
     model = local(directory, format)
-    found = wide(log_probability_scores(model, I1, I2, ROWS, table))
+    found = wide(log_probability_scores(table, ROWS, model, I1, I2))
     oracle, by_id = Oracle(directory, format), ROWS.set_index("example_id")
     terms = {
         tuple(row[:3]): oracle.terms(I1, I2, by_id.loc[row[0]], row[3]) if row[3] else {}
@@ -155,11 +155,11 @@ def test_scores_are_those_of_plain_passes_over_whole_texts(directory: Path, form
 
 def test_neither_batches_nor_order_nor_other_methods_change_a_score(directory: Path) -> None:
     table = refinements(TEXTS)
-    together = wide(log_probability_scores(local(directory), I1, I2, ROWS, table))
-    one_by_one = wide(log_probability_scores(local(directory, max_batch_tokens=1), I1, I2, ROWS, table))
+    together = wide(log_probability_scores(table, ROWS, local(directory), I1, I2))
+    one_by_one = wide(log_probability_scores(table, ROWS, local(directory, max_batch_tokens=1), I1, I2))
     others = refinements({"train-0": ["Cats!"], "train-2": ["Rain, rain."]}, method="other")
     mixed = pd.concat([others, table], ignore_index=True).sample(frac=1, random_state=3).reset_index(drop=True)
-    among_others = wide(log_probability_scores(local(directory), I1, I2, ROWS.iloc[::-1], mixed))
+    among_others = wide(log_probability_scores(mixed, ROWS.iloc[::-1], local(directory), I1, I2))
     for found in (one_by_one, among_others.drop("other", level="method")):
         pd.testing.assert_frame_equal(found, together, atol=2e-4, rtol=0)
     assert among_others.xs("other", level="method").notna().all(axis=None)
@@ -171,7 +171,7 @@ def test_a_post_that_is_too_long_is_cut_and_counted(directory: Path, format: str
     long = examples(1, post=[words], feedback=["Say when."], initial_output=["A cat."])
     table = refinements({"train-0": ["She left on Monday.", "Cat."]})
     model = local(directory, format)
-    found = wide(log_probability_scores(model, I1, I2, long, table))
+    found = wide(log_probability_scores(table, long, model, I1, I2))
     assert model.statistics.n_truncated == 2 * 2
     assert model.statistics.n_cut > 4 * 200
     oracle = Oracle(directory, format)
@@ -248,12 +248,12 @@ def test_texts_without_which_a_term_has_no_meaning_leave_null_scores() -> None:
     rows = examples(4, feedback=["f", None, "f", "f"], initial_output=["y", "y", "  ", "y"])
     table = refinements({f"train-{i}": ["a b", "c d e"] for i in range(4)} | {"elsewhere": ["x"]})
     model = ScriptedLanguageModel()
-    found = wide(log_probability_scores(model, I1, I2, rows, table))
+    found = wide(log_probability_scores(table, rows, model, I1, I2))
     defined = found.notna().all(axis=1)
     assert defined.equals(found.notna().any(axis=1))
     assert set(found.index[defined].get_level_values("example_id")) == {"train-0", "train-3"}
     assert model.n_questions == 2 * 4
-    chosen = select_best(log_probability_scores(model, I1, I2, rows, table), table)
+    chosen = select_best(log_probability_scores(table, rows, model, I1, I2), table)
     assert set(chosen.loc[chosen["example_id"] == "train-1", "sample_index"]) == {0}
 
 
@@ -264,7 +264,7 @@ def test_a_server_that_echoes_gives_the_same_terms() -> None:
         options = ApiOptions(model="fake-1", base_url=server.base_url, endpoint="completions")
         rows = examples(1, feedback=["Say when."])
         table = refinements({"train-0": ["She left on Monday.", ""]})
-        found = wide(log_probability_scores(OpenAICompatibleLanguageModel(options), I1, I2, rows, table))
+        found = wide(log_probability_scores(table, rows, OpenAICompatibleLanguageModel(options), I1, I2))
     finally:
         server.close()
     terms = {}
@@ -287,7 +287,7 @@ def test_a_server_that_echoes_gives_the_same_terms() -> None:
 
 def test_nothing_to_score_asks_nothing() -> None:
     model = ScriptedLanguageModel()
-    scores = log_probability_scores(model, I1, I2, ROWS, refinements({"train-0": ["", ""]}))
+    scores = log_probability_scores(refinements({"train-0": ["", ""]}), ROWS, model, I1, I2)
     assert len(scores) == 2 * len(LOG_PROBABILITY_SCORERS)
     assert scores["score"].isna().all()
     assert model.n_questions == 0
@@ -298,7 +298,7 @@ def test_a_model_without_log_likelihoods_is_refused_before_the_first_request() -
     with pytest.raises(
         MissingCapabilityError, match="the scorer log_probability needs the capability 'log_likelihood'"
     ):
-        log_probability_scores(model, I1, I2, ROWS, refinements(TEXTS))
+        log_probability_scores(refinements(TEXTS), ROWS, model, I1, I2)
     assert model.n_questions == 0
 
 
@@ -318,7 +318,7 @@ def test_parts_in_another_order_are_refused(text: str, message: str) -> None:
     slots = tuple(slot for slot in ("post", "feedback", "refinement") if f"{{{slot}}}" in text)
     model = ScriptedLanguageModel()
     with pytest.raises(UserError, match=f"log_probability_feedback .*{message}"):
-        log_probability_scores(model, I1, PromptTemplate(text=text, slots=slots), ROWS, refinements(TEXTS))
+        log_probability_scores(refinements(TEXTS), ROWS, model, I1, PromptTemplate(text=text, slots=slots))
     assert model.n_questions == 0
 
 

@@ -50,7 +50,7 @@ def test_instruct_rm_is_the_positive_share_and_the_ensemble_its_mean() -> None:
         return table[choice.name]
 
     table = refinements({"train-0": ["good", "bad", ""]})
-    scores = instruct_rm_scores(ScriptedLanguageModel(weigh=weigh), [YES_NO, TRUE_FALSE], examples(1), table)
+    scores = instruct_rm_scores(table, examples(1), ScriptedLanguageModel(weigh=weigh), YES_NO, TRUE_FALSE)
     wide = scores.pivot(index="sample_index", columns="scorer", values="score")
     assert wide.loc[0].to_dict() == pytest.approx(
         {"instruct_rm_1": 0.75, "instruct_rm_2": 0.2, "instruct_rm_ensemble": 0.475}
@@ -68,14 +68,14 @@ def test_instruct_rm_is_null_where_its_own_two_answers_are_hardly_said(least: fl
             log_p = tuple(math.log(p[choice.name]) for choice in choices)
             return [ChoiceProbabilities(log_p, covered=0.5, least_covered=least) for _ in prompts]
 
-    scores = instruct_rm_scores(Sure(), [YES_NO, TRUE_FALSE], examples(1), refinements({"train-0": ["x"]}))["score"]
+    scores = instruct_rm_scores(refinements({"train-0": ["x"]}), examples(1), Sure(), YES_NO, TRUE_FALSE)["score"]
     np.testing.assert_allclose(scores[:2], [score, 0.4 / 0.496])
 
 
 def test_instruct_rm_refuses_a_model_without_choices_before_asking() -> None:
     model = ScriptedLanguageModel(capabilities=[Capability.GENERATE])
-    with pytest.raises(MissingCapabilityError, match="InstructRM needs the capability 'choice_probabilities'"):
-        instruct_rm_scores(model, [YES_NO], examples(1), refinements({"train-0": ["x"]}))
+    with pytest.raises(MissingCapabilityError, match="instruct_rm needs the capability 'choice_probabilities'"):
+        instruct_rm_scores(refinements({"train-0": ["x"]}), examples(1), model, YES_NO)
     assert model.n_questions == 0
 
 

@@ -27,7 +27,7 @@ OBEY = VerifierOptions(callable=f"{FILE}:obey", seconds=10)
 
 def obeyed(*orders: str, options: VerifierOptions = OBEY, **changes: object) -> list[float | None]:
     table = refinements({"train-0": list(orders)})
-    scores = verifier_scores(options.model_copy(update=changes), examples(1), table)["score"]
+    scores = verifier_scores(table, examples(1), options.model_copy(update=changes))["score"]
     return [None if score != score else float(score) for score in scores]
 
 
@@ -51,7 +51,7 @@ def child_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_verifier_is_given_every_field_of_the_row_and_its_arguments() -> None:
     table = refinements({"train-1": ["initial 1", "post 1", "", "train-1"], "train-0": ["feedback 0", "title 0"]})
     names = ["example_id", "title", "post", "initial_output", "feedback"]
-    scores = verifier_scores(VerifierOptions(callable=f"{ROWS}:place", arguments={"names": names}), examples(2), table)
+    scores = verifier_scores(table, examples(2), VerifierOptions(callable=f"{ROWS}:place", arguments={"names": names}))
     assert list(scores["score"].fillna(-1)) == [3, 2, -1, 0, 4, 1]
     assert list(scores["scorer"].unique()) == ["verifier"]
 

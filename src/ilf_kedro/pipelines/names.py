@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from ilf_kedro.scoring.names import SCORES
+from ilf_kedro.scoring.registry import scorers
 
 Arm = Literal[
     "refinements",
@@ -26,8 +26,8 @@ RefinementMethod = Literal[
 
 
 def _check_scorer(name: str) -> str:
-    if name not in SCORES:
-        raise ValueError(f"found {name!r}, expected one of {', '.join(SCORES)}")
+    if name not in scorers():
+        raise ValueError(f"found {name!r}, expected one of {', '.join(scorers())}")
     return name
 
 

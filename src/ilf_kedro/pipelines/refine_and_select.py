@@ -15,7 +15,7 @@ from ilf_kedro.pipelines.selection.nodes import collect_scores, select_refinemen
 from ilf_kedro.pipelines.selection.scorers import scorer_nodes
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import DataFrame, Examples, Refinements
-from ilf_kedro.scoring.names import SCORES
+from ilf_kedro.scoring.registry import scorers
 
 __all__ = [
     "needed_scorers",
@@ -29,7 +29,7 @@ METHOD = "refinement_with_feedback"
 
 def needed_scorers(target_scorer: str, declared: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the scorers that must run for the target scorer's choice: its own, or all those of an ensemble."""
-    own = tuple(scorer for scorer, names in SCORES.items() if target_scorer in names)
+    own = tuple(name for name, scorer in scorers().items() if target_scorer in scorer.scores)
     return own or tuple(declared)
 
 

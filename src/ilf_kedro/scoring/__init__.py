@@ -6,16 +6,17 @@ from ilf_kedro.scoring.ensemble import EnsembleOptions, ensemble_scores
 from ilf_kedro.scoring.instruct_rm import instruct_rm_scores, template_disagreement
 from ilf_kedro.scoring.log_probability import log_probability_scores
 from ilf_kedro.scoring.longest import longest_scores
-from ilf_kedro.scoring.names import SCORES, scores_of
+from ilf_kedro.scoring.names import scores_of
 from ilf_kedro.scoring.random_scorer import random_scores
+from ilf_kedro.scoring.registry import Scorer, scorer, scorers
 from ilf_kedro.scoring.reward_model import reward_model_scores
 from ilf_kedro.scoring.selection import select_best, select_top
 from ilf_kedro.scoring.tables import count_undefined
 from ilf_kedro.scoring.verifier import VerifierOptions, verifier_scores
 
 __all__ = [
-    "SCORES",
     "EnsembleOptions",
+    "Scorer",
     "VerifierOptions",
     "classifier_scores",
     "count_undefined",
@@ -26,6 +27,8 @@ __all__ = [
     "longest_scores",
     "random_scores",
     "reward_model_scores",
+    "scorer",
+    "scorers",
     "scores_of",
     "select_best",
     "select_top",

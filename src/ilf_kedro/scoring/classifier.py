@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ilf_kedro.language_models.protocol import Capability, Choice, LanguageModel, require
+from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceModel, require
 from ilf_kedro.prompting import PromptTemplate, fill
 from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores
+from ilf_kedro.scoring.registry import scorer
 from ilf_kedro.scoring.rows import rows_to_ask
 from ilf_kedro.scoring.tables import score_table
 
 SCORER = "classifier"
 
 
+@scorer(SCORER, takes=("classifier", "prompt.classifier"), asks=Capability.CHOICE_PROBABILITIES)
 def classifier_scores(
-    model: LanguageModel,
-    template: PromptTemplate,
-    examples: DataFrame[Examples],
     refinements: DataFrame[Refinements],
+    examples: DataFrame[Examples],
+    model: ChoiceModel,
+    template: PromptTemplate,
 ) -> DataFrame[Scores]:
     """Score each refinement by p₊ / (p₊ + p₋) of the template's two answers, in [0, 1].
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores, text_or_empty
+from ilf_kedro.scoring.registry import scorer
 from ilf_kedro.scoring.tables import score_table
 
 SCORER = "copying"
 _WORD = re.compile(r"\w+")
 
 
+@scorer(SCORER)
 def copying_scores(refinements: DataFrame[Refinements], examples: DataFrame[Examples]) -> DataFrame[Scores]:
     """Score each refinement by the share of its words, in whatever case, that an input has, in [0, 1]."""
     inputs = examples.set_index("example_id")[Examples.input_names(examples)].map(text_or_empty)

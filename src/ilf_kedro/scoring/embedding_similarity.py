@@ -11,9 +11,11 @@ import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, Embedder, require
 from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores
+from ilf_kedro.scoring.registry import scorer
 from ilf_kedro.scoring.rows import rows_to_ask
 from ilf_kedro.scoring.tables import score_table
 
+SCORER = "embedding_similarity"
 MOST_SIMILAR = "embedding_similarity_max"
 LEAST_SIMILAR = "embedding_similarity_min"
 EMBEDDING_SIMILARITY_SCORERS = (MOST_SIMILAR, LEAST_SIMILAR)
@@ -21,8 +23,15 @@ EMBEDDING_SIMILARITY_SCORERS = (MOST_SIMILAR, LEAST_SIMILAR)
 _TEXTS = ("feedback", "refinement")
 
 
+@scorer(
+    SCORER,
+    scores=EMBEDDING_SIMILARITY_SCORERS,
+    takes=("embedder",),
+    asks=Capability.EMBED,
+    needs=("feedback",),
+)
 def embedding_similarity_scores(
-    embedder: Embedder, examples: DataFrame[Examples], refinements: DataFrame[Refinements]
+    refinements: DataFrame[Refinements], examples: DataFrame[Examples], embedder: Embedder
 ) -> DataFrame[Scores]:
     """Score each refinement by the cosine of its embedding and the feedback's, in [-1, 1], and by its negative.
 
@@ -31,7 +40,7 @@ def embedding_similarity_scores(
     Raises:
         MissingCapabilityError: the model cannot embed.
     """
-    require(embedder, Capability.EMBED, user="the scorer embedding_similarity")
+    require(embedder, Capability.EMBED, user=f"the scorer {SCORER}")
     rows, index = rows_to_ask(examples, refinements, "feedback")
     texts = list(dict.fromkeys(row[text] for text in _TEXTS for row in rows))
     cosines = pd.Series(np.nan, index=refinements.index)

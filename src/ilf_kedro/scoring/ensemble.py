@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from scipy import stats
 
 from ilf_kedro.schemas import DataFrame, Options, Refinements, Scores, UserError
+from ilf_kedro.scoring.registry import scorer
 from ilf_kedro.scoring.tables import score_table
 
 __all__ = ["SCORER", "EnsembleOptions", "ensemble_scores", "score_name"]
@@ -47,8 +48,9 @@ def score_name(ensemble: str) -> str:
     return f"{SCORER}_{ensemble}"
 
 
+@scorer(SCORER, scores=())
 def ensemble_scores(
-    ensembles: Sequence[EnsembleOptions], refinements: DataFrame[Refinements], scores: DataFrame[Scores]
+    refinements: DataFrame[Refinements], ensembles: Sequence[EnsembleOptions], scores: DataFrame[Scores]
 ) -> DataFrame[Scores]:
     """Score each refinement by the weighted mean of its members' z-scores or ranks; higher is better.
 

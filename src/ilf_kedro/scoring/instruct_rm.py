@@ -11,12 +11,15 @@ from typing import Any
 
 import pandas as pd
 
-from ilf_kedro.language_models.protocol import Capability, Choice, LanguageModel, require
+from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceModel, require
 from ilf_kedro.prompting import PromptTemplate, fill
 from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores, TemplateDisagreement
+from ilf_kedro.scoring.registry import scorer
 from ilf_kedro.scoring.tables import score_table
 
+SCORER = "instruct_rm"
 ENSEMBLE = "instruct_rm_ensemble"
+_TEMPLATES = range(1, 6)  # by number
 
 
 def template_scorer(number: int) -> str:
@@ -24,11 +27,18 @@ def template_scorer(number: int) -> str:
     return f"instruct_rm_{number}"
 
 
+@scorer(
+    SCORER,
+    scores=(*map(template_scorer, _TEMPLATES), ENSEMBLE),
+    takes=("instruct_rm", *(f"prompt.instruct_rm_{number}" for number in _TEMPLATES)),
+    asks=Capability.CHOICE_PROBABILITIES,
+    needs=("initial_output", "feedback"),
+)
 def instruct_rm_scores(
-    model: LanguageModel,
-    templates: Sequence[PromptTemplate],
-    examples: DataFrame[Examples],
     refinements: DataFrame[Refinements],
+    examples: DataFrame[Examples],
+    model: ChoiceModel,
+    *templates: PromptTemplate,
 ) -> DataFrame[Scores]:
     """Score each refinement by each template and by their mean, in [0, 1].
 
@@ -38,7 +48,7 @@ def instruct_rm_scores(
     Raises:
         MissingCapabilityError: the model cannot say how probable an answer is.
     """
-    require(model, Capability.CHOICE_PROBABILITIES, user="the scorer InstructRM")
+    require(model, Capability.CHOICE_PROBABILITIES, user=f"the scorer {SCORER}")
     asked = refinements[refinements["text"] != ""]
     by_id = {row["example_id"]: row for row in examples.to_dict("records")}
     rows = [{**by_id[name], "refinement": text} for name, text in zip(asked["example_id"], asked["text"], strict=True)]
@@ -64,7 +74,7 @@ def template_disagreement(scores: DataFrame[Scores]) -> DataFrame[TemplateDisagr
 
 
 def _positive_probabilities(
-    model: LanguageModel, templates: Sequence[PromptTemplate], rows: Sequence[Mapping[Any, object]]
+    model: ChoiceModel, templates: Sequence[PromptTemplate], rows: Sequence[Mapping[Any, object]]
 ) -> list[list[float]]:
     """Return p₊ / (p₊ + p₋) per template and row.
 

@@ -32,7 +32,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ilf_kedro.language_models.protocol import Capability, LanguageModel, TokenLogProbabilities, require
+from ilf_kedro.language_models.protocol import Capability, LikelihoodModel, TokenLogProbabilities, require
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores
 from ilf_kedro.scoring.log_probability_texts import (
@@ -43,11 +43,13 @@ from ilf_kedro.scoring.log_probability_texts import (
     mark,
     mean_log_probability,
 )
+from ilf_kedro.scoring.registry import scorer
 from ilf_kedro.scoring.rows import Row, rows_to_ask
 from ilf_kedro.scoring.tables import score_table
 
 __all__ = ["LOG_PROBABILITY_SCORERS", "LogProbabilityTerms", "log_probability_scores", "scores_from_terms"]
 
+SCORER = "log_probability"
 LOG_PROBABILITY_SCORERS = (
     "log_probability_refinement_given_feedback",
     "log_probability_refinement_given_input",
@@ -83,12 +85,19 @@ class LogProbabilityTerms:
     words_feedback_last: Values
 
 
+@scorer(
+    SCORER,
+    scores=LOG_PROBABILITY_SCORERS,
+    takes=("likelihood_model", "prompt.log_probability_refinement", "prompt.log_probability_feedback"),
+    asks=Capability.LOG_LIKELIHOOD,
+    needs=("initial_output", "feedback"),
+)
 def log_probability_scores(
-    model: LanguageModel,
+    refinements: DataFrame[Refinements],
+    examples: DataFrame[Examples],
+    model: LikelihoodModel,
     refinement_template: PromptTemplate,
     feedback_template: PromptTemplate,
-    examples: DataFrame[Examples],
-    refinements: DataFrame[Refinements],
 ) -> DataFrame[Scores]:
     """Score each refinement by every scorer of LOG_PROBABILITY_SCORERS; those that are minimised are negated.
 
@@ -100,7 +109,7 @@ def log_probability_scores(
         MissingCapabilityError: the model cannot say how probable a text is.
         UserError: a template lacks a part, or has them in another order.
     """
-    require(model, Capability.LOG_LIKELIHOOD, user="the scorer log_probability")
+    require(model, Capability.LOG_LIKELIHOOD, user=f"the scorer {SCORER}")
     check_order(refinement_template, REFINEMENT_ORDER, "log_probability_refinement")
     check_order(feedback_template, FEEDBACK_ORDER, "log_probability_feedback")
     rows, index = rows_to_ask(examples, refinements, "initial_output", "feedback")
@@ -144,7 +153,7 @@ def scores_from_terms(terms: LogProbabilityTerms, example_ids: Sequence[str]) ->
 
 
 def _terms(
-    model: LanguageModel, refinement_template: PromptTemplate, feedback_template: PromptTemplate, rows: Sequence[Row]
+    model: LikelihoodModel, refinement_template: PromptTemplate, feedback_template: PromptTemplate, rows: Sequence[Row]
 ) -> LogProbabilityTerms:
     """Read each row's two texts in one request, so that a backend computes what any of them share once."""
     refining = [mark(refinement_template, row, ("feedback", "refinement")) for row in rows]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 
 from ilf_kedro.schemas import DataFrame, Refinements, Scores
+from ilf_kedro.scoring.registry import scorer
 from ilf_kedro.scoring.tables import score_table
 
 SCORER = "random"
 
 
+@scorer(SCORER, takes=("params:seed",))
 def random_scores(refinements: DataFrame[Refinements], seed: int) -> DataFrame[Scores]:
     """Score each refinement uniformly in [0, 1), as a function of the seed and the row's keys alone.
 

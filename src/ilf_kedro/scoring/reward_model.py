@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from ilf_kedro.reward_models import RewardModel, reward_outputs
 from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores
+from ilf_kedro.scoring.registry import scorer
 from ilf_kedro.scoring.tables import score_table
 
 SCORER = "reward_model"
 
 
+@scorer(SCORER)
 def reward_model_scores(
-    reward_model: RewardModel, examples: DataFrame[Examples], refinements: DataFrame[Refinements]
+    refinements: DataFrame[Refinements], examples: DataFrame[Examples], reward_model: RewardModel
 ) -> DataFrame[Scores]:
     """Score each refinement by its reward as an output of the post, between 0 and 1; the feedback is not seen.
 

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict
 
 from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores, plain_value
+from ilf_kedro.scoring.registry import scorer
 from ilf_kedro.scoring.tables import score_table
 from ilf_kedro.scoring.verifier_process import Outcome, VerifierOptions, VerifierProcess
 from ilf_kedro.tasks import Task, fields_of
@@ -23,10 +24,11 @@ logger = logging.getLogger(__name__)
 SCORER = "verifier"
 
 
+@scorer(SCORER)
 def verifier_scores(
-    options: VerifierOptions,
-    examples: DataFrame[Examples],
     refinements: DataFrame[Refinements],
+    examples: DataFrame[Examples],
+    options: VerifierOptions,
     task: Task | None = None,
 ) -> DataFrame[Scores]:
     """Score each refinement by the verifier; higher is better, and True counts 1.

@@ -79,10 +79,10 @@ def test_the_target_scorer_chooses_as_for_training() -> None:
         lambda made, table, model: random_scores(made, 0),
         lambda made, table, model: longest_scores(made, model),
         lambda made, table, model: copying_scores(made, table),
-        lambda made, table, model: instruct_rm_scores(model, [YES_NO], table, made),
-        lambda made, table, model: log_probability_scores(model, REFINEMENT, FEEDBACK, table, made),
-        lambda made, table, model: embedding_similarity_scores(model, table, made),
-        lambda made, table, model: verifier_scores(None, table, made),
+        lambda made, table, model: instruct_rm_scores(made, table, model, YES_NO),
+        lambda made, table, model: log_probability_scores(made, table, model, REFINEMENT, FEEDBACK),
+        lambda made, table, model: embedding_similarity_scores(made, table, model),
+        lambda made, table, model: verifier_scores(made, table, None),
     ],
 )
 def test_where_nothing_was_refined_a_scorer_chooses_nothing(score: Callable[..., pd.DataFrame]) -> None:

@@ -57,7 +57,7 @@ def test_what_goes_together_is_taken(selection: dict[str, Any]) -> None:
         (
             {"scorers": ["random", "longset"]},
             "selection.scorers[1]",
-            ["found 'longset', expected one of random, longest"],
+            ["found 'longset', expected one of classifier, copying", "longest", "random"],
         ),
         ({"scorers": ["random", "random"]}, "selection.scorers", ["each scorer once, found random more often"]),
         ({"scorers": ["instruct_rm", "ensemble"]}, "selection", ["ensembles is empty"]),

@@ -14,8 +14,8 @@ from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.pipelines.requirements import MissingColumnError, questions
 from ilf_kedro.pipelines.selection import create_pipeline
 from ilf_kedro.pipelines.selection.options import SelectionOptions
-from ilf_kedro.pipelines.selection.scorers import SCORERS, scorer_nodes
-from ilf_kedro.scoring import SCORES, scores_of
+from ilf_kedro.pipelines.selection.scorers import scorer_nodes
+from ilf_kedro.scoring import scorers, scores_of
 from tests.support.example_tables import YES_NO, examples, refinements
 
 METHODS = ("refinement_with_feedback", "refinement_without_feedback")
@@ -92,22 +92,21 @@ def test_a_verifier_and_an_ensemble_take_part_and_may_be_the_target() -> None:
 
 
 def test_every_scorer_has_a_node_and_its_scores_have_names() -> None:
-    assert list(SCORERS) == list(SCORES)
-    nodes = scorer_nodes(list(SCORES), refinements="r", examples="e", scores="s")
-    assert [node.outputs for node in nodes] == [[f"s.{name}"] for name in SCORES]
+    nodes = scorer_nodes(list(scorers()), refinements="r", examples="e", scores="s")
+    assert [node.outputs for node in nodes] == [[f"s.{name}"] for name in scorers()]
     for node in nodes:
         assert node.inputs[0] == "r"
-        assert SCORERS[node.name.removeprefix("score_")].on_examples == ("e" in node.inputs)
-    names = scores_of(SCORES)
+        assert scorers()[node.name.removeprefix("score_")].on_examples == ("e" in node.inputs)
+    names = scores_of(scorers())
     assert len(set(names)) == len(names)
 
 
 def test_every_scorer_that_asks_a_model_declares_what_it_asks() -> None:
-    declared = {node.name: questions(node) for node in scorer_nodes(list(SCORES))}
-    asking = {f"score_{name}" for name, scorer in SCORERS.items() if scorer.asks_model} - {"score_reward_model"}
+    declared = {node.name: questions(node) for node in scorer_nodes(list(scorers()))}
+    asking = {f"score_{name}" for name, scorer in scorers().items() if scorer.asks is not None}
     assert {name for name, found in declared.items() if found} == asking
 
 
 def test_a_scorer_that_reads_feedback_names_examples_without() -> None:
-    with pytest.raises(MissingColumnError, match=r"the scorer InstructRM(.|\n)*feedback: missing in 1 of 2"):
+    with pytest.raises(MissingColumnError, match=r"the scorer instruct_rm(.|\n)*feedback: missing in 1 of 2"):
         run(create_pipeline(("instruct_rm",), METHODS), **{"examples.train": examples(2, feedback=["x", None])})

@@ -1,12 +1,14 @@
-"""One node per scorer; then one table of scores, and what they choose."""
+"""The scorers that the parameters describe, and any other; then one table of scores, and what they choose."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pandas as pd
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
-from ilf_kedro.language_models.protocol import Capability, Embedder, LanguageModel, TokenCounter
-from ilf_kedro.pipelines.requirements import asks, require_texts
+from ilf_kedro.language_models.protocol import LanguageModel
+from ilf_kedro.pipelines.requirements import require_texts
 from ilf_kedro.pipelines.reward_model.inputs import reward_model_from
 from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.pipelines.selection.options import SelectionOptions
@@ -22,15 +24,10 @@ from ilf_kedro.schemas import (
     UndefinedScores,
 )
 from ilf_kedro.scoring import (
-    classifier_scores,
     count_undefined,
-    embedding_similarity_scores,
     ensemble_scores,
-    instruct_rm_scores,
-    log_probability_scores,
-    longest_scores,
-    random_scores,
     reward_model_scores,
+    scorers,
     select_best,
     select_top,
     template_disagreement,
@@ -43,59 +40,19 @@ def collect_refinements(*refinement_sets: DataFrame[Refinements]) -> DataFrame[R
     return Refinements.validate(pd.concat(refinement_sets, ignore_index=True))
 
 
-def score_random(refinements: DataFrame[Refinements], seed: int) -> DataFrame[Scores]:
-    """Score at random, reproducibly."""
-    return random_scores(refinements, seed)
+def run_scorer(refinements: DataFrame[Refinements], *inputs: Any, scorer: str) -> DataFrame[Scores]:
+    """Score by a registered scorer, whose inputs follow.
 
-
-def score_longest(refinements: DataFrame[Refinements], base_model: TokenCounter) -> DataFrame[Scores]:
-    """Score by length in the tokens of the model that will be finetuned."""
-    return longest_scores(refinements, base_model)
-
-
-@asks("the scorer InstructRM", instruct_rm=Capability.CHOICE_PROBABILITIES)
-def score_instruct_rm(
-    refinements: DataFrame[Refinements],
-    examples: DataFrame[Examples],
-    instruct_rm: LanguageModel,
-    *templates: PromptTemplate,
-) -> DataFrame[Scores]:
-    """Score by asking a language model in five ways whether the feedback was incorporated."""
-    _require(examples, refinements, "InstructRM", "initial_output", "feedback")
-    return instruct_rm_scores(instruct_rm, templates, examples, refinements)
-
-
-@asks("the scorer log_probability", likelihood_model=Capability.LOG_LIKELIHOOD)
-def score_log_probability(
-    refinements: DataFrame[Refinements],
-    examples: DataFrame[Examples],
-    likelihood_model: LanguageModel,
-    refinement_template: PromptTemplate,
-    feedback_template: PromptTemplate,
-) -> DataFrame[Scores]:
-    """Score by how probable a language model finds the refinement and the feedback, in the paper's ways."""
-    _require(examples, refinements, "log_probability", "initial_output", "feedback")
-    return log_probability_scores(likelihood_model, refinement_template, feedback_template, examples, refinements)
-
-
-@asks("the scorer embedding_similarity", embedder=Capability.EMBED)
-def score_embedding_similarity(
-    refinements: DataFrame[Refinements], examples: DataFrame[Examples], embedder: Embedder
-) -> DataFrame[Scores]:
-    """Score by how alike the refinement and the feedback are."""
-    _require(examples, refinements, "embedding_similarity", "feedback")
-    return embedding_similarity_scores(embedder, examples, refinements)
-
-
-@asks("the scorer classifier", classifier=Capability.CHOICE_PROBABILITIES)
-def score_classifier(
-    refinements: DataFrame[Refinements],
-    examples: DataFrame[Examples],
-    classifier: LanguageModel,
-    template: PromptTemplate,
-) -> DataFrame[Scores]:
-    """Score by asking a language model whether the refinement is an excellent summary."""
-    return classifier_scores(classifier, template, examples, refinements)
+    Raises:
+        MissingColumnError: an example lacks a text that the scorer needs.
+    """
+    found = scorers()[scorer]
+    if found.needs:
+        examples = inputs[0]
+        asked = examples[examples["example_id"].isin(refinements["example_id"])]
+        require_texts(asked, found.needs, user=f"the scorer {scorer}")
+    scores: DataFrame[Scores] = found.function(refinements, *inputs)
+    return scores
 
 
 def score_reward_model(
@@ -109,21 +66,21 @@ def score_reward_model(
 ) -> DataFrame[Scores]:
     """Score by the reward model, which was trained on comparisons and does not see the feedback."""
     reward_model = reward_model_from(reward_base_model, checkpoint, options, template, pair_template)
-    return reward_model_scores(reward_model, examples, refinements)
+    return reward_model_scores(refinements, examples, reward_model)
 
 
 def score_verifier(
     refinements: DataFrame[Refinements], examples: DataFrame[Examples], options: SelectionOptions
 ) -> DataFrame[Scores]:
     """Score by the Python function that the parameters name, in a process of its own."""
-    return verifier_scores(options.verifier, examples, refinements)
+    return verifier_scores(refinements, examples, options.verifier)
 
 
 def score_ensemble(
     refinements: DataFrame[Refinements], options: SelectionOptions, *scores: DataFrame[Scores]
 ) -> DataFrame[Scores]:
     """Score by weighted means of other scores."""
-    return ensemble_scores(options.ensembles, refinements, collect_scores(*scores))
+    return ensemble_scores(refinements, options.ensembles, collect_scores(*scores))
 
 
 def collect_scores(*tables: DataFrame[Scores]) -> DataFrame[Scores]:
@@ -153,9 +110,3 @@ def select_top_refinements(
 ) -> DataFrame[RankedSelections]:
     """Let each scorer rank the refinements of each example and method, and keep the first k."""
     return select_top(scores, refinements, options.top_k)
-
-
-def _require(examples: DataFrame[Examples], refinements: DataFrame[Refinements], scorer: str, *columns: str) -> None:
-    """Refuse refinements of examples that lack what the scorer reads."""
-    asked = examples[examples["example_id"].isin(refinements["example_id"])]
-    require_texts(asked, columns, user=f"the scorer {scorer}")

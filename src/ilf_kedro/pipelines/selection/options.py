@@ -12,7 +12,8 @@ from ilf_kedro.pipelines.names import ScorerName, repeated_values
 from ilf_kedro.schemas import Options
 from ilf_kedro.scoring.ensemble import SCORER as ENSEMBLE
 from ilf_kedro.scoring.ensemble import EnsembleOptions
-from ilf_kedro.scoring.names import SCORES, scores_of
+from ilf_kedro.scoring.names import scores_of
+from ilf_kedro.scoring.registry import scorers as registered
 from ilf_kedro.scoring.verifier import VerifierOptions
 
 
@@ -41,7 +42,7 @@ class SelectionOptions(Options):
     def _check_ensembles(cls, ensembles: tuple[EnsembleOptions, ...]) -> tuple[EnsembleOptions, ...]:
         if repeated := repeated_values([each.name for each in ensembles]):
             raise ValueError(f"each ensemble needs a name of its own, found {repeated} more often")
-        known = scores_of(SCORES)
+        known = scores_of(registered())
         if unknown := {score for each in ensembles for score in each.weights} - set(known):
             raise ValueError(f"an ensemble's members are scores: {_remedies(sorted(unknown))}")
         return ensembles
@@ -67,7 +68,7 @@ class SelectionOptions(Options):
 
 def _remedies(scores: Sequence[str], ensembles: Sequence[EnsembleOptions] = ()) -> str:
     """Say which scorer gives each score; or of an unknown one, which is nearest."""
-    givers = {score: scorer for scorer in SCORES for score in scores_of([scorer], ensembles)}
+    givers = {score: scorer for scorer in registered() for score in scores_of([scorer], ensembles)}
     lines = []
     for score in dict.fromkeys(scores):
         if score in givers:

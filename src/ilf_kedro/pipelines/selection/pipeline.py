@@ -1,4 +1,4 @@
-"""The pipeline selection: a scorer is one entry in scorers.py, one file in scoring/ and one line in the catalog."""
+"""The pipeline selection: a scorer is one file in scoring/."""
 
 from __future__ import annotations
 

@@ -1,56 +1,33 @@
-"""The scorers as nodes: each is one entry here, and one file in scoring/."""
+"""The scorers as nodes. Any that is registered (scoring/registry.py) has one; three take the project's parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from inspect import signature
 from typing import Any
 
 from kedro.pipeline import Node
 
+from ilf_kedro.pipelines.namespaces import bind
+from ilf_kedro.pipelines.requirements import asks
 from ilf_kedro.pipelines.reward_model.inputs import REWARD_MODEL_INPUTS
 from ilf_kedro.pipelines.selection import nodes
-from ilf_kedro.scoring.copying import copying_scores
 from ilf_kedro.scoring.ensemble import SCORER as ENSEMBLE
+from ilf_kedro.scoring.registry import Scorer, scorers
+from ilf_kedro.scoring.reward_model import SCORER as REWARD_MODEL
 
-__all__ = ["SCORERS", "ScorerNode", "scorer_nodes"]
+__all__ = ["asks_model", "scorer_nodes"]
 
-
-@dataclass(frozen=True, slots=True)
-class ScorerNode:
-    """How a scorer becomes a node.
-
-    The function takes the refinements, the examples where `on_examples` says so, and then the data sets
-    `inputs`; it returns the table of its scores.
-    """
-
-    function: Callable[..., Any]
-    inputs: tuple[str, ...] = ()
-    on_examples: bool = True
-    asks_model: bool = True
-
-
-SCORERS: Mapping[str, ScorerNode] = {
-    "random": ScorerNode(nodes.score_random, ("params:seed",), on_examples=False, asks_model=False),
-    "longest": ScorerNode(nodes.score_longest, ("base_model",), on_examples=False, asks_model=False),
-    "copying": ScorerNode(copying_scores, asks_model=False),
-    "instruct_rm": ScorerNode(
-        nodes.score_instruct_rm, ("instruct_rm", *(f"prompt.instruct_rm_{number}" for number in range(1, 6)))
-    ),
-    "log_probability": ScorerNode(
-        nodes.score_log_probability,
-        ("likelihood_model", "prompt.log_probability_refinement", "prompt.log_probability_feedback"),
-    ),
-    "embedding_similarity": ScorerNode(nodes.score_embedding_similarity, ("embedder",)),
-    "classifier": ScorerNode(nodes.score_classifier, ("classifier", "prompt.classifier")),
-    "reward_model": ScorerNode(nodes.score_reward_model, REWARD_MODEL_INPUTS),
-    "verifier": ScorerNode(nodes.score_verifier, ("params:selection",), asks_model=False),
-    ENSEMBLE: ScorerNode(nodes.score_ensemble, ("params:selection",), on_examples=False, asks_model=False),
+_BY_PARAMETERS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
+    REWARD_MODEL: (nodes.score_reward_model, REWARD_MODEL_INPUTS),
+    "verifier": (nodes.score_verifier, ("params:selection",)),
+    ENSEMBLE: (nodes.score_ensemble, ("params:selection",)),
 }
 
 
 def scorer_nodes(
-    scorers: Sequence[str],
+    names: Sequence[str],
     *,
     refinements: str = "refinements.all",
     examples: str = "examples.train",
@@ -65,11 +42,30 @@ def scorer_nodes(
         KeyError: there is no such scorer.
     """
     created = []
-    for name in scorers:
-        scorer = SCORERS[name]
-        inputs = [refinements, *([examples] if scorer.on_examples else []), *scorer.inputs]
+    for name in names:
+        scorer = scorers()[name]
+        function, takes = _BY_PARAMETERS.get(name) or (_function(scorer), scorer.takes)
+        inputs = [refinements, *([examples] if scorer.on_examples else []), *takes]
         if name == ENSEMBLE:
-            inputs += [f"{scores}.{other}" for other in scorers if other != ENSEMBLE]
-        tags = "language_model" if scorer.asks_model else None
-        created.append(Node(scorer.function, inputs, f"{scores}.{name}", name=f"score_{name}", tags=tags))
+            inputs += [f"{scores}.{other}" for other in names if other != ENSEMBLE]
+        tags = "language_model" if asks_model(name) else None
+        created.append(Node(function, inputs, f"{scores}.{name}", name=f"score_{name}", tags=tags))
     return created
+
+
+def asks_model(name: str) -> bool:
+    """Tell whether a scorer asks a model, the reward model among them.
+
+    Raises:
+        KeyError: there is no such scorer.
+    """
+    return scorers()[name].asks is not None or name == REWARD_MODEL
+
+
+def _function(scorer: Scorer) -> Callable[..., Any]:
+    """Return the node's function: with the scorer's own signature, and what it asks of its model declared."""
+    function = update_wrapper(bind(nodes.run_scorer, scorer=scorer.name), scorer.function)
+    if scorer.asks is None:
+        return function
+    model = list(signature(scorer.function).parameters)[1 + scorer.on_examples]
+    return asks(f"the scorer {scorer.name}", **{model: scorer.asks})(function)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ilf_kedro.pipelines.selection.scorers import SCORERS
+from ilf_kedro.pipelines.selection.scorers import asks_model
 from ilf_kedro.schemas import DataFrame, ScorerCosts, Scores
 from ilf_kedro.schemas.run_record import LanguageModelUsed, NodeCost, RunRecord
 from ilf_kedro.scoring.ensemble import SCORER as ENSEMBLE
@@ -37,7 +37,7 @@ def _cost(node: NodeCost | None, made_by: str) -> Cost:
     if from_cache:
         answers = from_cache + sum(computed for _, computed, _ in counts)
         return _unknown(f"{from_cache:,} of {answers:,} answers came from the cache")
-    if SCORERS[made_by].asks_model and not counts:
+    if asks_model(made_by) and not counts:
         return _unknown("its language model does not say what it did")
     spent = [model.api_spending.usd for model in node.language_models if model.api_spending is not None]
     return {

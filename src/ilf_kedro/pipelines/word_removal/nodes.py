@@ -121,7 +121,7 @@ def pass_on(
 
 def verify(examples: DataFrame[Examples], refinements: DataFrame[Refinements]) -> DataFrame[Scores]:
     """Score how well each refinement follows the feedback that the examples hold, which is all the verifier sees."""
-    return verifier_scores(_VERIFIER, examples, refinements)
+    return verifier_scores(refinements, examples, _VERIFIER)
 
 
 def score_at_random(refinements: DataFrame[Refinements], seed: int) -> DataFrame[Scores]:
