@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ilf_kedro.language_models.registry import find_backend
 
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.language_models.local.model import LocalLanguageModel, LocalOptions, load_model_source
@@ -26,6 +25,7 @@ from ilf_kedro.language_models.protocol import (
     SamplingOptions,
     require,
 )
+from ilf_kedro.language_models.registry import find_backend
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.prompting import Prompt
 from tests.support.misbehaving_server import MisbehavingServer
