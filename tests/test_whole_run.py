@@ -48,6 +48,22 @@ def test_the_whole_loop_makes_every_table_a_report_and_a_record(undisturbed: tup
     assert len(STEPS.findall(printed)) == N_TRAININGS
 
 
+def test_the_report_says_which_version_of_which_table_by_which_node_it_shows(
+    undisturbed: tuple[WholeProject, str],
+) -> None:
+    project, printed = undisturbed
+    report = (project.path / re.findall(r"^Report: (.+)$", printed, re.MULTILINE)[0]).read_text("utf-8")
+    found = re.findall(r"<li><code>([\w.]+)</code>, version ([\w.-]+), made by the node <code>([\w.]+)</code>", report)
+    by_name = {name: (version, node) for name, version, node in found}
+    version, node = by_name["model_metrics"]
+    assert node == "reporting.measure_models"
+    assert (project.path / f"data/test/08_reporting/model_metrics.parquet/{version}/model_metrics.parquet").is_file()
+    assert by_name["examples.train"][1] == "data_prep.validate_splits"
+    assert by_name["outputs"][1] == "finetune.collect_outputs"
+    assert len(by_name) >= 15
+    assert report.count('<details class="origin">') == report.count("<figcaption>") + 8
+
+
 @pytest.mark.slow
 def test_a_run_killed_in_reporting_trains_nothing_again_and_ends_with_the_same_tables(
     undisturbed: tuple[WholeProject, str], tmp_path: Path

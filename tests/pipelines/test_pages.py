@@ -6,12 +6,13 @@ import pickle
 
 from ilf_kedro.pipelines.pages import page_node
 from ilf_kedro.report.sections import Paragraph, Section
+from tests.support.report_inputs import FakeRun
 
 
 def test_the_node_writes_its_section_under_its_title() -> None:
     section = Section("probe", "What was found", (Paragraph("Nothing at all."),))
     node = page_node("probe", "Probe & more")
-    (page,) = node.run({"section.probe": section}).values()
+    (page,) = node.run({"section.probe": section, "run_record.so_far": FakeRun(sizes=(8,)).run_record()}).values()
     assert node.outputs == ["page.probe"]
     assert "<title>Probe &amp; more</title>" in page
     assert "What was found" in page

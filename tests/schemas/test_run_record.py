@@ -77,6 +77,10 @@ def test_a_run_is_recorded(project: MiniProject) -> None:
     assert version == record.run_id
     assert [(each.name, each.version) for each in record.saved] == [("plain", None), ("text", version)]
     assert [(each.name, each.version) for each in record.loaded] == [("text", version)]
+    assert {each.name: each.made_by for each in (*record.loaded, *record.saved)} == {
+        "text": "write_text",
+        "plain": "strip",
+    }
     assert [node.name for node in record.nodes] == ["write_text", "count", "strip"]
     assert record.libraries["kedro"].startswith("1.")
 

@@ -6,15 +6,17 @@ from kedro.pipeline import Node
 
 from ilf_kedro.pipelines.namespaces import bind
 from ilf_kedro.report.sections import Section, render_page
+from ilf_kedro.schemas.run_record import RunRecord
 
 __all__ = ["page_node"]
 
 
 def page_node(name: str, title: str) -> Node:
     """Create the node that writes section.{name} as page.{name}, an HTML file of its own under the title."""
-    return Node(bind(write_page, title=title), f"section.{name}", f"page.{name}", name="write_page")
+    inputs = [f"section.{name}", "run_record.so_far"]
+    return Node(bind(write_page, title=title), inputs, f"page.{name}", name="write_page")
 
 
-def write_page(section: Section, *, title: str) -> str:
-    """Return the section as an HTML file of its own."""
-    return render_page(title, [section])
+def write_page(section: Section, run: RunRecord, *, title: str) -> str:
+    """Return the section as an HTML file of its own, which says which versions of the data it shows."""
+    return render_page(title, [section], run)

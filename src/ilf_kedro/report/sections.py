@@ -17,6 +17,8 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from ilf_kedro.report.labels import number, signed
+from ilf_kedro.report.sources import origins
+from ilf_kedro.schemas.run_record import RunRecord
 
 __all__ = ["Code", "Figure", "Heading", "Paragraph", "Part", "Section", "Table", "page_environment", "render_page"]
 
@@ -48,23 +50,29 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure with its caption; `name` is unique in its section. Its colours follow the page's (figures.js)."""
+    """A figure with its caption, and the data sets that it was drawn from, by their names in the catalog.
+
+    `name` is unique in its section. Its colours follow the page's (figures.js).
+    """
 
     name: str
     figure: go.Figure
     caption: str
+    sources: tuple[str, ...] = field(kw_only=True)
     kind: Literal["figure"] = field(default="figure", init=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: numbers are shown with `digits` (its default, or a column's own), nulls as a dash.
+    """A table with its caption, and the data sets that it was made from, by their names in the catalog.
 
-    The first column heads the rows. `prose` lets long texts break.
+    Numbers are shown with `digits` (its default, or a column's own), nulls as a dash. The first column heads the rows.
+    `prose` lets long texts break.
     """
 
     frame: pd.DataFrame
     caption: str
+    sources: tuple[str, ...] = field(kw_only=True)
     digits: int = 3
     column_digits: Mapping[str, int] = field(default_factory=dict)
     prose: bool = False
@@ -115,11 +123,15 @@ class Section:
         return {f"{self.name}-{part.name}": part.figure for part in self.parts if isinstance(part, Figure)}
 
 
-def render_page(title: str, sections: Sequence[Section]) -> str:
-    """Return one HTML file with the sections, which loads nothing from elsewhere."""
+def render_page(title: str, sections: Sequence[Section], run: RunRecord | None = None) -> str:
+    """Return one HTML file with the sections, which loads nothing from elsewhere.
+
+    The record of the run says which versions of their sources the tables and figures show, and which nodes made them;
+    without one, only their names are shown.
+    """
     template = page_environment().get_template("page.html.j2")
     figures = {name: figure for section in sections for name, figure in section.figures.items()}
-    return template.render(title=title, sections=sections, **page_assets(figures))
+    return template.render(title=title, sections=sections, origins=origins(run), **page_assets(figures))
 
 
 def page_assets(figures: Mapping[str, go.Figure]) -> dict[str, object]:

@@ -69,12 +69,14 @@ class GitState(Options):
 class DatasetVersion(Options):
     """A persisted data set that a run read or wrote.
 
-    `version` is null where the entry is not versioned. `content_hash` is the SHA-256 of a raw file's bytes, of a
+    `version` is null where the entry is not versioned. `made_by` is the node that makes it, null where people do.
+    `content_hash` is the SHA-256 of a raw file's bytes, of a
     prompt, of what a checkpoint was trained from, or of a table's names and values; null for anything else.
     """
 
     name: str
     version: str | None = None
+    made_by: str | None = None
     content_hash: str | None = None
 
 

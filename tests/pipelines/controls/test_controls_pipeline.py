@@ -18,6 +18,7 @@ from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.report.sections import Section, render_page
 from tests.support.example_tables import WITH_FEEDBACK, WITHOUT_FEEDBACK, YES_NO, examples
+from tests.support.report_inputs import FakeRun
 
 N = 6
 FEEDBACK = [f"Say number{i}. Tell us why{i} and ask how{i} it went." for i in range(N + 2)]
@@ -61,6 +62,7 @@ def run(points: str = "rules", model: ScriptedLanguageModel | None = None) -> di
         "prompt.feedback_points": PromptTemplate(text="list {feedback}", slots=("feedback",), truncate=None),
         "prompt.point_incorporated": POINT,
         **{f"prompt.instruct_rm_{number}": _instruct_rm() for number in range(1, 6)},
+        "run_record.so_far": FakeRun(sizes=(8,)).run_record(),
     }
     pipeline = create_pipeline(points)
     kept = {name for name in pipeline.all_outputs() if name.startswith(("controls.", "section.", "page."))}

@@ -113,6 +113,12 @@ def test_report_asks_nothing_of_any_network(made: dict) -> None:
     assert report.count("plotly.js v") == 1
 
 
+def test_whatever_can_be_unfolded_has_a_line_to_unfold_it_by(made: dict) -> None:
+    folded = re.findall(r"<details[^>]*>\s*<(\w+)>", made["report"])
+    assert len(folded) >= 15
+    assert set(folded) == {"summary"}
+
+
 def test_figures_cannot_end_their_script_element(made: dict) -> None:
     blocks = re.findall(r'<script type="application/json" id="figure-(\w+)">(.*?)</script>', made["report"], re.S)
     assert [name for name, _ in blocks] == ["scaling", "refinement_methods", "scorers", "reward_model", "training_loss"]

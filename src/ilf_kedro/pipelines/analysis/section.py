@@ -88,8 +88,15 @@ def _likelihood_parts(
         figure = likelihoods_figure(likelihoods, confidence)
         table = _likelihood_table(held_out)
         parts += [
-            Figure("likelihoods", figure, _PROSE.likelihoods_figure(confidence)),
-            Table(table, _PROSE.likelihoods_table(), column_digits=dict(_COLUMNS.values())),
+            Figure(
+                "likelihoods", figure, _PROSE.likelihoods_figure(confidence), sources=("analysis.target_likelihoods",)
+            ),
+            Table(
+                table,
+                _PROSE.likelihoods_table(),
+                sources=("analysis.target_likelihoods",),
+                column_digits=dict(_COLUMNS.values()),
+            ),
         ]
     figure = train_targets_figure(likelihoods, confidence)
     beside = published_likelihoods(likelihoods, published)
@@ -97,8 +104,15 @@ def _likelihood_parts(
         *parts,
         Heading("Likelihood of the train targets under the base model"),
         Paragraph(_PROSE.train_targets()),
-        Figure("train-targets", figure, _PROSE.train_targets_figure(confidence)),
-        Table(beside, _PROSE.published_likelihoods(), prose=True),
+        Figure(
+            "train-targets", figure, _PROSE.train_targets_figure(confidence), sources=("analysis.target_likelihoods",)
+        ),
+        Table(
+            beside,
+            _PROSE.published_likelihoods(),
+            sources=("analysis.target_likelihoods", "published_results"),
+            prose=True,
+        ),
     ]
 
 
@@ -117,10 +131,22 @@ def _divergence_parts(
         unit = "inputs" if condition == "test_inputs" else "samples"
         figure = divergences_figure(divergences, condition, reporting.confidence)
         caption = _PROSE.divergences_figure(words, reporting.confidence, unit)
-        parts.append(Figure(condition.replace("_", "-"), figure, caption))
-        parts.append(Table(_divergence_table(divergences, condition), _PROSE.divergences_table(words, unit), 4))
+        parts.append(Figure(condition.replace("_", "-"), figure, caption, sources=("analysis.divergences",)))
+        parts.append(
+            Table(
+                _divergence_table(divergences, condition),
+                _PROSE.divergences_table(words, unit),
+                sources=("analysis.divergences",),
+                digits=4,
+            )
+        )
     beside = published_divergences(divergences, published)
-    return [*parts, Table(beside, _PROSE.published_divergences(), prose=True)]
+    return [
+        *parts,
+        Table(
+            beside, _PROSE.published_divergences(), sources=("analysis.divergences", "published_results"), prose=True
+        ),
+    ]
 
 
 def _likelihood_table(held_out: pd.DataFrame) -> pd.DataFrame:

@@ -50,19 +50,41 @@ def describe_controls(
     parts: list[Part] = [
         Paragraph(_lead(metrics, refiner.name, instruct_rm.name, confidence), lead=True),
         Paragraph(_how_to_read(examples, refinements, feedback_model, instruct_rm.name)),
-        Table(_method_table(metrics), _PROSE.methods_table(), column_digits={MEASURES["length_tokens"]: 1}),
-        Figure("differences", differences_figure(metrics, confidence), _PROSE.differences_figure(confidence)),
-        Table(_difference_table(metrics), _PROSE.differences_table(confidence), prose=True),
+        Table(
+            _method_table(metrics),
+            _PROSE.methods_table(),
+            sources=("controls.metrics",),
+            column_digits={MEASURES["length_tokens"]: 1},
+        ),
+        Figure(
+            "differences",
+            differences_figure(metrics, confidence),
+            _PROSE.differences_figure(confidence),
+            sources=("controls.metrics",),
+        ),
+        Table(
+            _difference_table(metrics), _PROSE.differences_table(confidence), sources=("controls.metrics",), prose=True
+        ),
         *_undefined_parts(undefined),
         Heading("Point by point"),
         Paragraph(_points_sentence(points)),
         Table(
-            points_of_example(first, points, point_scores), _PROSE.points_table(str(first["example_id"])), 2, prose=True
+            points_of_example(first, points, point_scores),
+            _PROSE.points_table(first["example_id"]),
+            sources=("controls.points", "controls.point_scores"),
+            digits=2,
+            prose=True,
         ),
         Heading("One example"),
         Table(
             one_example(first, feedback_shuffled, feedback_model, selections),
-            _PROSE.one_example_table(str(first["example_id"]), first["initial_output"]),
+            _PROSE.one_example_table(first["example_id"], first["initial_output"]),
+            sources=(
+                "controls.examples",
+                "controls.feedback.shuffled",
+                "controls.feedback.model",
+                "controls.selections",
+            ),
             prose=True,
         ),
     ]
@@ -157,7 +179,7 @@ def _undefined_parts(undefined: pd.DataFrame) -> list[Part]:
             "of": shown["n"].to_numpy(),
         }
     )
-    return [Table(table, _PROSE.undefined_table())]
+    return [Table(table, _PROSE.undefined_table(), sources=("controls.undefined_scores",))]
 
 
 def _points_sentence(points: pd.DataFrame) -> str:

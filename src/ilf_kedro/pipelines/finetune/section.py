@@ -57,7 +57,11 @@ def _joint_parts(joint: dict[str, DataFrame[JointOutputs]]) -> list[Part]:
     return [
         Heading("Feedback and refinement written jointly"),
         Paragraph(_PROSE.joint_lead(parsed, n), lead=True),
-        Table(pd.DataFrame(rows), _PROSE.joint_table(from_model, n)),
+        Table(
+            pd.DataFrame(rows),
+            _PROSE.joint_table(from_model, n),
+            sources=tuple(f"{name}.joint_outputs" for name in joint),
+        ),
     ]
 
 
@@ -75,7 +79,12 @@ def _refiner_parts(metrics: DataFrame[RefinerMetrics]) -> list[Part]:
     return [
         Heading("The refinement model"),
         Paragraph(_verdict(figures, refiners[-1], n), lead=True),
-        Table(pd.DataFrame(rows), _PROSE.refiner_table(n), column_digits={_METRICS["length_tokens"]: 1}),
+        Table(
+            pd.DataFrame(rows),
+            _PROSE.refiner_table(n),
+            sources=("finetune.refinement_model.metrics",),
+            column_digits={_METRICS["length_tokens"]: 1},
+        ),
     ]
 
 

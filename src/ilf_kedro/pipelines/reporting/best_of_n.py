@@ -46,7 +46,9 @@ def describe_best_of_n(table: DataFrame[BestOfN], options: ReportingOptions) -> 
         rank=None if ranks.empty else ranks.iloc[0],
     )
     caption = _PROSE.curve(largest, options.confidence)
-    return Section("best-of-n", "Best of n", (Paragraph(lead), Figure("curve", _figure(table), caption)))
+    return Section(
+        "best-of-n", "Best of n", (Paragraph(lead), Figure("curve", _figure(table), caption, sources=("best_of_n",)))
+    )
 
 
 def _figure(table: DataFrame[BestOfN]) -> go.Figure:

@@ -18,6 +18,7 @@ from ilf_kedro.pipelines.reporting.trainings import Training
 from ilf_kedro.pipelines.reporting.walk_through import ExampleWalk, WalkedExample
 from ilf_kedro.report.labels import in_order, model_label
 from ilf_kedro.report.sections import Section, page_assets, page_environment
+from ilf_kedro.report.sources import origins
 from ilf_kedro.schemas import (
     DataFrame,
     JudgeAgreement,
@@ -97,6 +98,7 @@ def render_report(report: Report) -> str:
         set_aside=_set_aside(report.rejected),
         parameters=json.dumps(report.run.parameters, indent=2, ensure_ascii=False),
         sections=report.sections,
+        origins=origins(report.run),
         **page_assets({**report.figures, **section_figures}),
     )
 

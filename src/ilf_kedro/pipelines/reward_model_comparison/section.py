@@ -35,7 +35,12 @@ def describe(
         (
             Paragraph(_finding(accuracies, largest), lead=True),
             Paragraph(_PROSE.method()),
-            Figure("learning-curve", learning_curve(accuracies), _PROSE.learning_curve(confidence)),
+            Figure(
+                "learning-curve",
+                learning_curve(accuracies),
+                _PROSE.learning_curve(confidence),
+                sources=("reward_model_comparison.accuracies",),
+            ),
             _accuracy_table(accuracies),
             *_length_parts(at_largest, largest, confidence),
             *_order_parts(breakdowns, confidence),
@@ -70,7 +75,9 @@ def _accuracy_table(accuracies: DataFrame[RewardModelAccuracies]) -> Table:
             "Calibration error": accuracies["expected_calibration_error"],
         }
     )
-    return Table(frame, _PROSE.accuracies(few.iloc[0] if len(few) else None))
+    return Table(
+        frame, _PROSE.accuracies(few.iloc[0] if len(few) else None), sources=("reward_model_comparison.accuracies",)
+    )
 
 
 def _length_parts(breakdowns: pd.DataFrame, largest: int, confidence: float) -> list[Part]:
@@ -83,8 +90,13 @@ def _length_parts(breakdowns: pd.DataFrame, largest: int, confidence: float) -> 
     return [
         Heading("By difference in length"),
         Paragraph(_PROSE.by_length()),
-        Figure("by-length", by_length_figure(breakdowns), _PROSE.by_length_figure(confidence, largest)),
-        Table(table, _PROSE.by_length_table()),
+        Figure(
+            "by-length",
+            by_length_figure(breakdowns),
+            _PROSE.by_length_figure(confidence, largest),
+            sources=("reward_model_comparison.breakdowns",),
+        ),
+        Table(table, _PROSE.by_length_table(), sources=("reward_model_comparison.breakdowns",)),
     ]
 
 
@@ -98,7 +110,7 @@ def _order_parts(breakdowns: pd.DataFrame, confidence: float) -> list[Part]:
     return [
         Heading("Position bias of A or B"),
         Paragraph(_PROSE.position_bias()),
-        Table(frame, _PROSE.position_bias_table(confidence)),
+        Table(frame, _PROSE.position_bias_table(confidence), sources=("reward_model_comparison.breakdowns",)),
     ]
 
 
@@ -128,4 +140,4 @@ def _published_parts(published: DataFrame[PublishedResults]) -> list[Part]:
             "Held out": rows["n"],
         }
     ).sort_values(["Reward model", "Trained on"])
-    return [Heading("Published"), Table(frame, _PROSE.published())]
+    return [Heading("Published"), Table(frame, _PROSE.published(), sources=("published_results",))]

@@ -43,11 +43,20 @@ def describe_rounds(
         (
             Paragraph(_verdict(models, cells, n_test), lead=True),
             Paragraph(_who(models, options)),
-            Table(_model_table(models), _PROSE.models_table(), prose=True),
-            Table(_figure_table(models, cells), _PROSE.figures_table(n_test, reporting.confidence)),
-            Figure("nll", _nll_figure(models, cells, reporting.confidence), _PROSE.nll_figure()),
+            Table(_model_table(models), _PROSE.models_table(), sources=("rounds.models",), prose=True),
+            Table(
+                _figure_table(models, cells),
+                _PROSE.figures_table(n_test, reporting.confidence),
+                sources=("rounds.metrics",),
+            ),
+            Figure(
+                "nll",
+                _nll_figure(models, cells, reporting.confidence),
+                _PROSE.nll_figure(),
+                sources=("rounds.metrics",),
+            ),
             Heading("The paper's rounds"),
-            Table(_published_table(paper), _PROSE.published()),
+            Table(_published_table(paper), _PROSE.published(), sources=("published_results",)),
         ),
     )
 

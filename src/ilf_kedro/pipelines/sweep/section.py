@@ -33,17 +33,30 @@ def describe_sweep(
         (
             Paragraph(_verdict(trials, winners), lead=True),
             Paragraph(_method(trials, options)),
-            Table(_winners_table(winners), _PROSE.winners_table(), column_digits=_DIGITS),
+            Table(_winners_table(winners), _PROSE.winners_table(), sources=("sweep.winners",), column_digits=_DIGITS),
             Paragraph(_PROSE.setting()),
             Code(_setting(winners)),
             Figure(
                 "factors",
                 _factors_figure(trials, options),
                 _PROSE.factors_figure(options.design, reporting.confidence),
+                sources=("sweep.trials",),
             ),
             Heading("Every trial"),
-            Table(_labelled(trials, _OPTION_COLUMNS), _PROSE.options_table(), digits=4, column_digits=_DIGITS),
-            Table(_labelled(trials, _COST_COLUMNS), _PROSE.costs_table(), digits=4, column_digits=_DIGITS),
+            Table(
+                _labelled(trials, _OPTION_COLUMNS),
+                _PROSE.options_table(),
+                sources=("sweep.trials",),
+                digits=4,
+                column_digits=_DIGITS,
+            ),
+            Table(
+                _labelled(trials, _COST_COLUMNS),
+                _PROSE.costs_table(),
+                sources=("sweep.trials",),
+                digits=4,
+                column_digits=_DIGITS,
+            ),
         ),
     )
 

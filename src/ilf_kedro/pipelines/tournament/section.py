@@ -45,16 +45,26 @@ def tournament_section(
             Paragraph(recommendation_sentence(found, float(win_rates[found.leader])), lead=True),
             Paragraph(_whose(ranked)),
             *([Paragraph(_PROSE.few(found.n))] if found.n < _FEW else []),
-            Figure("forest", forest_plot(metrics, confidence), _PROSE.forest(confidence, NOTATION)),
+            Figure(
+                "forest",
+                forest_plot(metrics, confidence),
+                _PROSE.forest(confidence, NOTATION),
+                sources=("tournament.metrics",),
+            ),
             Table(
                 standings_table(metrics, contests, costs, found),
                 _PROSE.standings(label(found.leader), POWER, _unknown_costs(costs)),
+                sources=("tournament.metrics", "tournament.contests", "tournament.costs"),
                 column_digits={"More rankings": 0, "CPU-seconds": 1, "Tokens": 0, "Undefined": 0},
             ),
             Heading("Every figure with its error"),
-            Table(detail_table(metrics), _PROSE.details(confidence)),
+            Table(detail_table(metrics), _PROSE.details(confidence), sources=("tournament.metrics",)),
             Heading("The paper's scorers on its development set"),
-            Table(published_table(published, metrics), _PROSE.published(ranked["example_id"].nunique())),
+            Table(
+                published_table(published, metrics),
+                _PROSE.published(ranked["example_id"].nunique()),
+                sources=("published_results", "tournament.metrics"),
+            ),
         ),
     )
 

@@ -73,10 +73,15 @@ def describe_probe(
                 "exact_match",
                 exact_match_figure(exact, labels, {}, options.confidence),
                 _PROSE.exact_match_figure(options.confidence),
+                sources=("word_removal_probe.exact_match",),
             ),
-            Table(_models(exact), _PROSE.models_table()),
+            Table(_models(exact), _PROSE.models_table(), sources=("word_removal_probe.exact_match",)),
             Heading("Published beside ours"),
-            Table(_beside(whole, published), _PROSE.published()),
+            Table(
+                _beside(whole, published),
+                _PROSE.published(),
+                sources=("word_removal_probe.exact_match", "published_results"),
+            ),
         ),
     )
 

@@ -14,6 +14,7 @@ from typing import Any, cast
 import click
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
 from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
@@ -72,6 +73,7 @@ class _Run:
     start: RunRecord
     project: Path
     catalog: DataCatalog
+    makers: dict[str, str] = field(default_factory=dict)
     clocks: dict[str, _Clock] = field(default_factory=dict)
     costs: dict[str, NodeCost] = field(default_factory=dict)
     loaded: dict[str, DatasetVersion] = field(default_factory=dict)
@@ -143,7 +145,7 @@ class RunRecordHook:
         """Write that the run has started: what a killed run leaves behind."""
         open_new_ledgers()
         project = Path(run_params["project_path"])
-        self._current.run = _Run(self._start(run_params, pipeline, project), project, catalog)
+        self._current.run = _Run(self._start(run_params, pipeline, project), project, catalog, _makers(pipeline))
         self._write()
 
     @hook_impl
@@ -159,7 +161,8 @@ class RunRecordHook:
             return
         is_new = dataset_name not in self._run.loaded
         if is_new and (version := _describe(dataset_name, data, self._run.catalog, saved=False)) is not None:
-            self._run.loaded[dataset_name] = version
+            made_by = self._run.makers.get(dataset_name)
+            self._run.loaded[dataset_name] = version.model_copy(update={"made_by": made_by})
         if isinstance(data, Model):
             self._run.models.add(dataset_name, data, node.name)
 
@@ -183,7 +186,7 @@ class RunRecordHook:
         if self._run is None:
             return
         if (version := _describe(dataset_name, data, self._run.catalog, saved=True)) is not None:
-            self._run.saved[dataset_name] = version
+            self._run.saved[dataset_name] = version.model_copy(update={"made_by": node.name})
         self._run.measure(node)
         if dataset_name == node.outputs[-1]:
             self._write()
@@ -240,6 +243,13 @@ def _command(project: Path) -> str | None:
     if click.get_current_context(silent=True) is None:
         return None
     return redact(shlex.join(["kedro", *sys.argv[1:]]), project)
+
+
+def _makers(running: Pipeline) -> dict[str, str]:
+    """Return the node that makes each data set: of the pipeline that runs, else of any that is registered."""
+    return {
+        output: node.name for each in (*pipelines.values(), running) for node in each.nodes for output in node.outputs
+    }
 
 
 def _is_parameter(name: str) -> bool:
