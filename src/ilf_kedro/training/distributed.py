@@ -1,14 +1,13 @@
 """One training by several processes of this machine: a specification in, weights out.
 
-The processes are started by torch's own launcher (`python -m torch.distributed.run`), and each runs worker.py.
-They talk by gloo on CPUs and by NCCL on CUDA.
+The processes are started by torch's own launcher (launcher.py), and each runs worker.py. They talk by gloo on
+CPUs and by NCCL on CUDA.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -35,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 _SHOWN_LINES = 20  # of what a dead process wrote
 _SHOWN_CHARACTERS = 4000
-_ROOT_CAUSE = re.compile(r"Root Cause.*?rank\s*:\s*(\d+).*?exitcode\s*:\s*(-?\d+)", re.DOTALL)
 
 
 class TrainingProcessError(UserError):
@@ -81,6 +79,18 @@ class Report(Options):
     step: int = 0
     n_steps: int = 0
     diverged: str | None = None
+
+
+class Failure(Options):
+    """Which process failed first; a negative exit code is the signal that killed it."""
+
+    rank: int
+    exit_code: int
+
+
+def failure_file(logs: Path) -> Path:
+    """Return where the launcher writes the failure, if there was one."""
+    return logs / "failure.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +197,7 @@ def _started(file: Path, n_processes: int, logs: Path) -> Iterator[tuple[subproc
     The processes hold the reading end of a pipe, and end as soon as its other end is closed: when this process
     ends, in whatever way. So none outlives it, to write into a training that another run has resumed.
     """
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
-    command += ["--nproc-per-node", str(n_processes), "--log-dir", str(logs), "--redirects", "2"]
-    command += ["-m", "ilf_kedro.training.worker", str(file)]
+    command = [sys.executable, "-m", "ilf_kedro.training.launcher", str(file), str(logs)]
     with (logs / "launcher.log").open("wb") as errors:
         launcher = subprocess.Popen(
             command,
@@ -216,16 +224,15 @@ def _read_report(line: str) -> Report | None:
 def _explain(specification: Specification, exit_code: int, logs: Path) -> str:
     """Say which process died of what, with the end of what it wrote, and what is left."""
     n_processes = specification.options.processes
-    printed = (logs / "launcher.log").read_text("utf-8", errors="replace")
-    found = _ROOT_CAUSE.search(printed)
-    if found is None:
-        what, written = f"the launcher ended with exit code {exit_code}", printed
-    else:
-        rank, code = int(found[1]), int(found[2])
+    if failure_file(logs).is_file():
+        failure = Failure.model_validate_json(failure_file(logs).read_bytes())
+        code = failure.exit_code
         ended = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        what = f"process {rank + 1} of {n_processes} {ended}"
-        files = sorted(logs.glob(f"*/attempt_0/{rank}/stderr.log"))
-        written = files[-1].read_text("utf-8", errors="replace") if files else ""
+        what = f"process {failure.rank + 1} of {n_processes} {ended}"
+        written_to = sorted(logs.glob(f"*/attempt_0/{failure.rank}/stderr.log"))
+    else:
+        what, written_to = f"the launcher ended with exit code {exit_code}", [logs / "launcher.log"]
+    written = written_to[-1].read_text("utf-8", errors="replace") if written_to else ""
     saved = sorted(specification.state_directory.glob("checkpoint-*"))
     kept = "what was saved on the way stays, and the next run goes on from there" if saved else "nothing was saved yet"
     tail = "\n".join(written.splitlines()[-_SHOWN_LINES:])[-_SHOWN_CHARACTERS:]
