@@ -15,7 +15,8 @@ from ilf_kedro.evaluation.divergence import divergence_terms, estimate, sample_t
 from ilf_kedro.evaluation.intervals import Bootstrap
 from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
 from ilf_kedro.language_models.local.batching import RunStatistics
-from ilf_kedro.language_models.local.loading import LoadedModel, choose_engine
+from ilf_kedro.language_models.local.choosing import choose_engine
+from ilf_kedro.language_models.local.loading import LoadedModel
 from ilf_kedro.language_models.local.options import LocalOptions
 from ilf_kedro.language_models.local.runtime import LocalRuntime
 from ilf_kedro.language_models.local.token_scoring import TokenScoring

@@ -12,7 +12,7 @@ import yaml
 from transformers import AutoTokenizer, OPTForCausalLM
 
 from ilf_kedro.language_models.checkpoints.convert import ConversionError, convert, main
-from ilf_kedro.language_models.local.loading import ModelDirectoryError
+from ilf_kedro.language_models.checkpoints.weights import ModelDirectoryError
 from ilf_kedro.language_models.local.model import LocalLanguageModel, load_model_source
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.prompting import PromptTemplate

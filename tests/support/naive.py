@@ -17,20 +17,27 @@ from ilf_kedro.language_models.protocol import SamplingOptions
 def generate(
     model, tokens: Sequence[int], options: SamplingOptions, ends: frozenset[int], seed: int, example_id: str, index: int
 ) -> tuple[list[int], list[float], str]:
-    """Sample one continuation with a key-value cache; returns tokens, log-probabilities and finish reason."""
+    """Sample one continuation without any cache; returns tokens, log-probabilities and finish reason."""
     stream = random_stream(seed, example_id, index)
-    output = model(input_ids=torch.tensor([list(tokens)]), use_cache=True, logits_to_keep=1)
     drawn: list[int] = []
     log_probabilities: list[float] = []
     while True:
-        token, log_probability = sample_tokens(output.logits[:, -1].float(), options, [stream])
+        forget_lengths(model)
+        logits = model(input_ids=torch.tensor([[*tokens, *drawn]]), use_cache=False).logits[:, -1].float()
+        token, log_probability = sample_tokens(logits, options, [stream])
         if int(token) in ends:
             return drawn, log_probabilities, "stop"
         drawn.append(int(token))
         log_probabilities.append(float(log_probability))
         if len(drawn) == options.max_new_tokens:
             return drawn, log_probabilities, "length"
-        output = model(input_ids=token[:, None], past_key_values=output.past_key_values, use_cache=True)
+
+
+def forget_lengths(model) -> None:
+    """Let dynamic rotary embeddings begin anew: they remember the longest text that they have seen."""
+    rotary = getattr(getattr(model, "model", None), "rotary_emb", None)
+    if rotary is not None and "dynamic" in getattr(rotary, "rope_type", ""):
+        rotary.__init__(model.config)
 
 
 @torch.inference_mode()
@@ -43,5 +50,6 @@ def next_log_probabilities(model, tokens: Sequence[int]) -> torch.Tensor:
 def token_log_probabilities(model, tokens: Sequence[int], start: int) -> list[float]:
     """Return the log-probabilities of tokens[start:] given all before each."""
     ids = torch.tensor(list(tokens))
+    forget_lengths(model)
     logits = model(input_ids=ids[None, :-1], use_cache=False).logits[0].float().log_softmax(-1)
     return logits[torch.arange(start - 1, len(ids) - 1), ids[start:]].tolist()

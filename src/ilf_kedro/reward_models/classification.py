@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from ilf_kedro.language_models.cache.codecs import NUMBER
 from ilf_kedro.language_models.checkpoints.scalar_head import HEAD, load_classifier, score_states
-from ilf_kedro.language_models.local.engines import Engine
+from ilf_kedro.language_models.local.choosing import StatesTrial, choose_engine
 from ilf_kedro.language_models.local.kernels.packed_weights import pack_linear_weights
-from ilf_kedro.language_models.local.loading import LoadedModel, choose_engine
+from ilf_kedro.language_models.local.loading import LoadedModel
 from ilf_kedro.language_models.local.model import LocalLanguageModel
 from ilf_kedro.language_models.local.runtime import LocalRuntime, Prepared
 from ilf_kedro.language_models.protocol import LanguageModel
@@ -79,7 +76,7 @@ def load_scalar_model(runtime: LocalRuntime) -> LoadedModel:
     """
     model = load_classifier(runtime.source, runtime.checkpoint, runtime.dtype).to(runtime.device).eval()
     pack_linear_weights(model.base_model)
-    return LoadedModel(choose_engine(model, _end_states), frozenset(), getattr(model, HEAD))
+    return LoadedModel(choose_engine(model, StatesTrial), frozenset(), getattr(model, HEAD))
 
 
 class ClassificationRewardModel:
@@ -115,13 +112,3 @@ class ClassificationRewardModel:
         """See RewardModel; each output is read without sight of the other."""
         rewards = self.rewards([output for pair in pairs for output in pair], label=label)
         return [PairRewards(*pair) for pair in zip(rewards[::2], rewards[1::2], strict=True)]
-
-
-@torch.inference_mode()
-def _end_states(engine: Engine, model: object) -> NDArray[np.float64]:
-    """Return the states at the ends of branching sequences, in units of their own size."""
-    generator = np.random.default_rng(0)
-    vocabulary = model.config.get_text_config().vocab_size  # type: ignore[attr-defined]
-    stem, *branches = (generator.integers(0, vocabulary, n).tolist() for n in (9, 4, 1, 6))
-    states = engine.end_states([stem + branch for branch in branches]).double()
-    return np.asarray((states / states.abs().mean()).cpu().numpy())

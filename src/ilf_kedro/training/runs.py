@@ -125,14 +125,15 @@ def _train(
     label: str,
 ) -> Checkpoint:
     """Encode, fit and publish."""
-    from ilf_kedro.language_models.local.loading import context_length, load_tokenizer
+    from ilf_kedro.language_models.local.configuration import context_length
+    from ilf_kedro.language_models.local.loading import load_tokenizer
     from ilf_kedro.language_models.local.resident import RESIDENT
     from ilf_kedro.training.distributed import ProcessesFit, fit_in_processes
     from ilf_kedro.training.fitting import Fit, fit_language_model, free_memory, save_model
 
     started = time.monotonic()
     tokenizer = load_tokenizer(base, None)
-    max_tokens = min(options.max_tokens, context_length(base))
+    max_tokens = min(options.max_tokens, context_length(base.directory))
     encoded = data.encode(tokenizer, format=base.format, max_tokens=max_tokens, options=options)
     n_truncated = _count_truncated(encoded, max_tokens, label)
     state_directory = workspace.partial(content_hash, fresh=options.retrain)

@@ -29,6 +29,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from ilf_kedro.language_models.checkpoints.weights import load_pretrained
 from ilf_kedro.training.encoding import EncodedExample
 from ilf_kedro.training.errors import DivergedError
 from ilf_kedro.training.step_sampling import StepSampler
@@ -136,9 +137,7 @@ class WeightedLossTrainer(OptimiserStepTrainer):
     @staticmethod
     def load(directory: Path, dtype: torch.dtype) -> Any:
         """Return a causal language model."""
-        return AutoModelForCausalLM.from_pretrained(
-            str(directory), local_files_only=True, use_safetensors=True, dtype=dtype
-        )
+        return load_pretrained(AutoModelForCausalLM, directory, dtype)
 
     @staticmethod
     def weight_of(batch: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
 import shutil
 
 import numpy as np
@@ -14,9 +15,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
+from ilf_kedro.language_models.checkpoints.weights import ModelDirectoryError
 from ilf_kedro.language_models.local import runtime
 from ilf_kedro.language_models.local.formatting import Formatter
-from ilf_kedro.language_models.local.loading import ModelDirectoryError, resolve_dtype
+from ilf_kedro.language_models.local.loading import resolve_dtype
 from ilf_kedro.language_models.local.model import LocalLanguageModel, LocalOptions, load_model_source
 from ilf_kedro.language_models.local.resident import RESIDENT
 from ilf_kedro.language_models.protocol import Capability, Choice, MissingCapabilityError, SamplingOptions
@@ -367,3 +369,47 @@ def test_the_embedded_model_answers_as_the_oracle(embedded_model_directory, dtyp
         tokens = tokens_of(tokenizer, prompt.text, "chat") + tokenizer(" A cat.").input_ids
         expected = naive.token_log_probabilities(oracle, tokens, start)
         np.testing.assert_allclose(result.log_probabilities, expected, atol=2e-4 if exact else 0.3)
+
+
+def test_weights_that_are_not_the_models_are_refused_by_name(directory, tmp_path):
+    def damage(name, change):
+        target = tmp_path / name
+        shutil.copytree(directory, target)
+        change(target / "model.safetensors")
+        model = LocalLanguageModel(load_model_source(name, target, dtype="float32"))
+        with pytest.raises(ModelDirectoryError) as caught:
+            model.generate([Prompt("x", "e")], range(1), OPTIONS, seed=1)
+        return str(caught.value)
+
+    def rewrite(change):
+        def apply(file):
+            weights = load_file(file)
+            change(weights)
+            save_file(weights, file, {"format": "pt"})
+
+        return apply
+
+    gate = "model.layers.0.mlp.gate_proj.weight"
+    assert f"lacks the tensors {gate}" in damage("missing", rewrite(lambda weights: weights.pop(gate)))
+    assert "does not know what.weight" in damage("more", rewrite(lambda w: w.update({"what.weight": torch.ones(2)})))
+    assert gate in damage("shape", rewrite(lambda weights: weights.update({gate: torch.ones(3, 3)})))
+    assert f"(NaN) in {gate}" in damage("nan", rewrite(lambda weights: weights[gate][2].fill_(float("nan"))))
+    whole = (directory / "model.safetensors").read_bytes()
+    for name, content in {"cut": whole[:-100], "empty": b"", "pickle": pickle.dumps({"a": 1})}.items():
+        assert f"{name}/model.safetensors is no whole safetensors file" in damage(
+            name, lambda file, content=content: file.write_bytes(content)
+        )
+
+
+def test_code_of_a_models_directory_never_runs(directory, tmp_path, monkeypatch):
+    """Transformers would ask on the terminal whether to run it; nobody is asked here."""
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked the user"))
+    target = tmp_path / "model"
+    shutil.copytree(directory, target)
+    (target / "evil.py").write_text("raise SystemExit('ran')\n")
+    config = json.loads((target / "config.json").read_text())
+    config |= {"model_type": "evil", "auto_map": {"AutoConfig": "evil.C", "AutoModelForCausalLM": "evil.M"}}
+    (target / "config.json").write_text(json.dumps(config))
+    model = LocalLanguageModel(load_model_source("evil", target, dtype="float32"))
+    with pytest.raises(ModelDirectoryError, match=r"config.json asks for code .* never run here"):
+        model.generate([Prompt("x", "e")], range(1), OPTIONS, seed=1)

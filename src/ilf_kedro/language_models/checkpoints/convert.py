@@ -57,10 +57,15 @@ def _write(source: Path, directory: Path, add_bos_token: bool) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     options = {"add_bos_token": True} if add_bos_token else {}
-    tokenizer = AutoTokenizer.from_pretrained(str(source), local_files_only=True, **options)
+    tokenizer = AutoTokenizer.from_pretrained(str(source), local_files_only=True, trust_remote_code=False, **options)
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            str(source), local_files_only=True, use_safetensors=False, weights_only=True, dtype="auto"
+            str(source),
+            local_files_only=True,
+            use_safetensors=False,
+            weights_only=True,
+            dtype="auto",
+            trust_remote_code=False,
         )
     except UnpicklingError as error:
         raise ConversionError(

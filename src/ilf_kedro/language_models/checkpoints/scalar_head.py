@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, ModelSource
 from ilf_kedro.language_models.checkpoints.merging import merge_adapter
+from ilf_kedro.language_models.checkpoints.weights import load_pretrained
 from ilf_kedro.schemas import UserError
 
 HEAD = "score"
@@ -52,24 +54,13 @@ def new_classifier(directory: Path, dtype: torch.dtype, *, has_head: bool = Fals
         UserError: the directory's own head is asked for, and there is none of one number and no bias.
     """
     from transformers import AutoModelForSequenceClassification
-    from transformers.utils import logging
 
     named = {} if has_head else {"num_labels": 1}
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # a missing head is expected, or refused below
-    try:
-        model, info = AutoModelForSequenceClassification.from_pretrained(
-            str(directory),
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=dtype,
-            output_loading_info=True,
-            **named,
-        )
-    finally:
-        logging.set_verbosity(verbosity)
+    model = load_pretrained(
+        AutoModelForSequenceClassification, directory, dtype, new=HEAD, unused="" if has_head else "lm_head", **named
+    )
     head = getattr(model, HEAD, None)
-    missing = [name for name in info["missing_keys"] if name.startswith(HEAD)] if has_head else []
+    missing = has_head and not _has_tensor(directory, f"{HEAD}.weight")
     if not isinstance(head, nn.Linear) or head.out_features != 1 or head.bias is not None or missing:
         raise UserError(
             f"{directory} holds no reward model with a scalar head: expected weights {HEAD}.weight of one row under a "
@@ -82,3 +73,12 @@ def new_classifier(directory: Path, dtype: torch.dtype, *, has_head: bool = Fals
         end = config.eos_token_id
         config.pad_token_id = end[0] if isinstance(end, list) else end if end is not None else 0
     return model
+
+
+def _has_tensor(directory: Path, name: str) -> bool:
+    """Tell whether some file of weights holds a tensor of this name."""
+    for file in directory.glob("*.safetensors"):
+        with safe_open(file, framework="pt") as stream:
+            if name in stream.keys():  # noqa: SIM118  # no mapping
+                return True
+    return False

@@ -1,9 +1,10 @@
-"""The two ways to run a model's forward passes: as a prefix tree, and padded for every other architecture."""
+"""The ways to run a model's forward passes: as a prefix tree, and padded for every other architecture."""
 
 from __future__ import annotations
 
-import copy
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,11 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ilf_kedro.language_models.local.forward import Forward
 from ilf_kedro.language_models.local.kernels.packing import Packing, pack
 from ilf_kedro.language_models.local.kernels.tree_attention import DecodingAttention, PackedAttention
 
+__all__ = ["Decoding", "Engine", "PaddedEngine", "TreeEngine"]
+
 Tokens = Sequence[int]
 LogProbabilities = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
 _HEAD_ROWS = 256  # positions that go through the LM head at a time: their logits stay small
 
@@ -36,87 +41,104 @@ class Decoding(Protocol):
         ...
 
 
-class Engine(Protocol):
+@dataclass(frozen=True, slots=True)
+class _States:
+    """Last hidden states (n, width) of some of a call's sequences: paths[i] are the rows of sequence members[i]."""
+
+    hidden: Tensor
+    members: list[int]
+    paths: Sequence[Indices]
+
+
+class Engine(ABC):
     """What answers for a loaded model. `n_computed` counts the tokens that went through it."""
 
-    n_computed: int
+    def __init__(self, forward: Forward) -> None:
+        self.forward = forward
+        self.n_computed = 0
+
+    @abstractmethod
+    def _states(self, sequences: Sequence[Tokens]) -> Iterator[_States]:
+        """Yield the last hidden states of all sequences, none of which is empty."""
 
     def score(self, sequences: Sequence[Tokens], starts: Sequence[int]) -> list[LogProbabilities]:
         """Return the log-probabilities of the tokens sequences[i][starts[i]:]; starts are at least 1."""
-        ...
+        targets = [np.asarray(sequence[start:]) for sequence, start in zip(sequences, starts, strict=True)]
+        results: list[LogProbabilities] = [np.empty(0)] * len(sequences)
+        asked = [i for i, target in enumerate(targets) if len(target)]  # some texts have no token
+        for states in self._states([sequences[i][:-1] for i in asked]):
+            members = [asked[i] for i in states.members]
+            places = [path[starts[i] - 1 :] for path, i in zip(states.paths, members, strict=True)]
+            chosen = [targets[i] for i in members]
+            flat = _log_probabilities(self.forward, states.hidden, np.concatenate(places), np.concatenate(chosen))
+            parts = np.split(flat, np.cumsum([len(each) for each in chosen])[:-1])
+            for i, part in zip(members, parts, strict=True):
+                results[i] = part
+        return results
 
     def decode(self, prompts: Sequence[Tokens], n_samples: int, max_tokens: int) -> Decoding:
-        """Compute the prompts, and begin n_samples continuations of each."""
-        ...
+        """Compute the prompts, and begin n_samples continuations of each, of at most max_tokens."""
+        return _RecomputedDecoding(self, prompts, n_samples)
 
     def embed(self, sequences: Sequence[Tokens]) -> NDArray[np.float32]:
         """Return the mean of the last hidden states over each sequence's tokens, as unit vectors."""
-        ...
+        means = {
+            i: states.hidden[path].float().mean(0)
+            for states in self._states(sequences)
+            for i, path in zip(states.members, states.paths, strict=True)
+        }
+        vectors = torch.stack([means[i] for i in range(len(sequences))])
+        unit: NDArray[np.float32] = torch.nn.functional.normalize(vectors, dim=-1).cpu().numpy()
+        return unit
 
     def end_states(self, sequences: Sequence[Tokens]) -> Tensor:
         """Return the fp32 last hidden state at the last token of each sequence, shape (sequences, width)."""
-        ...
+        return self._ends(sequences).float()
+
+    def next_logits(self, sequences: Sequence[Tokens]) -> Tensor:
+        """Return the fp32 logits after each sequence, shape (sequences, vocabulary)."""
+        return self.forward.logits(self._ends(sequences))
+
+    def _ends(self, sequences: Sequence[Tokens]) -> Tensor:
+        ends = {
+            i: states.hidden[int(path[-1])]
+            for states in self._states(sequences)
+            for i, path in zip(states.members, states.paths, strict=True)
+        }
+        return torch.stack([ends[i] for i in range(len(sequences))])
 
 
-class TreeEngine:
+class TreeEngine(Engine):
     """Computes each shared prefix once: all sequences of a call are one row under a tree plan."""
 
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self.n_computed = 0
-
-    def score(self, sequences: Sequence[Tokens], starts: Sequence[int]) -> list[LogProbabilities]:
-        """See Engine."""
-        packing = pack([sequence[:-1] for sequence in sequences])
-        if not len(packing.tokens):  # texts for which the tokenizer has no token
-            return [np.empty(0) for _ in sequences]
-        hidden = self._forward(packing, PackedAttention(packing, self._model.device))
-        places = [path[start - 1 :] for path, start in zip(packing.paths, starts, strict=True)]
-        targets = [np.asarray(sequence[start:]) for sequence, start in zip(sequences, starts, strict=True)]
-        flat = _log_probabilities(self._model, hidden, np.concatenate(places), np.concatenate(targets))
-        return np.split(flat, np.cumsum([len(target) for target in targets])[:-1])
-
     def decode(self, prompts: Sequence[Tokens], n_samples: int, max_tokens: int) -> Decoding:
-        """See Engine."""
+        """Compute the prompts once for all samples, which share their keys and values; see Engine."""
+        if not self.forward.lengths.alike([len(prompt) for prompt in prompts], max_tokens - 1):
+            return super().decode(prompts, n_samples, max_tokens)
         packing = pack(prompts)
-        plan = PackedAttention(packing, self._model.device, keep=True)
-        hidden = self._forward(packing, plan)
+        plan = PackedAttention(packing, self.forward.device, keep=True)
+        hidden = self._run(packing, plan)
         last = hidden[[int(path[-1]) for path in packing.paths]]
-        logits = self._model.get_output_embeddings()(last).float()
         paths = [torch.from_numpy(path).to(hidden.device) for path in packing.paths]
         attention = DecodingAttention(plan, paths, n_samples, max_tokens)
-        return _TreeDecoding(self, logits.repeat_interleave(n_samples, dim=0), attention)
-
-    def embed(self, sequences: Sequence[Tokens]) -> NDArray[np.float32]:
-        """See Engine."""
-        packing = pack(sequences)
-        hidden = self._forward(packing, PackedAttention(packing, self._model.device)).float()
-        return _unit(torch.stack([hidden[path].mean(0) for path in packing.paths]))
-
-    def end_states(self, sequences: Sequence[Tokens]) -> Tensor:
-        """See Engine."""
-        packing = pack(sequences)
-        hidden = self._forward(packing, PackedAttention(packing, self._model.device))
-        return hidden[[int(path[-1]) for path in packing.paths]].float()
+        return _TreeDecoding(self, self.forward.logits(last).repeat_interleave(n_samples, dim=0), attention)
 
     def run(self, tokens: Tensor, positions: Tensor, plan: object) -> Tensor:
         """Return the last hidden states (n, width) of one row of tokens under a plan."""
         self.n_computed += len(tokens)
-        states: Tensor = self._model.base_model(
-            input_ids=tokens[None], position_ids=positions[None], use_cache=False, tree_plan=plan
-        ).last_hidden_state[0]
-        return states
+        return self.forward.states(input_ids=tokens[None], position_ids=positions[None], tree_plan=plan)[0]
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Return the fp32 logits (n, vocabulary) of last hidden states."""
-        logits: Tensor = self._model.get_output_embeddings()(hidden).float()
-        return logits
-
-    def _forward(self, packing: Packing, plan: PackedAttention) -> Tensor:
-        device = self._model.device
+    def _run(self, packing: Packing, plan: PackedAttention) -> Tensor:
+        device = self.forward.device
         return self.run(
             torch.from_numpy(packing.tokens).to(device), torch.from_numpy(packing.positions).to(device), plan
         )
+
+    def _states(self, sequences: Sequence[Tokens]) -> Iterator[_States]:
+        for group in self.forward.lengths.groups([len(sequence) for sequence in sequences]):
+            if group:
+                packing = pack([sequences[i] for i in group])
+                yield _States(self._run(packing, PackedAttention(packing, self.forward.device)), group, packing.paths)
 
 
 class _TreeDecoding:
@@ -131,91 +153,77 @@ class _TreeDecoding:
     def step(self, tokens: Tensor) -> Tensor:
         hidden = self._engine.run(tokens, self._attention.positions, self._attention)
         self._attention.advance()
-        return self._engine.logits(hidden)
+        return self._engine.forward.logits(hidden)
 
     def keep(self, rows: Tensor) -> None:
         self._attention.keep(rows)
 
 
-class PlainEngine:
-    """Works for every causal architecture: scores in right-padded batches, decodes prompt by prompt.
+class PaddedEngine(Engine):
+    """Works for every causal architecture: right-padded batches, and samples decoded prompt by prompt.
 
-    Right padding is seen by no real token of a causal model, and all samples of one prompt have one
-    length, so neither needs a mask. The prompt is still computed once for all its samples.
+    Right padding is seen by no real token of a causal model, and all samples of one prompt have one length,
+    so neither needs a mask. Where the model's cache can be repeated (`cached`), a prompt is computed once for all
+    its samples; else each token is computed from the whole text before it. `rows` sequences share a batch.
     """
 
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self.n_computed = 0
-
-    def score(self, sequences: Sequence[Tokens], starts: Sequence[int]) -> list[LogProbabilities]:
-        """See Engine."""
-        results: dict[int, LogProbabilities] = {}
-        for index, hidden in self._hidden_states([sequence[:-1] for sequence in sequences]):
-            start, targets = starts[index], np.asarray(sequences[index][starts[index] :])
-            places = np.arange(start - 1, start - 1 + len(targets))
-            results[index] = _log_probabilities(self._model, hidden, places, targets)
-        return [results[index] for index in range(len(sequences))]
+    def __init__(self, forward: Forward, *, cached: bool = True, rows: int = 8) -> None:
+        super().__init__(forward)
+        self._cached, self._rows = cached, rows
 
     def decode(self, prompts: Sequence[Tokens], n_samples: int, max_tokens: int) -> Decoding:
         """See Engine."""
-        return _PlainDecoding(self._model, prompts, n_samples, self)
+        lengths = self.forward.lengths
+        if not self._cached or any(not lengths.alike([len(prompt)], max_tokens - 1) for prompt in prompts):
+            return super().decode(prompts, n_samples, max_tokens)
+        return _CachedDecoding(self, prompts, n_samples)
 
-    def embed(self, sequences: Sequence[Tokens]) -> NDArray[np.float32]:
-        """See Engine."""
-        means = {index: hidden.float().mean(0) for index, hidden in self._hidden_states(sequences)}
-        return _unit(torch.stack([means[index] for index in range(len(sequences))]))
-
-    def end_states(self, sequences: Sequence[Tokens]) -> Tensor:
-        """See Engine."""
-        ends = {index: hidden[-1].float() for index, hidden in self._hidden_states(sequences)}
-        return torch.stack([ends[index] for index in range(len(sequences))])
-
-    def _hidden_states(self, sequences: Sequence[Tokens]) -> Iterator[tuple[int, Tensor]]:
-        """Yield each sequence's index and last hidden states (n, width), in batches of like length."""
-        order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
-        for begin in range(0, len(order), 8):
-            batch = order[begin : begin + 8]
-            longest = max(len(sequences[batch[-1]]), 1)
-            padded = [[*sequences[i], *[0] * (longest - len(sequences[i]))] for i in batch]
-            self.n_computed += longest * len(batch)
-            ids = torch.tensor(padded, device=self._model.device)
-            states = self._model.base_model(input_ids=ids, use_cache=False).last_hidden_state
-            for row, index in enumerate(batch):
-                yield index, states[row, : len(sequences[index])]
+    def _states(self, sequences: Sequence[Tokens]) -> Iterator[_States]:
+        for group in self.forward.lengths.groups([len(sequence) for sequence in sequences]):
+            order = sorted(group, key=lambda i: len(sequences[i]))
+            for begin in range(0, len(order), self._rows):
+                batch = order[begin : begin + self._rows]
+                longest = len(sequences[batch[-1]])
+                padded = [[*sequences[i], *[0] * (longest - len(sequences[i]))] for i in batch]
+                self.n_computed += longest * len(batch)
+                states = self.forward.states(input_ids=torch.tensor(padded, device=self.forward.device))
+                paths = [row * longest + np.arange(len(sequences[i])) for row, i in enumerate(batch)]
+                yield _States(states.flatten(0, 1), batch, paths)
 
 
-class _PlainDecoding:
-    """Decoding by a PlainEngine: one batch and one cache per prompt."""
+class _CachedDecoding:
+    """Decoding with one batch and one cache per prompt."""
 
-    def __init__(self, model: Any, prompts: Sequence[Tokens], n_samples: int, engine: PlainEngine) -> None:
-        self._model, self._engine = model, engine
+    def __init__(self, engine: PaddedEngine, prompts: Sequence[Tokens], n_samples: int) -> None:
+        self._engine = engine
         self._caches: list[Any] = []
         self._counts = [n_samples] * len(prompts)
+        self._lengths = [len(prompt) for prompt in prompts]
         first = []
         for prompt in prompts:
-            output = self._run(torch.tensor([list(prompt)], device=model.device), None)
-            cache = copy.copy(output.past_key_values)
-            cache.batch_repeat_interleave(n_samples)
+            ends, cache = self._run(torch.tensor([list(prompt)], device=engine.forward.device), None, 0)
+            cache.reorder_cache(torch.zeros(n_samples, dtype=torch.long, device=ends.device))
             self._caches.append(cache)
-            first.append(output.logits[0, -1:].float().expand(n_samples, -1))
+            first.append(engine.forward.logits(ends).expand(n_samples, -1))
         self._first = torch.cat(first)
 
-    def _run(self, tokens: Tensor, cache: Any) -> Any:
+    def _run(self, tokens: Tensor, cache: Any, n_before: int) -> tuple[Tensor, Any]:
+        """Append tokens to every row; return the states at their ends, and the cache."""
         self._engine.n_computed += tokens.numel()
-        return self._model(input_ids=tokens, past_key_values=cache, use_cache=True)
+        states, cache = self._engine.forward.advance(tokens, cache, n_before)
+        return states[:, -1], cache
 
     def first(self) -> Tensor:
         return self._first
 
     def step(self, tokens: Tensor) -> Tensor:
-        logits = []
+        ends = []
         for index, part in enumerate(torch.split(tokens, self._counts)):
             if len(part):
-                output = self._run(part[:, None], self._caches[index])
-                self._caches[index] = output.past_key_values
-                logits.append(output.logits[:, -1].float())
-        return torch.cat(logits)
+                states, self._caches[index] = self._run(part[:, None], self._caches[index], self._lengths[index])
+                self._lengths[index] += 1
+                ends.append(states)
+        return self._engine.forward.logits(torch.cat(ends))
 
     def keep(self, rows: Tensor) -> None:
         begin = 0
@@ -226,28 +234,40 @@ class _PlainDecoding:
                 continue
             self._counts[index] = len(own)
             if len(own):
-                self._caches[index].batch_select_indices(own)
+                self._caches[index].reorder_cache(own)
             else:
                 self._caches[index] = None
 
 
-def _log_probabilities(
-    model: Any, hidden: Tensor, places: NDArray[np.int64], targets: NDArray[Any]
-) -> LogProbabilities:
+class _RecomputedDecoding:
+    """Decoding without any cache: each step computes the whole texts."""
+
+    def __init__(self, engine: Engine, prompts: Sequence[Tokens], n_samples: int) -> None:
+        self._engine = engine
+        self._texts = [list(prompt) for prompt in prompts for _ in range(n_samples)]
+        self._first = engine.next_logits(prompts).repeat_interleave(n_samples, dim=0)
+
+    def first(self) -> Tensor:
+        return self._first
+
+    def step(self, tokens: Tensor) -> Tensor:
+        for text, token in zip(self._texts, tokens.tolist(), strict=True):
+            text.append(token)
+        return self._engine.next_logits(self._texts)
+
+    def keep(self, rows: Tensor) -> None:
+        self._texts = [self._texts[row] for row in rows.tolist()]
+
+
+def _log_probabilities(forward: Forward, hidden: Tensor, places: Indices, targets: NDArray[Any]) -> LogProbabilities:
     """Return the log-probability of targets[i] at hidden[places[i]], each place through the LM head once."""
-    head = model.get_output_embeddings()
     unique, inverse = np.unique(places, return_inverse=True)
     order = np.argsort(inverse, kind="stable")
     result = np.empty(len(places))
     for begin in range(0, len(unique), _HEAD_ROWS):
-        logits = head(hidden[torch.from_numpy(unique[begin : begin + _HEAD_ROWS]).to(hidden.device)]).float()
+        logits = forward.logits(hidden[torch.from_numpy(unique[begin : begin + _HEAD_ROWS]).to(hidden.device)])
         chosen = order[slice(*np.searchsorted(inverse[order], [begin, begin + _HEAD_ROWS]))]
         rows = torch.from_numpy(inverse[chosen] - begin).to(logits.device)
         tokens = torch.from_numpy(targets[chosen]).to(logits.device)
         result[chosen] = (logits[rows, tokens] - logits.logsumexp(-1)[rows]).double().cpu().numpy()
     return result
-
-
-def _unit(vectors: Tensor) -> NDArray[np.float32]:
-    unit: NDArray[np.float32] = torch.nn.functional.normalize(vectors, dim=-1).cpu().numpy()
-    return unit

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, Dtype, Format, ModelSource
 from ilf_kedro.language_models.checkpoints.merging import merge_adapter
-from ilf_kedro.language_models.local.engines import Engine, PlainEngine, TreeEngine
+from ilf_kedro.language_models.checkpoints.weights import ModelDirectoryError, load_pretrained, unreadable
+from ilf_kedro.language_models.local.choosing import choose_engine
+from ilf_kedro.language_models.local.engines import Engine
 from ilf_kedro.language_models.local.kernels.packed_weights import pack_linear_weights
-from ilf_kedro.language_models.local.kernels.tree_attention import NAME, UnsupportedAttentionError
 from ilf_kedro.language_models.local.options import Device
 
 logger = logging.getLogger(__name__)
 
 _IDENTIFYING = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.model", "*.txt", "*.jinja")
-
-
-class ModelDirectoryError(RuntimeError):
-    """A model's directory is missing or incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,25 +102,28 @@ def _cpu_has_bfloat16() -> bool:
 
 
 def load_tokenizer(source: ModelSource, checkpoint: Checkpoint | None) -> Any:
-    """Return the tokenizer (transformers): the checkpoint's own where it has one, else the base model's."""
+    """Return the tokenizer (transformers): the checkpoint's own where it has one, else the base model's.
+
+    Raises:
+        ModelDirectoryError: its files cannot be read, need code of the directory, or do not say where tokens stand.
+    """
     from transformers import AutoTokenizer
 
     own = checkpoint is not None and (checkpoint.directory / "tokenizer_config.json").is_file()
     directory = checkpoint.directory if checkpoint is not None and own else source.directory
     _model_files(source.directory)
-    tokenizer = AutoTokenizer.from_pretrained(str(directory), local_files_only=True)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(directory), local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # whatever transformers makes of files that it does not understand
+        raise unreadable(directory, "a tokenizer", error) from error
+    if not tokenizer.is_fast:
+        raise ModelDirectoryError(
+            f"{directory} has a tokenizer ({type(tokenizer).__name__}) that does not say which characters its tokens "
+            "stand for; put the model's tokenizer.json beside it, or name another model in the catalog"
+        )
     if not tokenizer.chat_template and (template := source.directory / "chat_template.jinja").is_file():
         tokenizer.chat_template = template.read_text(encoding="utf-8")
     return tokenizer
-
-
-def context_length(source: ModelSource) -> int:
-    """Return how many tokens the model can see, from its config alone."""
-    config = json.loads((source.directory / "config.json").read_text(encoding="utf-8"))
-    for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
-        if isinstance(config.get(name), int):
-            return int(config[name])
-    return 2048
 
 
 def load_model(
@@ -140,19 +136,19 @@ def load_model(
 
 
 def load_weights(source: ModelSource, checkpoint: Checkpoint | None, dtype: str, device: str) -> Any:
-    """Return the model as transformers has it, ready for inference; an adapter is merged in float32."""
+    """Return the model as transformers has it, ready for inference; an adapter is merged in float32.
+
+    Raises:
+        ModelDirectoryError: the weights are damaged, or not those of the model.
+    """
     from transformers import AutoModelForCausalLM
-    from transformers.utils import logging as transformers_logging
 
     full = checkpoint is not None and checkpoint.record.kind == "full"
     directory = checkpoint.directory if checkpoint is not None and full else source.directory
     target = getattr(torch, dtype)
     adapter = checkpoint if checkpoint is not None and not full else None
     logger.info("Loading %s (%s on %s)", directory.name, dtype, device)
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        str(directory), dtype=torch.float32 if adapter else target, local_files_only=True, use_safetensors=True
-    )
+    model = load_pretrained(AutoModelForCausalLM, directory, torch.float32 if adapter else target)
     if adapter is not None:
         model = merge_adapter(model, adapter)
     return model.to(device=device, dtype=target).eval()
@@ -163,53 +159,3 @@ def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     for value in (model.generation_config.eos_token_id, model.config.eos_token_id, tokenizer.eos_token_id):
         ends.update(value if isinstance(value, list) else [] if value is None else [value])
     return frozenset(ends)
-
-
-def choose_engine(model: Any, trial: Callable[[Engine, Any], NDArray[np.float64]] | None = None) -> Engine:
-    """Return a TreeEngine where it agrees with plain forward passes on a short trial, else a PlainEngine.
-
-    `trial` returns the numbers to compare; null compares the log-probabilities of a language model.
-    """
-    trial = trial or _trial
-    plain = PlainEngine(model)
-    expected = trial(plain, model)
-    before = getattr(model.config, "_attn_implementation", "sdpa")
-    model.set_attn_implementation(NAME)
-    tree = TreeEngine(model)
-    tolerance = 1e-3 if model.dtype == torch.float32 else 0.2
-    try:
-        if getattr(model.config, "_attn_implementation", None) != NAME:
-            raise UnsupportedAttentionError("it does not use transformers' attention interface")
-        difference = float(np.mean(np.abs(trial(tree, model) - expected)))
-        if difference < tolerance:
-            tree.n_computed = 0
-            return tree
-        reason = f"its answers differ by {difference:.2g}"
-    except (UnsupportedAttentionError, TypeError, AttributeError, KeyError) as error:
-        reason = str(error)
-    model.set_attn_implementation(before)
-    plain.n_computed = 0
-    logger.warning(
-        "%s cannot run as a prefix tree (%s): prompts are computed in padded batches, which is slower",
-        type(model).__name__,
-        reason,
-    )
-    return plain
-
-
-@torch.inference_mode()
-def _trial(engine: Engine, model: Any) -> NDArray[np.float64]:
-    """Return log-probabilities of branching sequences, scored and decoded."""
-    generator = np.random.default_rng(0)
-    vocabulary = model.config.get_text_config().vocab_size
-    stem, *branches = (generator.integers(0, vocabulary, n).tolist() for n in (9, 4, 1, 6))
-    sequences: Sequence[list[int]] = [stem + branch for branch in branches]
-    results = engine.score(sequences, [5] * len(sequences))
-    decoding = engine.decode([stem, stem + branches[0]], 2, 3)
-    tokens = torch.tensor(branches[0], device=model.device)
-    decoding.first()
-    decoding.step(tokens)
-    kept = torch.tensor([0, 2, 3], device=model.device)
-    decoding.keep(kept)
-    logits = decoding.step(tokens[kept]).log_softmax(-1).gather(-1, tokens[kept, None])
-    return np.concatenate([*results, logits.double().cpu().numpy()[:, 0]])

@@ -26,11 +26,11 @@ from ilf_kedro.language_models.local.batching import (
     batches_by_prefix,
     batches_by_size,
 )
+from ilf_kedro.language_models.local.configuration import context_length
 from ilf_kedro.language_models.local.decoding import Sample, run_decoding
 from ilf_kedro.language_models.local.formatting import Formatted, Formatter
 from ilf_kedro.language_models.local.loading import (
     LoadedModel,
-    context_length,
     load_model,
     load_tokenizer,
     resolve_device,
@@ -99,7 +99,7 @@ class LocalRuntime:
     def formatter(self) -> Formatter:
         """The model's tokenizer and format; loaded when first asked for."""
         tokenizer = load_tokenizer(self.source, self.checkpoint)
-        return Formatter(tokenizer, self.source.format, context_length(self.source))
+        return Formatter(tokenizer, self.source.format, context_length(self.source.directory))
 
     @cached_property
     def device(self) -> str:

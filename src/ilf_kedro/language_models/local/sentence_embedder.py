@@ -22,8 +22,10 @@ from torch import Tensor
 from ilf_kedro.language_models.cache.codecs import VECTOR
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache, cache_key
 from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
+from ilf_kedro.language_models.checkpoints.weights import load_pretrained
 from ilf_kedro.language_models.local.batching import CachedBatches, Plan, RunStatistics, batches_by_size
-from ilf_kedro.language_models.local.loading import context_length, load_tokenizer, resolve_device
+from ilf_kedro.language_models.local.configuration import context_length
+from ilf_kedro.language_models.local.loading import load_tokenizer, resolve_device
 from ilf_kedro.language_models.local.options import SentenceEmbedderOptions
 from ilf_kedro.language_models.local.resident import RESIDENT
 from ilf_kedro.language_models.protocol import Capability
@@ -112,7 +114,7 @@ class SentenceEmbedder:
     def _encoding(self) -> _Encoding:
         settings = _read_json(self.source.directory / "sentence_bert_config.json")
         pooling = _read_json(self.source.directory / "1_Pooling" / "config.json")
-        whole = min(context_length(self.source), self._tokenizer.model_max_length)
+        whole = min(context_length(self.source.directory), self._tokenizer.model_max_length)
         max_tokens = settings.get("max_seq_length")
         return _Encoding(min(int(max_tokens), whole) if max_tokens else whole, _pooling(pooling, self.source.directory))
 
@@ -150,13 +152,9 @@ class SentenceEmbedder:
 
     def _load(self) -> Any:
         from transformers import AutoModel
-        from transformers.utils import logging as transformers_logging
 
         logger.info("Loading %s (float32 on %s)", self.name, self._device)
-        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        encoder: Any = AutoModel.from_pretrained(
-            str(self.source.directory), dtype=torch.float32, local_files_only=True, use_safetensors=True
-        )
+        encoder = load_pretrained(AutoModel, self.source.directory, torch.float32, new="pooler.", unused="pooler.")
         return encoder.to(self._device).eval()
 
     def _key(self, text: str) -> str:

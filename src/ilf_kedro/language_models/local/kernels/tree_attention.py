@@ -138,11 +138,16 @@ class DecodingAttention:
     The B prompts × N samples are *slots*; the forward pass has one query per unfinished sample (a *row*),
     and rows are spread over slots. The prompt part is one product per prompt for all its samples, the own
     part one per sample; the two are merged by their log-sum-exps (exact softmax over both).
+
+    Raises:
+        UnsupportedAttentionError: the model has no layer of attention.
     """
 
     def __init__(self, prefill: PackedAttention, paths: list[Tensor], n_samples: int, max_tokens: int) -> None:
         lengths = [len(path) for path in paths]
         longest = max(lengths)
+        if not prefill.keys:
+            raise UnsupportedAttentionError("it has no attention")
         device = paths[0].device
         index = torch.stack([torch.nn.functional.pad(path, (0, longest - len(path))) for path in paths])
         self._lengths = torch.tensor(lengths, device=device)
