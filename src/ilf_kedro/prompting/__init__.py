@@ -1,17 +1,22 @@
 """Prompt templates, and the post-processing of what comes back."""
 
+from ilf_kedro.prompting.cleaning import Cleaner, cleaner
+from ilf_kedro.prompting.messages import Message
 from ilf_kedro.prompting.post_processing import clean_completion, drop_unfinished_sentence, split_sentences
 from ilf_kedro.prompting.resampling import Kept, classify_draws, is_degenerate, keep_best_draws
 from ilf_kedro.prompting.rows import fill, prompts_of
 from ilf_kedro.prompting.templates import Prompt, PromptTemplate, TemplateError
 
 __all__ = [
+    "Cleaner",
     "Kept",
+    "Message",
     "Prompt",
     "PromptTemplate",
     "TemplateError",
     "classify_draws",
     "clean_completion",
+    "cleaner",
     "drop_unfinished_sentence",
     "fill",
     "is_degenerate",

@@ -17,6 +17,10 @@ _LABEL_WORDS = 4
 _BLANKS = re.compile(r"[^\S\n]+")
 _INFORMAL_END = re.compile(r"(?<=[!?])\s+|(?<=[!?][\"”)])\s+")
 _OPENING_QUOTATION = re.compile(r"^([\"“][^\"“”]*[.!?][\"”])\s+")
+# A full stop that the splitter takes for an abbreviation's: "etc. I left", "Plan A. I left", "OK. We left".
+_ABBREVIATION_BEFORE_I = re.compile(r"(?<=\.)\s+(?=I(?:['’](?:m|ve|d|ll))?\s)")
+_TITLE = re.compile(r"\b(?:mr|mrs|ms|dr|st|prof|vol|ch|fig|vs)\.$", re.IGNORECASE)
+_OK = re.compile(r"(?<=\b[Oo][Kk]\.)\s+(?=[\"“‘(]?[A-Z])")
 _END = re.compile(r"[.!?…。！？][\"'”’»›)\]}]*$")
 
 
@@ -64,9 +68,25 @@ def split_sentences(text: str) -> list[str]:
     """Split English text into sentences without their surrounding blanks; empty text gives none.
 
     The splitter knows abbreviations, decimals and ellipses, but expects a capital after an end. Inputs are
-    informal, so a "!" or "?" before a blank, and a whole quotation that opens the text, end one as well.
+    informal, so a "!" or "?" before a blank, and a whole quotation that opens the text, end one as well; so does
+    "OK.", and an abbreviation before the pronoun "I", unless it is a title.
     """
     pieces = _OPENING_QUOTATION.split(text)
     sentences = (sentence for piece in pieces if piece for sentence in sentencex.segment("en", piece))
-    parts = (part for sentence in sentences for part in _INFORMAL_END.split(sentence))
+    parts = (
+        part
+        for sentence in sentences
+        for informal in _INFORMAL_END.split(sentence)
+        for plain in _OK.split(informal)
+        for part in _split_before_i(plain)
+    )
     return [stripped for part in parts if (stripped := part.strip())]
+
+
+def _split_before_i(text: str) -> list[str]:
+    parts, begin = [], 0
+    for match in _ABBREVIATION_BEFORE_I.finditer(text):
+        if not _TITLE.search(text, begin, match.start()):
+            parts.append(text[begin : match.start()])
+            begin = match.end()
+    return [*parts, text[begin:]]
