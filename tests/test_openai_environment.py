@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -148,3 +149,31 @@ def test_refinement_and_selection_against_a_real_server(project: WholeProject) -
     spending = {model.dataset: spent for model, spent in last_record(project).spending}
     assert min(spending["refiner"].output_tokens, spending["instruct_rm"].input_tokens) > 0
     assert spending["refiner"].usd is None, "no price was given"
+
+
+@pytest.mark.slow
+def test_a_forecast_asks_nothing_and_is_what_the_run_asks(project: WholeProject, server: MisbehavingServer) -> None:
+    words = ("--env", "openai", "--pipelines", "data_prep,refinement,selection")
+    told = project.kedro("ilf-forecast", *words).stdout
+    assert server.bodies == []
+    assert not (project.path / "data" / "openai").exists(), "nothing is saved"
+    requests, usd = total(told)
+    project.kedro("run", *words)
+    assert requests == len(server.bodies)
+    assert usd >= (server.billed[0] + 2 * server.billed[1]) / 1e6
+    again = project.kedro("ilf-forecast", *words).stdout
+    assert total(again) == (0, 0)
+
+    everything = project.kedro("ilf-forecast", "--env", "openai").stdout
+    assert "judge (fake-1)" in everything
+    assert "Traceback" not in everything
+    unknown = project.kedro("ilf-forecast", "--pipelines", "refinment", check=False)
+    assert unknown.returncode != 0
+    assert "refinement" in unknown.stdout
+
+
+def total(told: str) -> tuple[int, float]:
+    """Return the requests and the price of the line that sums up."""
+    (line,) = [line for line in told.splitlines() if line.startswith("In all: ")]
+    requests, usd = re.findall(r"In all: ([\d,]+) requests.*at most about \$([\d.]+)", line)[0]
+    return int(requests.replace(",", "")), float(usd)

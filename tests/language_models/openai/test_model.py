@@ -64,7 +64,7 @@ def prompts(count: int) -> list[Prompt]:
 def test_a_kept_text_that_is_no_answer_is_asked_for_again(make: Make, server: MisbehavingServer, kept: str) -> None:
     first = make()
     rows = first.generate(prompts(1), range(1), SamplingOptions(), seed=1)
-    cache = CompletionCache(first._cache.path)  # type: ignore[union-attr]
+    cache = CompletionCache(first.cache.path)  # type: ignore[union-attr]
     (key,) = [key for (key,) in sqlite3.connect(cache.path).execute("SELECT key FROM completions")]
     cache.drop([key])
     cache.put_many({key: kept})

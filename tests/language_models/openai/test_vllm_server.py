@@ -17,7 +17,7 @@ from tests.support.vllm_server import MODEL, vllm_server
 from tests.support.whole_project import WholeProject
 
 pytestmark = pytest.mark.slow
-YES_NO = (Choice("Yes", ("Yes", " Yes", "YES")), Choice("No", ("No", " No", "NO")))
+YES_NO = (Choice("Yes", ("Yes", " Yes")), Choice("No", ("No", " No")))  # each spelling is one token
 PROMPTS = [
     Prompt(f"{question} Answer with Yes or No.", str(index))
     for index, question in enumerate(["Is the sky blue?", "Is a cat a plant?", "Can fish swim?"])
@@ -80,7 +80,7 @@ def test_a_whole_run_of_kedro_scores_by_the_servers_log_likelihoods(base_url: st
         {
             "train_sizes": [4],
             "refinement": {"n_refinements": 2, "sampling": {"max_new_tokens": 16}},
-            "selection": {"scorers": ["random", "longest", "log_probability"]},
+            "selection": {"scorers": ["random", "longest", "log_probability"], "target_scorer": "longest"},
         },
     )
     project.kedro("run", "--env", "openai", "--pipelines", "data_prep,refinement,selection")

@@ -78,7 +78,7 @@ class OpenAICompatibleLanguageModel:
         self._name = name or options.model
         self._credentials = credentials
         self._env_file = env_file
-        self._cache = cache
+        self.cache = cache
         self._spending = Spending(options.budget, part_of=spending)
         self._total = spending or self._spending
         self._n_shortened = 0
@@ -251,8 +251,8 @@ class OpenAICompatibleLanguageModel:
         self._warn_of_budget(expected)
 
         def store(new: Mapping[str, Fields]) -> None:
-            if self._cache is not None:
-                self._cache.put_many({key: json.dumps(fields) for key, fields in new.items()})
+            if self.cache is not None:
+                self.cache.put_many({key: json.dumps(fields) for key, fields in new.items()})
             values.update(new)
 
         try:
@@ -299,11 +299,11 @@ class OpenAICompatibleLanguageModel:
 
     def _kept(self, keys: Sequence[str]) -> dict[str, Fields]:
         """Return what the cache has under these keys, but for what is no answer."""
-        if self._cache is None:
+        if self.cache is None:
             return {}
-        known = self._cache.get_many(keys)
+        known = self.cache.get_many(keys)
         values = {key: fields for key, text in known.items() if (fields := read_fields(text)) is not None}
-        self._cache.drop([key for key in known if key not in values])
+        self.cache.drop([key for key in known if key not in values])
         return values
 
     def _warn_of_budget(self, expected: Forecast) -> None:

@@ -1,0 +1,179 @@
+"""`kedro ilf-forecast`: what a run would ask of servers, all its parts together, found out without asking anything.
+
+The nodes are run in memory, with models that answer from the cache or make something up. Trainings are left out, and
+nothing is saved. Texts that are made up are as long as they may become, so that the price is an upper estimate.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import click
+from kedro.framework.project import pipelines
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import ProjectMetadata
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, TrainingRecord
+from ilf_kedro.language_models.openai.cost_tracker import Usage
+from ilf_kedro.language_models.openai.dry_run import DryApiModel, MadeUpLanguageModel
+from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
+from ilf_kedro.language_models.protocol import Model
+from ilf_kedro.wiring.command_line import CommandError
+
+__all__ = ["RunForecast", "forecast_command", "forecast_run"]
+
+
+@dataclass
+class RunForecast:
+    """The models that a run would ask, by their names in the catalog, and the nodes that could not be tried."""
+
+    models: dict[str, DryApiModel] = field(default_factory=dict)
+    untried: dict[str, str] = field(default_factory=dict)
+
+    def lines(self) -> Iterator[str]:
+        """Yield what to print: one line per model, the sum, and what the figures leave out."""
+        asked = {name: model for name, model in self.models.items() if model.needs.requests or model.needs.cached}
+        for name, model in asked.items():
+            own = model.needs
+            described = _described(own.requests, own.usage, own.usd, [model])
+            yield f"{name} ({model.name}): {described}; {own.cached:,} answers are in the cache"
+        if not asked:
+            yield "No server is asked anything."
+            return
+        needs = [model.needs for model in asked.values()]
+        usage = sum((each.usage for each in needs), Usage())
+        usd = None if any(each.usd is None for each in needs) else sum(each.usd or 0 for each in needs)
+        yield f"In all: {_described(sum(each.requests for each in needs), usage, usd, list(asked.values()))}"
+        yield from _warnings(asked, usd)
+        if self.untried:
+            yield "Not counted, because it depends on what is not made up here:"
+            yield from (f"  {node}: {reason}" for node, reason in self.untried.items())
+        yield "Samples that are drawn once more for degenerate ones, and failed attempts, come on top."
+
+
+def forecast_run(pipeline: Pipeline, load: Callable[[str], Any]) -> RunForecast:
+    """Run the nodes with models that ask nobody; `load` gives a data set of the catalog by its name."""
+    forecast = RunForecast()
+    data: dict[str, Any] = {}
+    lacking: dict[str, str] = {}  # data sets that no node could make, and why
+    for node in pipeline.nodes:
+        reason = next((lacking[name] for name in node.inputs if name in lacking), None)
+        asked = []
+        try:
+            for name in node.inputs:
+                if name not in data and name not in lacking:
+                    data[name] = _stand_in(name, load(name), forecast)
+            asked = [name for name in node.inputs if isinstance(data.get(name), DryApiModel)]
+            if reason is None:
+                data |= _made_by(node, data)
+                continue
+        except Exception as error:  # noqa: BLE001  # whatever a node cannot do with what is made up
+            reason = reason or f"{node.name}: {next(iter(str(error).strip().splitlines()), type(error).__name__)}"
+        lacking |= dict.fromkeys(node.outputs, reason)
+        if asked:
+            forecast.untried[node.name] = f"asks {', '.join(asked)}, and lacks what it would ask about ({reason[:160]})"
+    return forecast
+
+
+@click.command("ilf-forecast")
+@click.option("--pipelines", "names", default="__default__", help="Pipelines, separated by commas.")
+@click.option("--env", "-e", default=None, help="The environment of the run.")
+@click.option("--params", default="", help="As for kedro run.")
+@click.pass_obj
+def forecast_command(metadata: ProjectMetadata, names: str, env: str | None, params: Any) -> None:
+    """Tell what a run would ask of servers: requests, tokens, price and time. Nothing is asked."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    created = KedroSession.create(metadata.project_path, env=env, runtime_params=params or None)
+    with created, _quiet():
+        context = created.load_context()
+        unknown = [name for name in wanted if name not in pipelines]
+        if unknown:
+            raise CommandError(f"there is no pipeline {unknown[0]!r}; there are {', '.join(sorted(pipelines.keys()))}")
+        chosen = sum((pipelines[name] for name in wanted), Pipeline([]))
+        forecast = forecast_run(chosen, context.catalog.load)
+    for line in forecast.lines():
+        click.echo(line)
+
+
+def _stand_in(name: str, value: object, forecast: RunForecast) -> object:
+    """Return what a node gets in place of what the catalog holds: a model that asks nobody, else the thing itself."""
+    if isinstance(value, OpenAICompatibleLanguageModel):
+        return forecast.models.setdefault(name, DryApiModel(value))
+    if isinstance(value, Model):
+        return MadeUpLanguageModel(value.name)
+    return value
+
+
+def _made_by(node: Node, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Run a node; a training gives a checkpoint without weights, and no log."""
+    if _trains(node):
+        return {name: _untrained() if name.endswith("checkpoint") else None for name in node.outputs}
+    made: dict[str, Any] = node.run({name: data[name] for name in node.inputs})
+    return made
+
+
+def _trains(node: Node) -> bool:
+    function = getattr(node.func, "func", node.func)
+    returned = get_type_hints(function).get("return")
+    return returned is Checkpoint or Checkpoint in get_args(returned)
+
+
+def _untrained() -> Checkpoint:
+    record = TrainingRecord(
+        content_hash="forecast", kind="untrained", base_model="", base_revision="", method="", n_examples=1, n_steps=0,
+        n_truncated=0, seed=0, dtype="float32", final_loss=0.0, seconds=0.0,
+    )  # fmt: skip
+    return Checkpoint(Path(), record)
+
+
+def _described(requests: int, usage: Usage, usd: float | None, models: Sequence[DryApiModel]) -> str:
+    return (
+        f"{requests:,} requests, about {usage.input_tokens:,} tokens in and at most {usage.output_tokens:,} out, "
+        f"{_price(usd)}, {_time(models)}"
+    )
+
+
+def _price(usd: float | None) -> str:
+    return "price unknown (`prices`)" if usd is None else f"at most about ${usd:.4f}"
+
+
+def _time(models: Sequence[DryApiModel]) -> str:
+    """Say how long the limits per minute make it at least; models of one server share its limits."""
+    if any(model.options.send == "batch" for model in models):
+        return "within a day or so (send: batch)"
+    minutes: dict[str, float] = {}
+    for model in models:
+        options, needs = model.options, model.needs
+        tokens = needs.usage.input_tokens + needs.usage.output_tokens
+        own = max(
+            needs.requests / options.requests_per_minute if options.requests_per_minute else 0.0,
+            tokens / options.tokens_per_minute if options.tokens_per_minute else 0.0,
+        )
+        minutes[options.base_url] = minutes.get(options.base_url, 0.0) + own
+    longest = max(minutes.values(), default=0.0)
+    return f"at least {longest:,.1f} minutes at its limits" if longest else "no limits per minute are set"
+
+
+def _warnings(asked: Mapping[str, DryApiModel], usd: float | None) -> Iterator[str]:
+    budgets = {model.options.budget for model in asked.values()} - {None}
+    for budget in sorted(each for each in budgets if each is not None):
+        if usd is not None and usd > budget:
+            yield f"The budget of ${budget:.2f} may stop the run before its end; what arrived by then is kept."
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the log for errors: nodes speak of made-up texts."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
