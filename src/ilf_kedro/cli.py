@@ -13,7 +13,7 @@ from kedro.framework.startup import ProjectMetadata
 
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.wiring.command_line import with_one_message
-from ilf_kedro.wiring.forecast import forecast_command
+from ilf_kedro.wiring.forecast_command import forecast_command
 
 # `run` is what a packaged project runs: Kedro takes it from here where there is a cli module.
 __all__ = ["cli", "run"]

@@ -6,17 +6,11 @@ nothing is saved. Texts that are made up are as long as they may become, so that
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-import click
-from kedro.framework.project import pipelines
-from kedro.framework.session import KedroSession
-from kedro.framework.startup import ProjectMetadata
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
@@ -25,9 +19,8 @@ from ilf_kedro.language_models.openai.cost_tracker import Usage
 from ilf_kedro.language_models.openai.dry_run import DryApiModel, MadeUpLanguageModel
 from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
 from ilf_kedro.language_models.protocol import Model
-from ilf_kedro.wiring.command_line import CommandError
 
-__all__ = ["RunForecast", "forecast_command", "forecast_run"]
+__all__ = ["RunForecast", "forecast_run"]
 
 
 @dataclass
@@ -80,26 +73,6 @@ def forecast_run(pipeline: Pipeline, load: Callable[[str], Any]) -> RunForecast:
         if asked:
             forecast.untried[node.name] = f"asks {', '.join(asked)}, and lacks what it would ask about ({reason[:160]})"
     return forecast
-
-
-@click.command("ilf-forecast")
-@click.option("--pipelines", "names", default="__default__", help="Pipelines, separated by commas.")
-@click.option("--env", "-e", default=None, help="The environment of the run.")
-@click.option("--params", default="", help="As for kedro run.")
-@click.pass_obj
-def forecast_command(metadata: ProjectMetadata, names: str, env: str | None, params: Any) -> None:
-    """Tell what a run would ask of servers: requests, tokens, price and time. Nothing is asked."""
-    wanted = [name.strip() for name in names.split(",") if name.strip()]
-    created = KedroSession.create(metadata.project_path, env=env, runtime_params=params or None)
-    with created, _quiet():
-        context = created.load_context()
-        unknown = [name for name in wanted if name not in pipelines]
-        if unknown:
-            raise CommandError(f"there is no pipeline {unknown[0]!r}; there are {', '.join(sorted(pipelines.keys()))}")
-        chosen = sum((pipelines[name] for name in wanted), Pipeline([]))
-        forecast = forecast_run(chosen, context.catalog.load)
-    for line in forecast.lines():
-        click.echo(line)
 
 
 def _stand_in(name: str, value: object, forecast: RunForecast) -> object:
@@ -166,14 +139,3 @@ def _warnings(asked: Mapping[str, DryApiModel], usd: float | None) -> Iterator[s
     for budget in sorted(each for each in budgets if each is not None):
         if usd is not None and usd > budget:
             yield f"The budget of ${budget:.2f} may stop the run before its end; what arrived by then is kept."
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the log for errors: nodes speak of made-up texts."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)
