@@ -44,6 +44,18 @@ def test_the_users_layer_comes_last_in_every_environment(conf: Path) -> None:
     assert loader(conf).layers == ("base", "local")
 
 
+def test_a_layer_that_names_a_tasks_inputs_replaces_the_task(conf: Path) -> None:
+    base = {"inputs": {"post": {"column": "post"}}, "columns": {"feedback": "feedback"}, "output": {"clean": "code"}}
+    (conf / "base" / "parameters_task.yml").write_text(yaml.safe_dump({"task": base}))
+    (conf / "test" / "parameters_task.yml").write_text(yaml.safe_dump({"task": {"output": {"clean": "verbatim"}}}))
+    assert loader(conf, "test")["parameters"]["task"] == base | {"output": {"clean": "verbatim"}}
+    own = {"inputs": {"problem": {"column": "prompt"}}}
+    (conf / "local" / "parameters_task.yml").write_text(yaml.safe_dump({"task": own}))
+    assert loader(conf, "test")["parameters"]["task"] == own
+    given = loader(conf, "test", task={"output": {"clean": "code"}})["parameters"]["task"]
+    assert given == own | {"output": {"clean": "code"}}
+
+
 def test_params_win_over_the_users_layer(conf: Path) -> None:
     merged = loader(conf, "test", a={"z": "params"})["parameters"]
     assert merged["a"] == {"x": "base", "y": "test", "z": "params"}

@@ -98,6 +98,14 @@ class LayeredConfigLoader(OmegaConfigLoader):
         merged: dict[str, Any] = self._merge_configs(config, layer, key, path)
         return merged
 
+    @staticmethod
+    def _soft_merge(config: dict[str, Any], env_config: dict[str, Any], env_path: str | None = None) -> Any:
+        """Merge two layers key by key; a task that names its inputs takes the place of the earlier one as a whole."""
+        merged = OmegaConfigLoader._soft_merge(config, env_config, env_path)
+        if "inputs" in (env_config.get("task") or {}):
+            merged["task"] = env_config["task"]
+        return merged
+
     @property
     def layers(self) -> tuple[str, ...]:
         """The environments that are merged, the last one winning."""
