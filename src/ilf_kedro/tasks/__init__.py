@@ -12,6 +12,7 @@ from ilf_kedro.tasks.options import (
     Shares,
     Task,
     Words,
+    plain_task,
 )
 from ilf_kedro.tasks.rows import Comparison, Example, Preference, Subject
 from ilf_kedro.tasks.tables import comparisons_table, examples_table, fields_of
@@ -36,4 +37,5 @@ __all__ = [
     "examples_table",
     "fields_of",
     "map_rows",
+    "plain_task",
 ]

@@ -22,6 +22,7 @@ __all__ = [
     "Shares",
     "Task",
     "Words",
+    "plain_task",
 ]
 
 RESERVED = frozenset(
@@ -199,11 +200,9 @@ def _short_form(value: object) -> object:
 class Task(Options):
     """A task: what its rows hold, what its outputs are, and what to call them."""
 
-    name: str = "task"
+    name: str
     words: Words = Words()
-    inputs: Annotated[Mapping[str, InputField], BeforeValidator(_short_form)] = Field(
-        default={"input": InputField(column="input")}, min_length=1
-    )
+    inputs: Annotated[Mapping[str, InputField], BeforeValidator(_short_form)] = Field(min_length=1)
     columns: Columns = Columns()
     explode: Expression | None = Field(default=None, description="a list: one example per member, seen as `item`")
     other_columns: Literal["keep", "refuse"] = "keep"
@@ -253,6 +252,11 @@ class Task(Options):
         return self
 
     @property
+    def has_comparisons(self) -> bool:
+        """Tell whether the data say which of two outputs people preferred."""
+        return self.columns.comparison is not None or self.comparisons is not None
+
+    @property
     def given_splits(self) -> tuple[Split, ...]:
         """Return the splits that have a source of their own; none where one source is split by shares."""
         if isinstance(self.splits, Shares):
@@ -273,6 +277,19 @@ class Task(Options):
     def identifying_inputs(self) -> tuple[str, ...]:
         """Return the inputs by which two rows have the same input: the one that may be shortened, else all shown."""
         return (self.truncatable_input,) if self.truncatable_input else tuple(self.shown_inputs)
+
+
+def plain_task() -> Task:
+    """Return the task of data whose columns are the project's own words, with one input called input."""
+    comparison = ComparisonColumns(a="output_a", b="output_b", preferred="preferred")
+    columns = Columns(
+        example_id="example_id",
+        initial_output="initial_output",
+        feedback="feedback",
+        reference="reference",
+        comparison=comparison,
+    )
+    return Task(name="Outputs", inputs={"input": InputField(column="input", truncate=True)}, columns=columns)
 
 
 def _plural(word: str) -> str:

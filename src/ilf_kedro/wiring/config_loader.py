@@ -101,7 +101,7 @@ class LayeredConfigLoader(OmegaConfigLoader):
     @staticmethod
     def _soft_merge(config: dict[str, Any], env_config: dict[str, Any], env_path: str | None = None) -> Any:
         """Merge two layers key by key; a task that names its inputs takes the place of the earlier one as a whole."""
-        merged = OmegaConfigLoader._soft_merge(config, env_config, env_path)
+        merged = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.merge(config, env_config)))
         if "inputs" in (env_config.get("task") or {}):
             merged["task"] = env_config["task"]
         return merged

@@ -26,7 +26,7 @@ from ilf_kedro.pipelines.sweep.options import SweepOptions
 from ilf_kedro.pipelines.tournament.options import TournamentOptions
 from ilf_kedro.pipelines.word_removal.options import WordRemovalOptions, WordRemovalProbeOptions
 from ilf_kedro.schemas import Options
-from ilf_kedro.tasks import Task
+from ilf_kedro.tasks import Task, plain_task
 from ilf_kedro.wiring.tracking_options import TrackingOptions
 
 __all__ = [
@@ -62,7 +62,7 @@ class Parameters(Options):
 
     seed: int = Field(ge=0, strict=True)
     train_sizes: tuple[Annotated[int, Field(strict=True)], ...]
-    task: Task = Task()
+    task: Task = plain_task()
     data_prep: DataPrepOptions
     refinement: RefinementOptions
     selection: SelectionOptions
@@ -92,6 +92,34 @@ class Parameters(Options):
     @model_validator(mode="after")
     def _check_tournament(self) -> Self:
         self.tournament.check_ensembles(self.selection.ensembles)
+        return self
+
+    @model_validator(mode="after")
+    def _check_what_the_data_have(self) -> Self:
+        """Refuse what asks for texts that the task has no column for."""
+        columns = self.task.columns
+        needs = {
+            "columns.comparison": (
+                self.task.has_comparisons,
+                [f"finetune.arms: {arm}" for arm in self.finetune.arms if arm == "best_of_n_outputs"]
+                + [f"selection.scorers: {name}" for name in self.selection.scorers if name == "reward_model"],
+            ),
+            "columns.reference": (
+                columns.reference is not None,
+                [f"finetune.arms: {arm}" for arm in self.finetune.arms if arm in ("references", "refinement_model")],
+            ),
+            "columns.initial_output": (
+                columns.initial_output is not None,
+                [f"finetune.arms: {arm}" for arm in self.finetune.arms if arm == "initial_outputs"],
+            ),
+        }
+        faults = [
+            f"{', '.join(users)} needs task.{column}, which is null; name the column that has it, or leave it out"
+            for column, (there, users) in needs.items()
+            if users and not there
+        ]
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
     @model_validator(mode="after")

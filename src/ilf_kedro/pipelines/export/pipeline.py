@@ -10,7 +10,7 @@ from ilf_kedro.pipelines.export import nodes
 from ilf_kedro.pipelines.export.options import ExportOptions
 
 
-def create_pipeline(arms: Sequence[str], train_size: int, options: ExportOptions) -> Pipeline:
+def create_pipeline(arms: Sequence[str], train_size: int, options: ExportOptions, *, compared: bool = True) -> Pipeline:
     """Create the nodes that write records of `arms` at `train_size`, of preferences, comparisons and feedback."""
     members = [node for arm in arms for node in _supervised(arm, train_size, options)]
     members += [
@@ -21,18 +21,16 @@ def create_pipeline(arms: Sequence[str], train_size: int, options: ExportOptions
             name="export_preferences",
         ),
         Node(
-            nodes.export_reward_pairs,
-            ["comparisons.train", "prompt.policy"],
-            ["export.reward_pairs", "export.reward_pairs_implicit"],
-            name="export_reward_pairs",
-        ),
-        Node(
             nodes.export_privileged,
             ["examples.train", "prompt.policy", "prompt.privileged_context"],
             "export.privileged_feedback",
             name="export_privileged",
         ),
     ]
+    if compared:
+        pairs = ["export.reward_pairs", "export.reward_pairs_implicit"]
+        inputs = ["comparisons.train", "prompt.policy"]
+        members.append(Node(nodes.export_reward_pairs, inputs, pairs, name="export_reward_pairs"))
     return Pipeline(members, namespace="export", prefix_datasets_with_namespace=False, tags="export")
 
 

@@ -31,8 +31,10 @@ def create_pipeline(
     train_sizes: Sequence[int],
     source: RefinementSource | None = None,
     best_of_n_from: str | None = None,
+    *,
+    rewarded: bool = True,
 ) -> Pipeline:
-    """Create the base model's measurements, one namespace per arm and size, and best-of-N.
+    """Create the base model's measurements, one namespace per arm and size, and best-of-N if it is `rewarded`.
 
     `source` says where the refinements arm gets its refinements, `best_of_n_from` which model best-of-N samples
     from; null means that of the most refinements.
@@ -49,15 +51,17 @@ def create_pipeline(
         pipelines.append(_compare_refiners(train_sizes))
     if sections(arms, source):
         pipelines.append(_describe_arms(arms, train_sizes, REFINEMENT_MODEL in needed))
-    if sampler := best_of_n_from or _default_sampler(arms, train_sizes):
+    if rewarded and (sampler := best_of_n_from or _default_sampler(arms, train_sizes)):
         pipelines.append(_best_of_n(sampler))
     return sum(pipelines, Pipeline([]))
 
 
-def model_names(arms: Sequence[Arm], train_sizes: Sequence[int], best_of_n_from: str | None = None) -> tuple[str, ...]:
+def model_names(
+    arms: Sequence[Arm], train_sizes: Sequence[int], best_of_n_from: str | None = None, *, rewarded: bool = True
+) -> tuple[str, ...]:
     """Return the names of all models that the pipeline samples outputs from, the base model first."""
     names = ["finetune.base", *(f"finetune.{arm}.n{size}" for arm in summarising(arms) for size in train_sizes)]
-    has_best_of_n = best_of_n_from or _default_sampler(arms, train_sizes)
+    has_best_of_n = rewarded and (best_of_n_from or _default_sampler(arms, train_sizes))
     return (*names, "finetune.best_of_n") if has_best_of_n else tuple(names)
 
 

@@ -16,14 +16,15 @@ BASE = "finetune.base"
 Inputs = str | list[str] | dict[str, str]
 
 
-def create_pipeline(models: Sequence[str], sections: Sequence[str] = ()) -> Pipeline:
+def create_pipeline(models: Sequence[str], sections: Sequence[str] = (), *, rewarded: bool = True) -> Pipeline:
     """Create the nodes that measure, judge and report `models`, named such as finetune.refinements.n100.
 
     `sections` are the further analyses whose section.{name} the report holds as well.
-    Best-of-N has outputs only: its likelihoods are its sampler's, and it was never trained.
+    Best-of-N has outputs only: its likelihoods are its sampler's, and it was never trained. Without comparisons
+    (`rewarded` is false) nothing is about a reward model.
     """
     measured = [model for model in models if model != BEST_OF_N]
-    trained = ["reward_model", *(model for model in measured if model != BASE)]
+    trained = [*(["reward_model"] if rewarded else []), *(model for model in measured if model != BASE)]
     collecting = [
         _node(nodes.collect_outputs, [f"{model}.outputs" for model in models], "outputs"),
         _node(nodes.collect_log_likelihoods, [f"{model}.log_likelihoods" for model in measured], "log_likelihoods"),
@@ -31,15 +32,15 @@ def create_pipeline(models: Sequence[str], sections: Sequence[str] = ()) -> Pipe
         *(_best_of_n_nodes() if BEST_OF_N in models else []),
     ]
     reporting = [
-        *_measuring_nodes(),
+        *_measuring_nodes(rewarded=rewarded),
         *_figure_nodes(),
-        _report_node(["best_of_n", *sections] if BEST_OF_N in models else sections),
+        _report_node(["best_of_n", *sections] if BEST_OF_N in models else sections, rewarded=rewarded),
     ]
     # What reads a table per model, or a table that nothing else reads, stands beside what makes it: one table comes
     # out, and kedro-viz folds the others away.
     return (
         _in_namespace("finetune", collecting)
-        + _in_namespace("reward_model", [_reward_model_figure_node()])
+        + _in_namespace("reward_model", [_reward_model_figure_node()] if rewarded else [])
         + _in_namespace("reporting", reporting)
     )
 
@@ -53,14 +54,11 @@ def _node(function: Callable[..., Any], inputs: Inputs, outputs: str | list[str]
     return Node(function, inputs, outputs, name=function.__name__, tags=tags)
 
 
-def _measuring_nodes() -> list[Node]:
+def _measuring_nodes(*, rewarded: bool) -> list[Node]:
+    inputs = [*REWARD_MODEL_INPUTS, "examples.test", "outputs"]
+    rewarding = [_node(nodes.score_rewards, inputs, "rewards", tags="language_model")] if rewarded else []
     return [
-        _node(
-            nodes.score_rewards,
-            [*REWARD_MODEL_INPUTS, "examples.test", "outputs"],
-            "rewards",
-            tags="language_model",
-        ),
+        *rewarding,
         _node(
             nodes.judge_models,
             ["judge", "prompt.judge", "examples.test", "outputs", "params:reporting"],
@@ -74,16 +72,16 @@ def _measuring_nodes() -> list[Node]:
         ),
         _node(
             nodes.measure_models,
-            [
-                "examples.test",
-                "outputs",
-                "log_likelihoods",
-                "rewards",
-                "outcomes",
-                "base_model",
-                "params:reporting",
-                "params:seed",
-            ],
+            {
+                "examples": "examples.test",
+                "outputs": "outputs",
+                "log_likelihoods": "log_likelihoods",
+                "outcomes": "outcomes",
+                "base_model": "base_model",
+                "options": "params:reporting",
+                "seed": "params:seed",
+                **({"rewards": "rewards"} if rewarded else {}),
+            },
             "model_metrics",
         ),
         _node(
@@ -139,15 +137,15 @@ def _reward_model_figure_node() -> Node:
     )
 
 
-def _report_node(sections: Sequence[str]) -> Node:
-    figures = ("scaling", "refinement_methods", "scorers", "reward_model", "training_loss")
+def _report_node(sections: Sequence[str], *, rewarded: bool) -> Node:
+    figures = ("scaling", "refinement_methods", "scorers", "training_loss")
+    of_rewards = {"rewards": "rewards", "accuracy": "reward_model.accuracy", "reward_model": "figure.reward_model"}
     tables = (
         "text_statistics",
         "rejected_rows",
         "scores",
         "selections",
         "outputs",
-        "rewards",
         "outcomes",
         "training_logs",
     )
@@ -162,12 +160,12 @@ def _report_node(sections: Sequence[str]) -> Node:
             "agreement": "judge_agreement",
             "metrics": "model_metrics",
             "compared": "refinement_metrics",
-            "accuracy": "reward_model.accuracy",
             "published": "published_results",
             "run_record": "run_record.so_far",
             "options": "params:reporting",
             "selection": "params:selection",
             "finetune": "params:finetune",
+            **(of_rewards if rewarded else {}),
             **{f"section_{name}": f"section.{name}" for name in sections},
         },
         "report",

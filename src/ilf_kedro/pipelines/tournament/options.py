@@ -46,6 +46,11 @@ class TournamentOptions(Options):
         """The scorers that run: random and longest always compete, whether they are named or not."""
         return (*_CONTROLS, *(scorer for scorer in self.scorers if scorer not in _CONTROLS))
 
+    def that_can_run(self, *, rewarded: bool) -> TournamentOptions:
+        """Return the options without the scorer reward_model where the data have no comparisons to train one on."""
+        kept = tuple(scorer for scorer in self.scorers if rewarded or scorer != "reward_model")
+        return self.model_copy(update={"scorers": kept})
+
     def check_ensembles(self, ensembles: Sequence[EnsembleOptions]) -> None:
         """Refuse an ensemble that competes without its members.
 
