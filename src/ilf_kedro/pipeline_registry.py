@@ -26,8 +26,9 @@ from ilf_kedro.pipelines import (
 from ilf_kedro.pipelines.finetune.arms import RefinementSource
 from ilf_kedro.pipelines.policy_arms import policy_arms
 from ilf_kedro.pipelines.refine_and_select import needed_scorers
-from ilf_kedro.wiring.context import declared_parameters
+from ilf_kedro.wiring.context import configuration, declared_parameters
 from ilf_kedro.wiring.parameters import Parameters
+from ilf_kedro.wiring.previews import with_previews
 
 __all__ = ["register_pipelines"]
 
@@ -53,7 +54,9 @@ def register_pipelines() -> dict[str, Pipeline]:
     whole = {**main, **analyses, "reporting": _reporting(parameters, sections)}
     sums = {name: sum(each.values(), Pipeline([])) for name, each in (("main", main), ("full", whole))}
     default = tasks.get(parameters.default_pipeline, sums["main"])
-    return {**main, **analyses, **tasks, "__default__": default, "full": sums["full"]}
+    registered = {**main, **analyses, **tasks, "__default__": default, "full": sums["full"]}
+    loader = configuration()
+    return with_previews(registered, str(loader.conf_source), loader.env)
 
 
 def _main_job(parameters: Parameters, source: RefinementSource) -> dict[str, Pipeline]:

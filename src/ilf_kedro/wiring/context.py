@@ -19,10 +19,10 @@ from ilf_kedro.wiring.config_loader import ConfigurationError, LayeredConfigLoad
 from ilf_kedro.wiring.parameter_check import check_parameters
 from ilf_kedro.wiring.parameters import Parameters
 
-__all__ = ["ProjectContext", "declared_parameters"]
+__all__ = ["ProjectContext", "configuration", "declared_parameters"]
 
 # A variable of the context (contextvars), not of the module: each request of a server has its own.
-_DECLARED: ContextVar[Parameters | None] = ContextVar("declared_parameters", default=None)
+_DECLARED: ContextVar[tuple[Parameters, LayeredConfigLoader] | None] = ContextVar("declared", default=None)
 
 
 @define(slots=False)
@@ -41,8 +41,9 @@ class ProjectContext(KedroContext):
 
     def __attrs_post_init__(self) -> None:
         """Check the parameters of the chosen environment, `--params` included, and build the pipelines."""
-        self.parameters = check_parameters(cast(LayeredConfigLoader, self.config_loader))
-        _DECLARED.set(self.parameters)
+        loader = cast(LayeredConfigLoader, self.config_loader)
+        self.parameters = check_parameters(loader)
+        _DECLARED.set((self.parameters, loader))
         pipelines.configure("ilf_kedro.pipeline_registry")
         pipelines.keys()  # builds them: in a notebook, the variable is not seen by the next cell
 
@@ -74,8 +75,15 @@ def declared_parameters() -> Parameters:
         ParameterError: the parameters are wrong.
     """
     if (declared := _DECLARED.get()) is not None:
-        return declared
+        return declared[0]
+    return check_parameters(configuration())
+
+
+def configuration() -> LayeredConfigLoader:
+    """Return the configuration of the session that this is called in, or that of the variable KEDRO_ENV (see above)."""
+    if (declared := _DECLARED.get()) is not None:
+        return declared[1]
     project = find_kedro_project(Path.cwd()) or Path(__file__).parents[3]
     env = os.getenv("KEDRO_ENV") or os.getenv(KEDRO_SERVER_ENV)
     arguments: dict[str, Any] = settings.CONFIG_LOADER_ARGS
-    return check_parameters(LayeredConfigLoader(project / settings.CONF_SOURCE, env, **arguments))
+    return LayeredConfigLoader(project / settings.CONF_SOURCE, env, **arguments)
