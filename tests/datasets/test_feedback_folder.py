@@ -78,12 +78,12 @@ def test_every_fault_is_named_at_once_and_the_file_stays(tmp_path: Path) -> None
         folder.collect({"round": questions("a", "b", "c", "d", "e")})
     message = str(caught.value)
     for expected in (
-        "has 9 fault(s)",
+        "has 9 faults:",
         "line 2: the example 'a' stands there twice",
         "line 3: there is no example 'stranger' in this round",
-        "line 4 is no JSON in UTF-8",
-        "line 5 is no object",
-        "line 7 is no object",
+        "line 4: found broken JSON",
+        'line 5: found ["a"]; expected one JSON object on each line',
+        "line 7: feedback: found 3; expected text",
         "line 8: the feedback is on another output of 'e'",
         "no line has the example 'c'",
         "no line has the example 'd'",
@@ -91,6 +91,43 @@ def test_every_fault_is_named_at_once_and_the_file_stays(tmp_path: Path) -> None
     ):
         assert expected in message
     assert path.read_bytes() == before
+
+
+def test_a_byte_order_mark_and_other_line_ends_are_fine(tmp_path: Path) -> None:
+    rows = [{"example_id": example_id, "feedback": f"on\u2028{example_id}"} for example_id in ("a", "b")]
+    text = "".join(f"{json.dumps(row, ensure_ascii=False)}\r\n" for row in rows)
+    (tmp_path / "round.jsonl").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert FeedbackFolder(tmp_path).collect({"round": questions("a", "b")})["round"].tolist() == [
+        "on\u2028a",
+        "on\u2028b",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b'{"example_id": "a", "feedback": "\xe2\x80\x8b\xe2\x80\x8b"}', "the feedback on the example 'a' is empty"),
+        (b'{"example_id": "a", "feedback": "x", "feedback": "y"}', 'line 1: found columns written twice: "feedback"'),
+        (b'{"example_id": "a", "feedback": "\\ud83d"}', "line 1: feedback: found"),
+        (b'{"example_id": "\\ud83d", "feedback": "x"}', "line 1: there is no example '\\ud83d' in this round"),
+        (b'{"example_id": "a", "feedback": ' + b"[" * 90_000 + b"]" * 90_000 + b"}", "nested too deeply"),
+        (b'{"example_id": "a", "feedback": "caf\xe9"}', "line 1: found the byte 0xe9, which is not UTF-8"),
+        (b'{"example_id": "a", "feedback": null}', "the feedback on the example 'a' is empty"),
+        (b'{"example_id": "a"}', "line 1: it has no texts example_id and feedback"),
+    ],
+)
+def test_texts_that_only_look_like_feedback_are_named(tmp_path: Path, line: bytes, message: str) -> None:
+    (tmp_path / "round.jsonl").write_bytes(line + b'\n{"example_id": "b", "feedback": "Good."}\n')
+    with pytest.raises(FeedbackNeededError) as caught:
+        FeedbackFolder(tmp_path).collect({"round": questions("a", "b")})
+    assert message in str(caught.value)
+    assert str(caught.value).encode()  # every character can be written
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "round.jsonl").mkdir()
+    with pytest.raises(FeedbackNeededError, match=r"round\.jsonl has 1 fault:\s+it is a folder"):
+        FeedbackFolder(tmp_path).collect({"round": questions("a")})
 
 
 def test_the_catalog_entry_is_local_and_cannot_be_saved(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ilf_kedro.schemas.redaction import MASK, redact, redact_values, show_value
+from ilf_kedro.schemas.redaction import MASK, redact, redact_values, show_masked
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_a_secret_that_was_pasted_in_place_of_a_key_is_masked() -> None:
 
 
 def test_a_wrong_value_is_shown_short_and_without_secrets() -> None:
-    assert show_value("auth", "hunter2") == repr(MASK)
-    assert show_value("seed", {"a": {"api_token": "hunter2"}}) == repr({"a": {"api_token": MASK}})
-    assert show_value("", "sk-0123456789abcdef") == repr(MASK)
-    assert show_value("seed", 3) == "3"
-    assert len(show_value("seed", "x" * 500)) < 100
+    assert show_masked("auth", "hunter2") == repr(MASK)
+    assert show_masked("seed", {"a": {"api_token": "hunter2"}}) == repr({"a": {"api_token": MASK}})
+    assert show_masked("", "sk-0123456789abcdef") == repr(MASK)
+    assert show_masked("seed", 3) == "3"
+    assert len(show_masked("seed", "x" * 500)) < 100

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from ilf_kedro.datasets._paths import write_whole
-from ilf_kedro.schemas import RoundExamples, UserError
+from ilf_kedro.schemas import RoundExamples, UserError, printable
+from ilf_kedro.tasks.reading.json_rows import json_lines_rows
+from ilf_kedro.tasks.values import CellError, as_text
 
 __all__ = ["FeedbackFolder", "FeedbackNeededError"]
 
@@ -61,19 +64,22 @@ class FeedbackFolder:
 
     def _read(self, name: str, table: pd.DataFrame) -> _Reading:
         path = self.directory / f"{name}.jsonl"
+        if path.is_dir():
+            return _Reading(path, len(table), {}, ("it is a folder; expected a file of JSON lines, so move it away",))
         if not path.is_file():
             rows = table.drop(columns=_LEFT_OUT, errors="ignore").assign(feedback="").to_dict("records")
             lines = [json.dumps(_without_nan(row), ensure_ascii=False) for row in rows]
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, ("\n".join(lines) + "\n").encode())
             return _Reading(path, len(table), {}, waits=True)
-        faults: list[str] = []
+        text = path.read_bytes().decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+        rows_read, broken = json_lines_rows(path.name, text)
+        faults = [f"line {fault.row}: found {fault.found}; expected {fault.expected}" for fault in broken]
         feedback: dict[str, str] = {}
         silent: set[str] = set()
         outputs = dict(zip(table["example_id"], table["initial_output"], strict=True))
-        for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-            if line.strip():
-                _read_line(line, number, outputs, feedback, silent, faults)
+        for row in rows_read:
+            faults += (f"line {row.number}: {fault}" for fault in _take(row.values, outputs, feedback, silent))
         faults += [f"no line has the example {missing!r}" for missing in outputs if missing not in feedback]
         empty = [example_id for example_id, text in feedback.items() if not text and example_id not in silent]
         if not faults and len(empty) == len(outputs):
@@ -82,35 +88,30 @@ class FeedbackFolder:
         return _Reading(path, len(table), feedback, tuple(faults))
 
 
-def _read_line(
-    line: bytes,
-    number: int,
-    outputs: dict[str, str],
-    feedback: dict[str, str],
-    silent: set[str],
-    faults: list[str],
-) -> None:
+def _take(
+    row: Mapping[str, object], outputs: Mapping[str, str], feedback: dict[str, str], silent: set[str]
+) -> Iterator[str]:
     """Take one line's feedback, or say what is wrong with it."""
+    example_id = row.get("example_id")
     try:
-        row = json.loads(line.decode("utf-8"))
-    except ValueError as error:
-        faults.append(f"line {number} is no JSON in UTF-8: {error}")
+        text = as_text(row.get("feedback", ""), "feedback") or ""
+    except CellError as error:
+        yield f"feedback: {error}"
         return
-    example_id, text = (row.get(key) for key in ("example_id", "feedback")) if isinstance(row, dict) else (None, None)
-    if not isinstance(example_id, str) or not isinstance(text, str):
-        faults.append(f"line {number} is no object with the texts example_id and feedback")
+    if not isinstance(example_id, str) or "feedback" not in row:
+        yield "it has no texts example_id and feedback"
     elif example_id not in outputs:
-        faults.append(f"line {number}: there is no example {example_id!r} in this round")
+        yield f"there is no example {printable(repr(example_id))} in this round"
     elif example_id in feedback:
-        faults.append(f"line {number}: the example {example_id!r} stands there twice")
+        yield f"the example {example_id!r} stands there twice"
     else:
         feedback[example_id] = text.strip()
         if row.get("nothing_to_say") is True:
             silent.add(example_id)
         if row.get("initial_output", outputs[example_id]) != outputs[example_id]:
-            faults.append(
-                f"line {number}: the feedback is on another output of {example_id!r} than the model's present one "
-                "(options, seed or model have changed since the file was written)"
+            yield (
+                f"the feedback is on another output of {example_id!r} than the model's present one (options, seed or "
+                "model have changed since the file was written)"
             )
 
 
@@ -120,7 +121,8 @@ def _message(readings: list[_Reading]) -> str:
         if reading.waits:
             lines.append(f"{reading.n} outputs wait for feedback in {reading.path}")
         elif reading.faults:
-            lines.append(f"{reading.path} has {len(reading.faults)} fault(s):")
+            count = f"{len(reading.faults)} fault{'s' if len(reading.faults) > 1 else ''}"
+            lines.append(f"{reading.path} has {count}:")
             lines += [f"  {fault}" for fault in reading.faults]
     return (
         "feedback by people is needed before the run can go on:\n  "

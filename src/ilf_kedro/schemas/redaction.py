@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["MASK", "redact", "redact_values", "show_value"]
+__all__ = ["MASK", "redact", "redact_values", "show_masked"]
 
 MASK = "***"
 _SHOWN = 80  # characters of a wrong value that a message shows
@@ -72,7 +72,7 @@ def redact_values(value: object, project: Path | None = None) -> object:
     return redact(value, project) if isinstance(value, str) else value
 
 
-def show_value(key: str, value: object) -> str:
+def show_masked(key: str, value: object) -> str:
     """Return a wrong value for a message: shortened, and masked where its key or its looks say that it is a secret."""
     masked = MASK if value is not None and _SECRET_KEY.match(key) else redact_values(value)
     text = repr(masked)

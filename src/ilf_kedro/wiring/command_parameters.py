@@ -13,7 +13,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ilf_kedro.schemas.redaction import show_value
+from ilf_kedro.schemas.redaction import show_masked
 
 __all__ = ["parse_parameters", "read_parameters"]
 
@@ -50,13 +50,13 @@ def parse_parameters(text: str) -> dict[str, Any]:
     for pair in filter(str.strip, _split(text)):
         key, equals, value = (part.strip() for part in pair.partition("="))
         if not equals or not key:
-            raise ValueError(f"found {show_value('', pair)}; expected a key and a value, such as train_sizes=[10 40]")
+            raise ValueError(f"found {show_masked('', pair)}; expected a key and a value, such as train_sizes=[10 40]")
         try:
             parameters.merge_with_dotlist([f"{key}={_separate_members(value)}"])
         except (yaml.YAMLError, OmegaConfBaseException, RecursionError) as error:
             reason = getattr(error, "problem", None) or "it cannot be read"
             raise ValueError(
-                f"{key}: found {show_value(key, value)}, which is no value in YAML ({reason}); close its brackets and "
+                f"{key}: found {show_masked(key, value)}, which is no value in YAML ({reason}); close its brackets and "
                 'quotation marks, or put a text between quotation marks: "…"'
             ) from error
     return cast(dict[str, Any], OmegaConf.to_container(parameters))

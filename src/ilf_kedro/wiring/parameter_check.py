@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from ilf_kedro.schemas import Options
-from ilf_kedro.schemas.redaction import show_value
+from ilf_kedro.schemas.redaction import show_masked
 from ilf_kedro.wiring.config_loader import ConfigurationError, LayeredConfigLoader
 from ilf_kedro.wiring.parameters import Parameters
 
@@ -148,7 +148,7 @@ def _describe(path: tuple[str | int, ...], details: Sequence[ErrorDetails]) -> s
     first = details[0]
     if first["type"] == "missing":
         return "missing; give it a value"
-    found = show_value(next((step for step in reversed(path) if isinstance(step, str)), ""), first["input"])
+    found = show_masked(next((step for step in reversed(path) if isinstance(step, str)), ""), first["input"])
     if first["type"] == "extra_forbidden":
         key = ".".join(step for step in path if isinstance(step, str))
         return f"unknown key (found {found}); the nearest right one is {nearest_key(key, known_keys())}"

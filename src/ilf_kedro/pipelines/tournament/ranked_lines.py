@@ -15,6 +15,7 @@ from ilf_kedro.schemas import DataFrame, Examples, RawLines, text_or_empty
 
 __all__ = ["RankedLine", "read_rankings"]
 
+MAX_RANK = 1_000_000
 _FEWEST = 2
 _ADVICE = "Correct these rows; the format is in data/01_raw/slf5k_sample/README.md."
 
@@ -31,7 +32,9 @@ class Candidate(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     text: Text
-    rank: int = Field(ge=1, description="a whole number from 1 (the best); equal ranks are ties")
+    rank: int = Field(
+        ge=1, le=MAX_RANK, description=f"a whole number from 1 (the best) to {MAX_RANK:,}; equal ranks are ties"
+    )
     is_initial_output: bool = Field(default=False, description="true or false")
 
 

@@ -56,6 +56,8 @@ def parse_object(text: str) -> dict[str, object]:
         value = json.loads(text, object_pairs_hook=_refuse_repeated_keys, parse_constant=_constant)
     except json.JSONDecodeError as error:
         raise ValueError(f"broken JSON ({error.msg}, at character {error.colno})") from error
+    except RecursionError as error:
+        raise ValueError("JSON that is nested too deeply") from error
     if not isinstance(value, dict):
         raise ValueError(show_value(value))
     return value
