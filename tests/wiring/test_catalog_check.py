@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ilf_kedro.settings import CONFIG_LOADER_ARGS
-from ilf_kedro.wiring.catalog_check import CatalogError, check_catalog
+from ilf_kedro.wiring.catalog_check import CatalogError, check_catalog, check_place
 from ilf_kedro.wiring.config_loader import LayeredConfigLoader
 
 TABLE = {"type": "ilf_kedro.datasets.TableDataset", "filepath": "data/x.parquet", "versioned": True}
@@ -69,3 +69,17 @@ def test_every_fault_is_named_at_once_with_its_file(tmp_path: Path) -> None:
 def test_one_fault_is_counted_as_one(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match=r"^1 fault in the catalog; nothing was run"):
         check(tmp_path, x={**TABLE, "filepaht": "x"})
+
+
+@pytest.mark.parametrize(("name", "found"), [("[x]y", r"\[ \]"), ("a{b}", "{ }"), ("what?", r"\?")])
+def test_a_project_in_a_folder_that_kedro_takes_for_a_pattern_is_refused(name: str, found: str) -> None:
+    with pytest.raises(CatalogError, match=f"where Kedro takes {found} for parts of a pattern .*; move it"):
+        check_place(Path("/somewhere") / name / "project")
+    check_place(Path("/some where/é-(1)"))
+
+
+def test_a_path_that_kedro_takes_for_a_pattern_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        CatalogError, match=r"x \(conf/test/catalog.yml\): found 's3://b/\[1\]/x', where Kedro takes \[ \]"
+    ):
+        check(tmp_path, x={**TABLE, "filepath": "s3://b/[1]/x"})

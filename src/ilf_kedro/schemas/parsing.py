@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from ilf_kedro.schemas.base import UserError
 from ilf_kedro.schemas.nearest import suggest
-from ilf_kedro.schemas.redaction import redact, show_value
+from ilf_kedro.schemas.redaction import redact, show_masked
 
 __all__ = ["OptionsError", "options_at", "parse_options"]
 
@@ -62,7 +62,7 @@ def _fault(model: type[BaseModel], fault: ErrorDetails, also: list[str]) -> str:
     if not location:
         return message
     shown = isinstance(found, str | int | float) and not is_secret
-    return f"{name}: found {show_value(name, found)}; {message}" if shown else f"{name}: {message}"
+    return f"{name}: found {show_masked(name, found)}; {message}" if shown else f"{name}: {message}"
 
 
 def _fields(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from kedro.config import MissingConfigException
@@ -17,11 +18,14 @@ from kedro.io.core import parse_dataset_definition
 from ilf_kedro.schemas.nearest import suggest
 from ilf_kedro.wiring.config_loader import ConfigurationError, LayeredConfigLoader
 
-__all__ = ["CatalogError", "check_catalog"]
+__all__ = ["CatalogError", "check_catalog", "check_place"]
 
 # Keys of every entry: Kedro takes them out before it makes the data set.
 _KEDROS_KEYS = ("type", "validator", "versioned")
 _STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+# Kedro looks for versions of a file by patterns, and fills braces in.
+_WILDCARDS = frozenset("[]*?")
+_BRACES = frozenset("{}")
 
 
 class CatalogError(ConfigurationError):
@@ -49,6 +53,20 @@ def check_catalog(loader: LayeredConfigLoader) -> None:
         raise CatalogError("\n".join([f"{count} in the catalog; nothing was run.", *lines]))
 
 
+def check_place(project: Path) -> None:
+    """Refuse a project in a folder whose name Kedro takes for a pattern: it would find none of its own data.
+
+    Raises:
+        CatalogError: naming the folder and the characters.
+    """
+    for part in project.parts:
+        if found := sorted((_WILDCARDS | _BRACES) & set(part)):
+            raise CatalogError(
+                f"the project lies in a folder called {part!r}, where Kedro takes {' '.join(found)} for parts of a "
+                "pattern and so finds no data; move it to a folder without them"
+            )
+
+
 def _find_faults(entry: object) -> Iterator[tuple[str, str]]:
     """Yield each wrong key of an entry (empty for the whole), and what is wrong."""
     if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
@@ -63,6 +81,8 @@ def _find_faults(entry: object) -> Iterator[tuple[str, str]]:
     if not any(each.kind is each.VAR_KEYWORD for each in parameters):
         for key in sorted(set(map(str, entry)) - {*known, *_KEDROS_KEYS}):
             yield key, f"unknown key {key!r}; {suggest(key, [*known, *_KEDROS_KEYS])}"
+    if wild := sorted(_WILDCARDS & set(str(entry.get("filepath", "")))):
+        yield "filepath", f"found {entry['filepath']!r}, where Kedro takes {' '.join(wild)} for parts of a pattern"
     for key, default in known.items():
         if default is inspect.Parameter.empty and key not in entry:
             yield "", f"the key {key!r} is missing"

@@ -7,7 +7,7 @@ from typing import Any, cast
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 
-from ilf_kedro.wiring.catalog_check import check_catalog
+from ilf_kedro.wiring.catalog_check import check_catalog, check_place
 from ilf_kedro.wiring.config_loader import ConfigurationError, LayeredConfigLoader
 from ilf_kedro.wiring.selected_names import find_unknown_names
 
@@ -23,11 +23,12 @@ class CatalogHook:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Check every entry of the catalog.
+        """Check every entry of the catalog, and the place of the project.
 
         Raises:
-            CatalogError: naming every wrong key.
+            CatalogError: naming every wrong key, or the folder that Kedro cannot work in.
         """
+        check_place(context.project_path)
         check_catalog(cast(LayeredConfigLoader, context.config_loader))
 
     @hook_impl(tryfirst=True)
