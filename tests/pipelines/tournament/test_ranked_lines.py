@@ -62,10 +62,16 @@ FAULTS: list[tuple[dict[str, object] | str, str]] = [
     (row(candidates=[ONE, {**TWO, "rank": 10**30}]), "candidates[1].rank: found 1000000000000000000000000000000"),
     (json.dumps(row()).replace('"rank": 2', '"rank": ' + "1" * 5000), "(row): found"),
     (json.dumps(row()).replace('"rank": 2', '"rank": 1e999'), "candidates[1].rank: found Infinity"),
-    (json.dumps(row()).replace('"two"', '"\\ud83d two"'), "expected text that is not empty, without half a surrogate"),
+    (
+        json.dumps(row()).replace('"two"', '"\\ud83d two"'),
+        r'candidates[1].text: found "\ud83d two"; expected text that is not empty, without half a surrogate',
+    ),
     (json.dumps(row()).replace('"two"', '"\u200b"'), "candidates[1].text: found"),
     (json.dumps(row())[:-1] + ', "example_id": "x"}', '(row): found columns written twice: "example_id"'),
-    (json.dumps(row())[:-1] + ', "x": ' + "[" * 90_000 + "]" * 90_000 + "}", "JSON that is nested too deeply"),
+    (
+        json.dumps(row())[:-1] + ', "x": ' + "[" * 90_000 + "]" * 90_000 + "}",
+        "(row): found JSON that is nested too deeply",
+    ),
     (row(candidates=[ONE, {**TWO, "rank": 1.5}]), "candidates[1].rank: found 1.5; expected a whole number"),
     (row(candidates=[ONE, {**TWO, "rank": "2"}]), 'candidates[1].rank: found "2"; expected a whole number'),
     (row(candidates=[{"rank": 1}, TWO]), "candidates[0].text: found no such column; expected text"),
