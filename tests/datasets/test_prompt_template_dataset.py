@@ -46,7 +46,7 @@ def test_byte_order_marks_and_windows_line_ends_make_no_difference(tmp_path: Pat
     [
         ("slots: [post]\ntext: 'no slot'", r"the text lacks the declared slots \['post'\]; it has \[\]"),
         ("slots: []\ntext: '{post}'", r"the text has undeclared slots \['post'\]"),
-        ("slots: [post]\ntext: '{post} {post}'", "must stand only once"),
+        ("slots: [post]\ntruncate: post\ntext: '{post} {post}'", "must stand only once"),
         ("slots: []\ntext: x\npostive: [Yes]", "unknown key 'postive'; did you mean 'positive'"),
         ("slots: []\ntext: x\nzzz: 1\n1: 2", r"unknown key 'zzz'; known: .*negative, positive.*\n.*unknown key '1'"),
         ("slots: []\ntext: x\npositive: [yes]", "positive.0: found True; .*string"),
