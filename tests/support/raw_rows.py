@@ -60,6 +60,6 @@ def raw_splits(**files: RawRows) -> tuple[RawRows, RawRows, RawRows, RawRows]:
 
 def mapped(*files: RawRows, options: DataPrepOptions) -> list[pd.DataFrame]:
     """The examples of the four splits, their comparisons, and the rejected rows."""
-    tables = map_splits(TASK, options, **dict(zip(SPLITS, files, strict=True)))
+    tables = map_splits(TASK, options, 0, **dict(zip(SPLITS, files, strict=True)))
     names = [f"{kind}_{split}" for kind in ("examples", "comparisons") for split in SPLITS]
     return [tables[name] for name in [*names, "rejected_rows"]]

@@ -76,6 +76,18 @@ class RejectedRows(Table):
     raw: Series[str] = pa.Field(nullable=True, description="the rejected line")
 
 
+class NearDuplicatePairs(Table):
+    """Pairs of inputs that are nearly the same and stand in different splits, the most similar first."""
+
+    split: Series[str]
+    example_id: Series[str]
+    other_split: Series[str]
+    other_example_id: Series[str]
+    similarity: Series[float] = pa.Field(ge=0, le=1, description="Jaccard similarity of runs of three words")
+    text: Series[str]
+    other_text: Series[str]
+
+
 class Subsets(Table):
     """Nested training subsets: the first `train_size` examples of the train split, or all that were not set aside."""
 

@@ -15,6 +15,7 @@ from ilf_kedro.tasks.options import (
     plain_task,
 )
 from ilf_kedro.tasks.rows import Comparison, Example, Preference, Subject
+from ilf_kedro.tasks.splits import Divided, divide
 from ilf_kedro.tasks.tables import comparisons_table, examples_table, fields_of
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Comparison",
     "ComparisonColumns",
     "ComparisonFiles",
+    "Divided",
     "Example",
     "InputField",
     "Mapped",
@@ -34,6 +36,7 @@ __all__ = [
     "Task",
     "Words",
     "comparisons_table",
+    "divide",
     "examples_table",
     "fields_of",
     "map_rows",

@@ -15,6 +15,7 @@ from ilf_kedro.pipelines.data_prep import create_pipeline
 from ilf_kedro.pipelines.data_prep.nodes import describe_texts, nest_subsets
 from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
 from ilf_kedro.schemas import Comparisons, Examples, RejectedRows, Subsets, TextStatistics, UserError
+from ilf_kedro.tasks import Shares
 from tests.support.raw_rows import SPLITS, TASK, mapped, raw, raw_splits, row
 
 STOP = DataPrepOptions()
@@ -159,8 +160,14 @@ def test_describes_tokens_and_seconds() -> None:
 def test_the_pipeline_runs_as_declared() -> None:
     files = raw_splits()
     inputs = {f"raw.{split}": file for split, file in zip(SPLITS, files, strict=True)}
-    inputs |= {"params:task": TASK, "params:data_prep": STOP, "params:train_sizes": [1, 2], "base_model": WordCounter()}
-    outputs = ["rejected_rows", "subsets", "text_statistics"]
+    inputs |= {
+        "params:task": TASK,
+        "params:data_prep": STOP,
+        "params:seed": 0,
+        "params:train_sizes": [1, 2],
+        "base_model": WordCounter(),
+    }
+    outputs = ["rejected_rows", "near_duplicates", "subsets", "text_statistics"]
     outputs += [f"{table}.{split}" for table in ("examples", "comparisons") for split in SPLITS]
     datasets = {name: MemoryDataset(value) for name, value in inputs.items()}
     catalog = DataCatalog(datasets | {name: MemoryDataset() for name in outputs})
@@ -171,3 +178,15 @@ def test_the_pipeline_runs_as_declared() -> None:
     assert catalog.load("comparisons.test")["example_id"].tolist() == ["test-1", "test-2"]
     assert len(catalog.load("subsets")) == 3
     TextStatistics.validate(catalog.load("text_statistics"))
+
+
+def test_one_file_is_divided_by_the_shares_of_the_task() -> None:
+    shares = TASK.model_copy(update={"splits": Shares(train=0.5, test=0.5)})
+    rows = raw("all", *(row(f"r{n}", post=f"A post of its own about the number {n}.") for n in range(8)))
+    catalog = DataCatalog({"raw.all": MemoryDataset(rows), "params:task": MemoryDataset(shares)})
+    for name, value in {"params:data_prep": STOP, "params:seed": 0}.items():
+        catalog[name] = MemoryDataset(value)
+    pipeline = create_pipeline(shares).only_nodes_with_tags("data_prep").to_outputs("examples.train", "examples.test")
+    tables = SequentialRunner().run(pipeline, catalog)
+    sizes = {name: len(tables[name].load()) for name in ("examples.train", "examples.test", "examples.validation")}
+    assert sizes == {"examples.train": 4, "examples.test": 4, "examples.validation": 0}

@@ -18,6 +18,7 @@ from ilf_kedro.schemas import (
     Examples,
     Fault,
     InvalidDataError,
+    NearDuplicatePairs,
     RejectedRows,
     RowSource,
     Split,
@@ -26,22 +27,26 @@ from ilf_kedro.schemas import (
     UserError,
     raw_rows,
 )
-from ilf_kedro.tasks import Mapped, Offer, Task, comparisons_table, examples_table, map_rows
+from ilf_kedro.tasks import Mapped, Offer, Task, comparisons_table, divide, examples_table, map_rows
 
 logger = logging.getLogger(__name__)
 
 COMPARISONS = "comparisons_of_"
+UNDIVIDED = "all"
 _TEXTS = ("initial_output", "feedback", "reference")
 
-SplitTables = dict[str, DataFrame[Examples] | DataFrame[Comparisons] | DataFrame[RejectedRows]]
+SplitTables = dict[
+    str, DataFrame[Examples] | DataFrame[Comparisons] | DataFrame[RejectedRows] | DataFrame[NearDuplicatePairs]
+]
 
 
-def map_splits(task: Task, options: DataPrepOptions, **sources: RowSource) -> SplitTables:
+def map_splits(task: Task, options: DataPrepOptions, seed: int, **sources: RowSource) -> SplitTables:
     """Map the rows of all splits to examples and comparisons, and tell faulty rows apart.
 
-    `sources` are named by their split; files of comparisons alone have the prefix `comparisons_of_`. The result has
-    examples_{split} and comparisons_{split} of every split, empty where there is none, and rejected_rows, one row
-    per fault. With `on_invalid: quarantine` rows with faults are left out of the others.
+    `sources` are named by their split, or `all` where the task divides them by shares; files of comparisons alone have
+    the prefix `comparisons_of_`. The result has examples_{split} and comparisons_{split} of every split, empty where
+    there is none, rejected_rows, one row per fault, and near_duplicates. With `on_invalid: quarantine` rows with faults
+    are left out of the others.
 
     Raises:
         InvalidDataError: there are faults and `on_invalid` is stop, or a source keeps no row at all;
@@ -50,7 +55,12 @@ def map_splits(task: Task, options: DataPrepOptions, **sources: RowSource) -> Sp
     rows = {name: raw_rows(source, f"raw.{name}") for name, source in sources.items()}
     apart = {name.removeprefix(COMPARISONS): rows.pop(name) for name in list(rows) if name.startswith(COMPARISONS)}
     mapped = map_rows(task, rows, apart)
-    _stop_or_warn(mapped, options)
+    if not task.given_splits:  # faults can leave too little to divide
+        _stop_or_warn(mapped, options)
+    divided = divide(task, mapped, seed)
+    if task.given_splits:  # only now are all faults known
+        _stop_or_warn(mapped, options)
+    mapped = divided.mapped
     examples = {split: examples_table(task, split, mapped.examples.get(split, ())) for split in SPLITS}
     comparisons = {split: comparisons_table(task, split, mapped.comparisons.get(split, ())) for split in SPLITS}
     _log_offer(Offer.of(task, examples, comparisons))
@@ -58,6 +68,7 @@ def map_splits(task: Task, options: DataPrepOptions, **sources: RowSource) -> Sp
         **{f"examples_{split}": table for split, table in examples.items()},
         **{f"comparisons_{split}": table for split, table in comparisons.items()},
         "rejected_rows": _rejected_table(mapped),
+        "near_duplicates": divided.near_duplicates,
     }
 
 
@@ -164,4 +175,4 @@ def _describe(values: pd.Series[float]) -> dict[str, object]:
     }
 
 
-__all__ = ["COMPARISONS", "Split", "SplitTables", "describe_texts", "map_splits", "nest_subsets"]
+__all__ = ["COMPARISONS", "UNDIVIDED", "Split", "SplitTables", "describe_texts", "map_splits", "nest_subsets"]

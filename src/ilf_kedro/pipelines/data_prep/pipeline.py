@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from ilf_kedro.pipelines.data_prep.nodes import COMPARISONS, describe_texts, map_splits, nest_subsets
+from ilf_kedro.pipelines.data_prep.nodes import COMPARISONS, UNDIVIDED, describe_texts, map_splits, nest_subsets
 from ilf_kedro.schemas import SPLITS
 from ilf_kedro.tasks import Task
 
@@ -12,16 +12,17 @@ from ilf_kedro.tasks import Task
 def create_pipeline(task: Task) -> Pipeline:
     """Map the raw splits that the task has, nest the training subsets, and describe the texts."""
     examples = [f"examples.{split}" for split in SPLITS]
-    sources: dict[str, str] = {split: f"raw.{split}" for split in task.given_splits}
+    names = task.given_splits or (UNDIVIDED,)
+    sources: dict[str, str] = {name: f"raw.{name}" for name in names}
     if task.comparisons is not None:
-        sources |= {f"{COMPARISONS}{split}": f"raw.comparisons.{split}" for split in task.given_splits}
+        sources |= {f"{COMPARISONS}{name}": f"raw.comparisons.{name}" for name in names}
     tables = {f"{kind}_{split}": f"{kind}.{split}" for kind in ("examples", "comparisons") for split in SPLITS}
     return Pipeline(
         [
             Node(
                 map_splits,
-                inputs={"task": "params:task", "options": "params:data_prep", **sources},
-                outputs={**tables, "rejected_rows": "rejected_rows"},
+                inputs={"task": "params:task", "options": "params:data_prep", "seed": "params:seed", **sources},
+                outputs={**tables, "rejected_rows": "rejected_rows", "near_duplicates": "near_duplicates"},
                 name="map_splits",
             ),
             Node(
