@@ -14,12 +14,24 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 KEY = "sk-planted-0123456789abcdef"
+TRANSIENT = (
+    "429", "429 retry-after", "500", "503", "drop", "slow", "cut body", "cut json", "html", "empty", "fewer", "failed",
+    "error in 200",
+)  # fmt: skip
 # behaviour of the n-th attempt (from 0) at one request; None is a good answer
 Script = Callable[[dict[str, Any], int], str | None]
 
 
 def good(body: dict[str, Any], attempt: int) -> None:
     """Always answer."""
+
+
+def fault_at_random(body: dict[str, Any], attempt: int) -> str | None:
+    """30 % of all attempts fail; 2 % of the good ones are refusals or cut by length."""
+    digest = hashlib.sha256(f"{prompt_of(body)}|{body['n']}|{attempt}".encode()).digest()
+    if digest[0] < 0.3 * 256:
+        return TRANSIENT[digest[1] % len(TRANSIENT)]
+    return {0: "refusal", 1: "length"}.get(digest[1] % 100)
 
 
 def prompt_of(body: dict[str, Any]) -> str:
@@ -161,6 +173,8 @@ class MisbehavingServer:
 
     def _payload(self, path: str, body: dict[str, Any], behaviour: str | None) -> dict[str, Any]:
         prompt = prompt_of(body)
+        if behaviour == "error in 200":
+            return {"error": {"message": "Provider returned error", "code": 502}}
         if path.endswith("/embeddings"):
             data = [{"index": i, "embedding": [float(len(text)), 3.0, 1.0]} for i, text in enumerate(body["input"])]
             return {"data": data[::-1], "model": body["model"], "usage": {"prompt_tokens": len(prompt.split())}}
@@ -173,7 +187,8 @@ class MisbehavingServer:
 
     def _choice(self, path: str, body: dict[str, Any], index: int, behaviour: str | None) -> dict[str, Any]:
         text = text_for(body, index)
-        finish = {"length": "length", "refusal": "content_filter"}.get(behaviour or "", "stop")
+        reasons = {"length": "length", "refusal": "content_filter", "failed": "error"}
+        finish = reasons.get(behaviour or "", "stop")
         choice: dict[str, Any] = {"index": index, "finish_reason": finish}
         if path.endswith("/chat/completions"):
             refused = behaviour == "refusal"

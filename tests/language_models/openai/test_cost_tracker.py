@@ -166,6 +166,13 @@ def test_one_budget_for_several_models(server: MisbehavingServer) -> None:
     assert own[0].budget == own[1].budget == 1.2
 
 
+def test_a_text_that_cannot_be_so_long_costs_no_more_than_was_asked(serve: Serve) -> None:
+    model, _ = serve(lambda body, n: (200, chat("word " * 100_000, usage=(5, 5))), prices={"m": PRICE})
+    ((found,),) = model.generate([Prompt("Post 0", "e")], range(1), SamplingOptions(max_new_tokens=48), seed=1)
+    assert len(found.text) == 500_000
+    assert model.spending.usage.output_tokens == 48
+
+
 @pytest.mark.parametrize(
     ("usage", "believed"),
     [

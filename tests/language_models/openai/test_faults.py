@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import hashlib
 import logging
 import signal
 import threading
@@ -23,11 +22,14 @@ from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
 from ilf_kedro.language_models.openai.options import ApiCredentials, ApiOptions
 from ilf_kedro.language_models.protocol import Choice, SamplingOptions
 from ilf_kedro.prompting import Prompt
-from tests.support.misbehaving_server import KEY, MisbehavingServer, prompt_of, text_for
-
-TRANSIENT = (
-    "429", "429 retry-after", "500", "503", "drop", "slow", "cut body", "cut json", "html", "empty", "fewer",
-)  # fmt: skip
+from tests.support.misbehaving_server import (
+    KEY,
+    TRANSIENT,
+    MisbehavingServer,
+    fault_at_random,
+    prompt_of,
+    text_for,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -58,14 +60,6 @@ def prompts(count: int) -> list[Prompt]:
     return [Prompt(f"Post number {index}. Output:", f"example-{index}") for index in range(count)]
 
 
-def fault_at_random(body: dict[str, Any], attempt: int) -> str | None:
-    """30 % of all attempts fail; 2 % of the good ones are refusals or cut by length."""
-    digest = hashlib.sha256(f"{prompt_of(body)}|{body['n']}|{attempt}".encode()).digest()
-    if digest[0] < 0.3 * 256:
-        return TRANSIENT[digest[1] % len(TRANSIENT)]
-    return {0: "refusal", 1: "length"}.get(digest[1] % 100)
-
-
 def test_a_thousand_requests_with_30_percent_faults(server: MisbehavingServer, tmp_path: Path) -> None:
     server.script = fault_at_random
     server.slow_seconds = 2.5
@@ -92,6 +86,7 @@ def test_a_thousand_requests_with_30_percent_faults(server: MisbehavingServer, t
     assert faults["dropped connection"] == seen["drop"] + seen["cut body"]
     assert faults["truncated or malformed body"] == seen["cut json"] + seen["html"]
     assert faults["no choices"] == seen["empty"]
+    assert faults["failed within an answer"] == seen["failed"] + seen["error in 200"]
     assert faults["fewer choices than asked"] == seen["fewer"]
     reasons = [completion.finish_reason for row in rows for completion in row]
     assert faults["refusal"] == reasons.count("refused") > 0

@@ -43,6 +43,22 @@ def test_what_failed_within_a_good_status_is_asked_again(serve: Serve, finish: s
     assert model.spending.usage.output_tokens == 10, "what was thrown away was paid for"
 
 
+def test_an_answer_that_is_done_and_holds_nothing_is_asked_again(serve: Serve) -> None:
+    model, server = serve(lambda body, n: (200, chat(None) if n == 0 else chat()))
+    assert [each.text for each in generate(model)] == ["A fine summary."]
+    assert len(server.bodies) == 2
+
+
+@pytest.mark.parametrize("answer", [chat("A fi", "error"), chat(None)])
+def test_one_prompt_that_the_server_always_fails_on_ends_no_run(serve: Serve, answer: object) -> None:
+    model, server = serve(
+        lambda body, n: (200, answer if "1" in body["messages"][0]["content"] else chat()), concurrency=1
+    )
+    assert [each.finish_reason for each in generate(model, 3)] == ["stop", "refused", "stop"]
+    assert model.spending.faults == {"failed within an answer": 5, "refusal": 1}
+    assert len(server.bodies) == 2 + 5
+
+
 def test_of_two_choices_only_the_failed_one_is_asked_again(serve: Serve) -> None:
     def reply(body: dict[str, Any], n: int) -> tuple[int, object]:
         answer = chat(f"Text {n}.", n=body["n"])

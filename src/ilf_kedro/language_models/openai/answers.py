@@ -123,8 +123,8 @@ class ApiChoice(_Lenient):
 
     @property
     def failed(self) -> bool:
-        """Whether the server says that it broke off."""
-        return bool(self.error) or self._reason in _FAILED
+        """Whether the server says that it broke off, or gives nothing at all where it says that it is done."""
+        return bool(self.error) or self._reason in _FAILED or self._is_void
 
     @property
     def finish(self) -> FinishReason:
@@ -149,6 +149,11 @@ class ApiChoice(_Lenient):
     def reasoning(self) -> str:
         """What the server lists apart as the model's thoughts."""
         return (self.message and (self.message.reasoning_content or self.message.reasoning)) or ""
+
+    @property
+    def _is_void(self) -> bool:
+        nothing = self.message is not None and self.message.content is None and self.text is None
+        return nothing and not self.reasoning and self.finish == "stop"
 
     @property
     def _reason(self) -> str:
@@ -222,7 +227,7 @@ def read_answer(body: bytes, kind: type[AnswerType]) -> AnswerType:
     if not answer.whole:
         words = read_server_words(json.dumps([choice.error for choice in answer.choices if choice.error]))
         reasons = sorted({str(choice.finish_reason) for choice in answer.choices})
-        found = words.message or f"the server broke off (finish reason {', '.join(reasons)})"
+        found = words.message or f"no text, or a part of one (finish reason {', '.join(reasons)})"
         raise MalformedAnswerError(Fault.FAILED, answer.spent, found, words=words if words.message else None)
     if any(choice.text is None and choice.message is None for choice in answer.whole):
         raise MalformedAnswerError(Fault.MALFORMED, answer.spent, "a choice without text")

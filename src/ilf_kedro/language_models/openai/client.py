@@ -57,6 +57,10 @@ class _Call:
     open: bool = False
 
 
+class _RedirectError(httpx2.RequestError):
+    """The server sent a request on to another one; it was not followed."""
+
+
 class _WatchedClient(DefaultHttpxClient):
     """An HTTP client that watches every attempt, retries included: limits, budget, time and faults."""
 
@@ -90,6 +94,9 @@ class _WatchedClient(DefaultHttpxClient):
         call.open = True
         try:
             response = self._whole(request, *args, **kwargs)
+        except _RedirectError:
+            self._fail(call, Fault.REDIRECTED)
+            raise
         except httpx2.RequestError as error:
             unreached = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
             timeout = isinstance(error, httpx2.TimeoutException)
@@ -143,6 +150,7 @@ class ApiClient:
         self._spending = spending
         self.stopping = threading.Event()
         self.gives_log_probabilities = False
+        self._has_answered = False
         self._http = _WatchedClient(options, spending, self.stopping)
         self.openai = OpenAI(
             api_key=api_key.get_secret_value(),
@@ -169,13 +177,16 @@ class ApiClient:
             outcome, attempts = self._attempt(request, read, left)
             left -= attempts
             if isinstance(outcome, Values):
+                self._has_answered = True
                 self.gives_log_probabilities |= bool(request.body.get("logprobs"))
                 return outcome
             alike.append(outcome.fault)
             if (error := self.final_error(outcome, alike.count(outcome.fault))) is not None:
                 raise error
             if left <= 0:
-                raise unavailable(outcome, self._options, self._key)
+                # Where others were answered, it is this prompt that the server fails on.
+                one = outcome.fault is Fault.FAILED and self._has_answered
+                raise (unanswered if one else unavailable)(outcome, self._options, self._key)
             # The client has waited between its own attempts; a broken answer is ours to ask for again.
             self.stopping.wait(min(MAX_RETRY_SECONDS, RETRY_SECONDS * 2 ** (self._options.max_retries - left)))
 
@@ -272,11 +283,11 @@ def _refuse_other_hosts(response: httpx2.Response) -> None:
     same = (asked.scheme, asked.host, asked.port) == (target.scheme, target.host, target.port)
     safer = asked.host == target.host and (asked.scheme, target.scheme) == ("http", "https")
     if not (same or safer):
-        raise ApiRefusedError(
+        raise _RedirectError(
             f"{asked.scheme}://{asked.netloc.decode()} sends requests on to another server, "
-            f"{target.scheme}://{target.netloc.decode()}, which was not followed. If that is the one you mean, set "
-            "`base_url` to it.",
-            response.status_code,
+            f"{target.scheme}://{target.netloc.decode()}, which was not followed: if that is the one you mean, set "
+            "`base_url` to it",
+            request=response.request,
         )
 
 

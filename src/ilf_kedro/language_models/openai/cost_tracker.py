@@ -23,6 +23,7 @@ class Fault(StrEnum):
     TIMEOUT = "time-out"
     DROPPED = "dropped connection"
     UNREACHABLE = "no connection"
+    REDIRECTED = "redirect to another server"
     MALFORMED = "truncated or malformed body"
     EMPTY_CHOICES = "no choices"
     FEWER_CHOICES = "fewer choices than asked"

@@ -73,7 +73,8 @@ class Failure:
         if isinstance(error, openai.APIStatusError):
             words = read_server_words(error.response.content)
             return cls(words if words.message else ServerWords(error.message, words.codes), error.status_code)
-        return cls(ServerWords(error.message.rstrip(". ")))
+        # What lies under a lost connection says more than the client's own "Connection error."
+        return cls(ServerWords((str(error.__cause__ or "") or error.message).rstrip(". ")))
 
     @property
     def is_blocked(self) -> bool:

@@ -156,7 +156,7 @@ class _CompletionReader:
         spent, remarks = _believed(answer, bound)
         tokens = _tokens_each(choices, spent.output_tokens if spent else 0, self.sampling.max_new_tokens)
         # Some servers count the tokens of one choice alone.
-        spent = spent and replace(spent, output_tokens=max(spent.output_tokens, sum(tokens)))
+        spent = spent and replace(spent, output_tokens=max(spent.output_tokens, sum(tokens))).within(bound)
         faults, values = list(remarks), {}
         for position, (key, choice, n_tokens) in enumerate(zip(keys, choices, tokens, strict=False)):
             values[key] = self._value(spent if position == 0 else None, choice, n_tokens, answer.model, faults)
