@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,18 @@ def test_retrain_forces_a_finished_training_anew(
     assert steps_run(caplog) == 2
     assert second.record.content_hash == first.record.content_hash
     assert not marker.exists()
+
+
+def test_trainings_of_two_threads_are_those_of_one_after_another(base: ModelSource, tmp_path: Path) -> None:
+    """Kedro's ThreadRunner has several nodes at work, and torch one random state for all of them."""
+
+    def both(name: str, n_threads: int) -> list[tuple[dict[str, float], ...]]:
+        workspace = TrainingWorkspace(tmp_path / name)
+        with ThreadPoolExecutor(n_threads) as threads:
+            trained = threads.map(lambda seed: train(base, workspace, n=4, epochs=3, seed=seed), (1, 2))
+            return [checkpoint.record.log for checkpoint in trained]
+
+    assert both("together", 2) == both("in turn", 1)
 
 
 def test_it_learns_a_batch_by_heart(base: ModelSource, workspace: TrainingWorkspace) -> None:

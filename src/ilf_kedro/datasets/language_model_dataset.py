@@ -67,6 +67,8 @@ class LanguageModelDataset(AbstractDataset[NoReturn, Model]):
             self._entry = find_backend(backend).parse(settings, credentials, where=where)
         except UserError as error:
             raise DatasetError(str(error)) from None
+        # Kedro then refuses the ParallelRunner by name.
+        self._SINGLE_PROCESS = self._entry.single_process
 
     def load(self) -> Model:
         """Return the language model.

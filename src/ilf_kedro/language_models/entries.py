@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.language_models.protocol import Model
@@ -23,6 +23,8 @@ class ModelEntry(Options):
     """
 
     name: str | None = None
+
+    single_process: ClassVar[bool] = False  # whether what its models share lives in one process alone
 
     @classmethod
     def parse(cls, settings: Mapping[str, Any], credentials: Mapping[str, Any] | None, *, where: str) -> Self:

@@ -14,9 +14,13 @@ from kedro.pipeline import Node, Pipeline
 __all__ = ["bind", "namespaced"]
 
 
+class _Bound(partial[Any]):
+    """A partial that keeps its name in other processes: multiprocessing sends any plain one without."""
+
+
 def bind(function: Callable[..., Any], **constants: object) -> Callable[..., Any]:
     """Bind what distinguishes one namespace's node from another's, keeping the function's name."""
-    return update_wrapper(partial(function, **constants), getattr(function, "func", function))
+    return update_wrapper(_Bound(function, **constants), getattr(function, "func", function))
 
 
 def namespaced(name: str, members: Sequence[Node | Pipeline], *, tags: str) -> Pipeline:

@@ -85,7 +85,10 @@ def find_or_train(
         if finished is not None:
             logger.info("%s: using the finished training %s (0 optimiser steps)", label, content_hash[:12])
             return finished
-        return _train(data, base, options, dtype, content_hash, seed=seed, workspace=workspace, label=label)
+        from ilf_kedro.language_models.local.resident import RESIDENT
+
+        with RESIDENT.kept_empty():
+            return _train(data, base, options, dtype, content_hash, seed=seed, workspace=workspace, label=label)
 
 
 def training_dtype(base: ModelSource, options: TrainingOptions) -> str:
@@ -127,7 +130,6 @@ def _train(
     """Encode, fit and publish."""
     from ilf_kedro.language_models.local.configuration import context_length
     from ilf_kedro.language_models.local.loading import load_tokenizer
-    from ilf_kedro.language_models.local.resident import RESIDENT
     from ilf_kedro.training.distributed import ProcessesFit, fit_in_processes
     from ilf_kedro.training.fitting import Fit, fit_language_model, free_memory, save_model
 
@@ -137,7 +139,6 @@ def _train(
     encoded = data.encode(tokenizer, format=base.format, max_tokens=max_tokens, options=options)
     n_truncated = _count_truncated(encoded, max_tokens, label)
     state_directory = workspace.partial(content_hash, fresh=options.retrain)
-    RESIDENT.release()  # one model in memory at a time
     settings: dict[str, Any] = {"dtype": dtype, "seed": seed, "state_directory": state_directory, "label": label}
     fit: Fit | ProcessesFit
     if options.processes > 1:

@@ -33,6 +33,16 @@ class Slot(Generic[Held]):
                 self._held, self._key = load(), key
             yield self._held
 
+    @contextmanager
+    def kept_empty(self) -> Iterator[None]:
+        """Let go of what is held; other threads wait until the block ends.
+
+        A training needs the memory for itself, and torch's random state, which all threads of a process share.
+        """
+        with self._lock:
+            self.release()
+            yield
+
     def release(self) -> None:
         """Let go of what is held, and give its memory back."""
         with self._lock:
@@ -44,5 +54,5 @@ class Slot(Generic[Held]):
                 torch.cuda.empty_cache()
 
 
-# The process's one slot: training releases it before it loads weights of its own.
+# The process's one slot: training keeps it empty while it has weights of its own.
 RESIDENT: Slot[Any] = Slot()

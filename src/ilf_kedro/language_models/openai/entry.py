@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -21,6 +21,8 @@ _ledgers: dict[tuple[str, float | None], Spending] = {}
 @backend("openai")
 class ApiEntry(CachedModelEntry, ApiOptions):
     """A model on an OpenAI-compatible server, with the keys of `ApiOptions`."""
+
+    single_process: ClassVar[bool] = True  # budget, rate limit and costs; a server takes many requests at a time anyhow
 
     credentials: ApiCredentials | None = Field(default=None, repr=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import threading
@@ -74,6 +75,7 @@ class _Run:
     project: Path
     catalog: DataCatalog
     makers: dict[str, str] = field(default_factory=dict)
+    process: int = field(default_factory=os.getpid)
     clocks: dict[str, _Clock] = field(default_factory=dict)
     costs: dict[str, NodeCost] = field(default_factory=dict)
     loaded: dict[str, DatasetVersion] = field(default_factory=dict)
@@ -206,7 +208,9 @@ class RunRecordHook:
 
     @property
     def _run(self) -> _Run | None:
-        return self._current.run
+        """The run in progress; none in a worker of Kedro's ParallelRunner, which must not write the record too."""
+        run = self._current.run
+        return run if run is not None and run.process == os.getpid() else None
 
     def _finish(self, outcome: Outcome, error: str | None = None) -> None:
         if self._run is not None:
