@@ -140,6 +140,7 @@ class RunRecordHook:
     @hook_impl
     def after_catalog_created(self, catalog: DataCatalog) -> None:
         """Offer the record of the run in progress as a data set."""
+        self._current = _Current()  # an earlier run of this process has ended, if by an interrupt
         catalog[CURRENT_RECORD] = CurrentRunRecordDataset(self._current.read)
 
     @hook_impl
