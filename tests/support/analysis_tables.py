@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ilf_kedro.pipelines.analysis.estimates import estimate_divergences, estimate_likelihoods
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
+from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.schemas import DivergenceSamples, TargetLogLikelihoods
 
 ARMS = ("refinements", "references", "initial_outputs")

@@ -14,9 +14,9 @@ from ilf_kedro.evaluation.win_rates import SteadyVerdicts
 from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceProbabilities
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.reporting import nodes
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import Prompt, PromptTemplate
+from ilf_kedro.report.options import ReportingOptions
 from tests.support.report_inputs import FakeRun
 
 OPTIONS = ReportingOptions(bootstrap_resamples=200)

@@ -18,13 +18,13 @@ from ilf_kedro.pipelines.export.options import ExportOptions
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions, TrainingOverride
 from ilf_kedro.pipelines.names import Arm, RefinementMethod, ScorerName
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.reward_model.options import ComparisonOptions, RewardModelOptions
 from ilf_kedro.pipelines.rounds.options import RoundsOptions
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.pipelines.sweep.options import SweepOptions
 from ilf_kedro.pipelines.tournament.options import TournamentOptions
 from ilf_kedro.pipelines.word_removal.options import WordRemovalOptions, WordRemovalProbeOptions
+from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.schemas import Options
 from ilf_kedro.tasks import Task, plain_task
 from ilf_kedro.wiring.tracking_options import TrackingOptions

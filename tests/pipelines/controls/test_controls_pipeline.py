@@ -14,8 +14,8 @@ from ilf_kedro.pipelines.controls import create_pipeline
 from ilf_kedro.pipelines.controls.options import ControlsOptions
 from ilf_kedro.pipelines.controls.section import describe_controls
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.report.sections import Section, render_page
 from tests.support.example_tables import WITH_FEEDBACK, WITHOUT_FEEDBACK, YES_NO, examples
 from tests.support.report_inputs import FakeRun

@@ -15,7 +15,6 @@ from ilf_kedro.language_models.local.model import LocalLanguageModel
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.refine_and_select import needed_scorers
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.rounds import create_pipeline
 from ilf_kedro.pipelines.rounds.examples import collect_feedback, first_examples, round_targets
 from ilf_kedro.pipelines.rounds.measures import measure_rounds
@@ -24,6 +23,7 @@ from ilf_kedro.pipelines.rounds.section import describe_rounds
 from ilf_kedro.pipelines.rounds.training import train_from_base, train_further
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.report.sections import render_page
 from ilf_kedro.schemas import (
     LogLikelihoods,

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.sweep import create_pipeline
 from ilf_kedro.pipelines.sweep.design import FACTORS, list_trials
 from ilf_kedro.pipelines.sweep.nodes import choose_winners
 from ilf_kedro.pipelines.sweep.options import SweepOptions
 from ilf_kedro.pipelines.sweep.section import describe_sweep
+from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.report.sections import Code, Table, render_page
 from ilf_kedro.schemas import Trials, UserError
 from ilf_kedro.training.options import TrainingOptions

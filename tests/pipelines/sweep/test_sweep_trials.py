@@ -13,11 +13,11 @@ import pytest
 from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
 from ilf_kedro.language_models.local.model import LocalLanguageModel
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.sweep import nodes
 from ilf_kedro.pipelines.sweep.nodes import run_trials
 from ilf_kedro.pipelines.sweep.options import SweepOptions
 from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.schemas import Targets
 from ilf_kedro.training.errors import DivergedError
 from ilf_kedro.training.workspace import TrainingWorkspace

@@ -11,11 +11,11 @@ import pytest
 
 from ilf_kedro.language_models.protocol import Capability, ChoiceProbabilities
 from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.tournament import create_pipeline, nodes
 from ilf_kedro.pipelines.tournament.options import TournamentOptions
 from ilf_kedro.pipelines.tournament.section import _whose
 from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.report.sections import Figure, Paragraph, Section, Table, render_page
 from ilf_kedro.schemas import RawLines, ScorerCosts, UserError
 from ilf_kedro.scoring import longest_scores

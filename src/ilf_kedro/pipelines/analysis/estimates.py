@@ -8,7 +8,7 @@ from ilf_kedro.evaluation.divergence import estimate
 from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, ratio_estimate
 from ilf_kedro.evaluation.perplexity import perplexity
 from ilf_kedro.pipelines.analysis.nodes import BASE
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
+from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.schemas import DataFrame, Divergences, DivergenceSamples, TargetLikelihoods, TargetLogLikelihoods
 
 

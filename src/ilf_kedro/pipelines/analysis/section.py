@@ -11,8 +11,8 @@ from ilf_kedro.pipelines.analysis.figures import BASE, divergences_figure, likel
 from ilf_kedro.pipelines.analysis.options import AnalysisOptions
 from ilf_kedro.pipelines.analysis.published import published_divergences, published_likelihoods, readable, with_error
 from ilf_kedro.pipelines.names import Arm
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.report.labels import arm_and_size, in_order, model_label, number_or_none, words_of
+from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.report.prose import Prose
 from ilf_kedro.report.sections import Figure, Heading, Paragraph, Part, Section, Table
 from ilf_kedro.schemas import DataFrame, Divergences, MissingTargets, PublishedResults, TargetLikelihoods

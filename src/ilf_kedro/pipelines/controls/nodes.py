@@ -6,9 +6,9 @@ from ilf_kedro.evaluation.control_metrics import control_metrics
 from ilf_kedro.evaluation.intervals import Bootstrap
 from ilf_kedro.language_models.protocol import Capability, LanguageModel
 from ilf_kedro.pipelines.controls.options import ControlsOptions
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.requirements import asks, require_texts
 from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.schemas import (
     ControlMetrics,
     DataFrame,

@@ -10,8 +10,8 @@ from ilf_kedro.evaluation.control_metrics import CONTRASTS, METRICS, WITHOUT
 from ilf_kedro.language_models.protocol import LanguageModel
 from ilf_kedro.pipelines.controls.examples_shown import one_example, points_of_example
 from ilf_kedro.pipelines.controls.figure import MEASURES, contrast_label, differences_figure
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.report.labels import number_or_none, words_of
+from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.report.prose import Prose
 from ilf_kedro.report.sections import Figure, Heading, Paragraph, Part, Section, Table
 from ilf_kedro.schemas import (

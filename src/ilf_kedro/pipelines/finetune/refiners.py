@@ -10,8 +10,8 @@ import pandas as pd
 from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, mean_estimate
 from ilf_kedro.evaluation.text_metrics import rouge_l
 from ilf_kedro.language_models.protocol import TokenCounter
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.requirements import require_texts
+from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.schemas import DataFrame, Examples, Refinements, RefinerMetrics, Scores
 
 REFINER = "refiner"

@@ -7,8 +7,8 @@ import plotly.graph_objects as go
 
 from ilf_kedro.evaluation.best_of_n import best_of_n
 from ilf_kedro.evaluation.intervals import Bootstrap
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.report.labels import BEST_OF_N, GREY, colour
+from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.report.plots import panels, translucent
 from ilf_kedro.report.prose import Prose
 from ilf_kedro.report.sections import Figure, Paragraph, Section

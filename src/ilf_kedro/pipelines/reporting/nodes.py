@@ -11,7 +11,6 @@ from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import Capability, LanguageModel, TokenCounter
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.reporting import comparison_figures, figures
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.reporting.rendering import Report, render_report
 from ilf_kedro.pipelines.reporting.trainings import trainings
 from ilf_kedro.pipelines.reporting.walk_through import first_test_example, walk_through
@@ -20,6 +19,7 @@ from ilf_kedro.pipelines.reward_model.inputs import reward_model_from
 from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.report.sections import Section
 from ilf_kedro.reward_models import reward_outputs
 from ilf_kedro.schemas import (

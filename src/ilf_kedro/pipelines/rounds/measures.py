@@ -12,7 +12,7 @@ from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, mean_estimate
 from ilf_kedro.evaluation.log_likelihoods import nll_difference, nll_per_token
 from ilf_kedro.evaluation.text_metrics import rouge_l
 from ilf_kedro.language_models.protocol import TokenCounter
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
+from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.schemas import DataFrame, Examples, LogLikelihoods, Outputs, RoundMetrics, RoundModels
 
 ONE_ROUND = "one_round"

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.rounds.measures import ONE_ROUND
 from ilf_kedro.pipelines.rounds.options import RoundsOptions
 from ilf_kedro.report.labels import GREY, number, number_or_none, signed
+from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.report.plots import interval_bars, panels
 from ilf_kedro.report.prose import Prose
 from ilf_kedro.report.sections import Figure, Heading, Paragraph, Section, Table

@@ -15,11 +15,11 @@ from ilf_kedro.language_models.protocol import TrainableModel
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.training_plan import TrainingPlan, plan_training
 from ilf_kedro.pipelines.names import Arm
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.requirements import require_texts
 from ilf_kedro.pipelines.sweep.design import FACTORS, Trial, list_trials
 from ilf_kedro.pipelines.sweep.options import SweepOptions
 from ilf_kedro.prompting import PromptTemplate, prompts_of
+from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.schemas import DataFrame, Examples, SweepWinners, Targets, Trials, UserError
 from ilf_kedro.training.errors import DivergedError
 from ilf_kedro.training.examples import as_completion

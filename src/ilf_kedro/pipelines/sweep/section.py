@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.sweep.design import FACTORS, FIRST
 from ilf_kedro.pipelines.sweep.options import SweepOptions
 from ilf_kedro.report.labels import colour, words_of
+from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.report.plots import interval_bars, panels
 from ilf_kedro.report.prose import Prose
 from ilf_kedro.report.sections import Code, Figure, Heading, Paragraph, Section, Table

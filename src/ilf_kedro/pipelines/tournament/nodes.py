@@ -13,7 +13,6 @@ from ilf_kedro.evaluation.tournament import WIN_RATE, example_values, rankings_o
 from ilf_kedro.language_models.protocol import Capability, LanguageModel, TokenCounter
 from ilf_kedro.pipelines.refinement.nodes import refine
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
-from ilf_kedro.pipelines.reporting.options import ReportingOptions
 from ilf_kedro.pipelines.requirements import asks, require_texts
 from ilf_kedro.pipelines.tournament.candidates import (
     candidates_of,
@@ -27,6 +26,7 @@ from ilf_kedro.pipelines.tournament.options import TournamentOptions
 from ilf_kedro.pipelines.tournament.ranked_lines import read_rankings
 from ilf_kedro.pipelines.tournament.section import tournament_section
 from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.report.sections import Section
 from ilf_kedro.schemas import (
     DataFrame,

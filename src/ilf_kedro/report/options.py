@@ -1,4 +1,4 @@
-"""The options of the pipeline reporting."""
+"""The options of every report: parameters `reporting`."""
 
 from __future__ import annotations
 
