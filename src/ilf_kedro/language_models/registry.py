@@ -11,12 +11,12 @@ import pkgutil
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TypeVar
 
-from ilf_kedro import language_models
 from ilf_kedro.language_models.entries import ModelEntry
 from ilf_kedro.schemas import UserError
-from ilf_kedro.schemas.nearest import suggest
+from ilf_kedro.schemas.suggestions import suggest
 
 __all__ = ["backend", "backends", "find_backend"]
 
@@ -43,7 +43,7 @@ def backend(name: str) -> Callable[[_EntryClass], _EntryClass]:
 @cache
 def backends() -> dict[str, type[ModelEntry]]:
     """Return the class of every backend's entry by name. No weights and no client are imported for it."""
-    for module in pkgutil.iter_modules(language_models.__path__, f"{language_models.__name__}."):
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)], f"{__package__}."):
         name = f"{module.name}.entry" if module.ispkg else module.name
         if find_spec(name) is not None:
             importlib.import_module(name)

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ilf_kedro.schemas.base import UserError
-from ilf_kedro.schemas.nearest import suggest
 from ilf_kedro.schemas.redaction import redact, show_masked
+from ilf_kedro.schemas.suggestions import suggest
 
 __all__ = ["OptionsError", "options_at", "parse_options"]
 

@@ -11,7 +11,7 @@ from ilf_kedro.scoring.random_scorer import random_scores
 from ilf_kedro.scoring.registry import Scorer, scorer, scorers
 from ilf_kedro.scoring.reward_model import reward_model_scores
 from ilf_kedro.scoring.selection import select_best, select_top
-from ilf_kedro.scoring.tables import count_undefined
+from ilf_kedro.scoring.tables import count_undefined, refinement_table
 from ilf_kedro.scoring.verifier import VerifierOptions, verifier_scores
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "log_probability_scores",
     "longest_scores",
     "random_scores",
+    "refinement_table",
     "reward_model_scores",
     "scorer",
     "scorers",

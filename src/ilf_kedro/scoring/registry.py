@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from inspect import signature
+from pathlib import Path
 from typing import Any, TypeVar
 
-from ilf_kedro import scoring
 from ilf_kedro.language_models.protocol import Capability
 
 __all__ = ["Scorer", "scorer", "scorers"]
@@ -67,7 +67,7 @@ def scorer(
 
 @cache
 def _found() -> None:
-    for module in pkgutil.iter_modules(scoring.__path__, f"{scoring.__name__}."):
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)], f"{__package__}."):
         importlib.import_module(module.name)
 
 

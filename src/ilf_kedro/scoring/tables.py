@@ -8,11 +8,26 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ilf_kedro.language_models.protocol import Completion
+from ilf_kedro.language_models.tables import completion_rows
+from ilf_kedro.prompting import Prompt, classify_draws
 from ilf_kedro.schemas import DataFrame, Refinements, Scores, UndefinedScores
 
 logger = logging.getLogger(__name__)
 
 _REFINEMENT = ["example_id", "method", "sample_index"]
+
+
+def refinement_table(
+    prompts: Sequence[Prompt], completions: Sequence[Sequence[Completion]], *, method: str
+) -> DataFrame[Refinements]:
+    """Return the refinements that were sampled for each prompt, once and all accepted, with what is wrong with each."""
+    table = pd.DataFrame(completion_rows(prompts, completions))
+    table = table.assign(method=method, draw_index=table["sample_index"], resampled=False)
+    statuses = [
+        status for _, own in table.groupby("example_id", sort=False) for status in classify_draws(list(own["text"]))
+    ]
+    return Refinements.validate(table.assign(status=statuses)[Refinements.column_names()])
 
 
 def score_table(refinements: DataFrame[Refinements], scorer: str, scores: Sequence[float | None]) -> DataFrame[Scores]:

@@ -15,7 +15,7 @@ from kedro.config import MissingConfigException
 from kedro.io import AbstractDataset, DatasetError
 from kedro.io.core import parse_dataset_definition
 
-from ilf_kedro.schemas.nearest import suggest
+from ilf_kedro.schemas.suggestions import suggest
 from ilf_kedro.wiring.config_loader import ConfigurationError, LayeredConfigLoader
 
 __all__ = ["CatalogError", "check_catalog", "check_place"]

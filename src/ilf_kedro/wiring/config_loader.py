@@ -19,8 +19,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from ilf_kedro.schemas.nearest import suggest
 from ilf_kedro.schemas.redaction import redact
+from ilf_kedro.schemas.suggestions import suggest
 from ilf_kedro.schemas.yaml_text import read_yaml_text
 
 __all__ = ["ConfigurationError", "LayeredConfigLoader"]

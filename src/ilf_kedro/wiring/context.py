@@ -14,7 +14,7 @@ from kedro.io import CatalogProtocol, DataCatalog, DatasetNotFoundError
 from kedro.server.utils import KEDRO_SERVER_ENV
 from kedro.utils import find_kedro_project
 
-from ilf_kedro.schemas.nearest import suggest
+from ilf_kedro.schemas.suggestions import suggest
 from ilf_kedro.wiring.config_loader import ConfigurationError, LayeredConfigLoader
 from ilf_kedro.wiring.parameter_check import check_parameters
 from ilf_kedro.wiring.parameters import Parameters

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from kedro.framework.project import pipelines
 from kedro.pipeline import Pipeline
 
-from ilf_kedro.schemas.nearest import suggest
+from ilf_kedro.schemas.suggestions import suggest
 
 __all__ = ["find_unknown_names"]
 

@@ -6,12 +6,13 @@ import pandas as pd
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import LanguageModel, TrainableModel
+from ilf_kedro.language_models.tables import completion_rows
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.training_plan import plan_training
 from ilf_kedro.pipelines.names import Arm
 from ilf_kedro.pipelines.requirements import require_texts
 from ilf_kedro.pipelines.training_log import training_log
-from ilf_kedro.prompting import PromptTemplate, clean_completion, prompts_of
+from ilf_kedro.prompting import PromptTemplate, prompts_of
 from ilf_kedro.schemas import (
     DataFrame,
     Examples,
@@ -151,18 +152,5 @@ def _sample(
 ) -> DataFrame[Outputs]:
     prompts = prompts_of(examples, template)
     drawn = model.generate(prompts, range(n), options.sampling, seed=seed, label=f"outputs, {model_name}")
-    rows = [
-        {
-            "example_id": prompt.example_id,
-            "model": model_name,
-            "sample_index": sample_index,
-            "text": clean_completion(completion.text, ended_by_length=completion.finish_reason == "length"),
-            "raw_text": completion.text,
-            "finish_reason": completion.finish_reason,
-            "n_tokens": completion.n_tokens,
-            "seed": completion.seed,
-        }
-        for prompt, completions in zip(prompts, drawn, strict=True)
-        for sample_index, completion in enumerate(completions)
-    ]
-    return Outputs.validate(pd.DataFrame(rows))
+    rows = [{**row, "model": model_name} for row in completion_rows(prompts, drawn)]
+    return Outputs.validate(pd.DataFrame(rows)[Outputs.column_names()])

@@ -10,7 +10,7 @@ from kedro.io import AbstractVersionedDataset, DataCatalog
 from kedro.io.core import Version
 from kedro.pipeline import Pipeline
 
-from ilf_kedro.schemas.nearest import suggest
+from ilf_kedro.schemas.suggestions import suggest
 from ilf_kedro.wiring.config_loader import ConfigurationError
 from ilf_kedro.wiring.hooks.run_record import RECORD
 
