@@ -31,6 +31,7 @@ from ilf_kedro.tasks import Columns, InputField, Task, examples_table, map_rows
 from ilf_kedro.training import TrainingExample, TrainingOptions, TrainingWorkspace, as_completion, train_language_model
 
 TASK = Task(
+    name="Answers",
     inputs={"input": InputField(column="input", truncate=True)},
     columns=Columns(initial_output="output", feedback="feedback", reference="reference"),
 )
