@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from ilf_kedro.language_models.checkpoints.checkpoint import RECORD_FILE
-from ilf_kedro.training.workspace import COMPLETE_MARKER, TrainingWorkspace
+from ilf_kedro.language_models.checkpoints.manifest import MARKER
+from ilf_kedro.training.workspace import TrainingWorkspace
 from tests.support.training_records import training_record
 
 RECORD = training_record(content_hash="abc")
@@ -48,11 +49,11 @@ def test_publishing_again_replaces_the_whole_folder(workspace: TrainingWorkspace
     found = workspace.find("abc")
     assert found is not None
     assert found.record.seed == 2
-    assert sorted(path.name for path in found.directory.iterdir()) == sorted([COMPLETE_MARKER, RECORD_FILE, "weights"])
+    assert sorted(path.name for path in found.directory.iterdir()) == sorted([MARKER, RECORD_FILE, "weights"])
     assert [path.name for path in workspace.directory.iterdir()] == ["abc"]
 
 
-@pytest.mark.parametrize("damage", [COMPLETE_MARKER, RECORD_FILE])
+@pytest.mark.parametrize("damage", [MARKER, RECORD_FILE])
 def test_a_checkpoint_without_marker_or_record_does_not_exist(workspace: TrainingWorkspace, damage: str) -> None:
     (workspace.publish(RECORD, write_weights).directory / damage).unlink()
     assert workspace.find("abc") is None

@@ -12,9 +12,9 @@ import fsspec
 from kedro.io.core import AbstractVersionedDataset, DatasetError, Version, get_protocol_and_path
 from pydantic import ValidationError
 
-from ilf_kedro.datasets._manifest import MARKER, Manifest
 from ilf_kedro.datasets._paths import project_path, whole_or_absent
 from ilf_kedro.language_models.checkpoints.checkpoint import RECORD_FILE, Checkpoint, TrainingRecord
+from ilf_kedro.language_models.checkpoints.manifest import MARKER, Manifest
 
 logger = logging.getLogger(__name__)
 

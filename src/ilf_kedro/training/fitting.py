@@ -23,9 +23,10 @@ from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 from transformers.utils.logging import disable_progress_bar
 
 from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
-from ilf_kedro.language_models.checkpoints.merging import quiet_peft
+from ilf_kedro.language_models.checkpoints.merging import quiet_peft, refuse_tied_adapter
 from ilf_kedro.language_models.local.kernels.causal_attention import attend_in_blocks
 from ilf_kedro.language_models.local.loading import resolve_device
+from ilf_kedro.language_models.local.rotary import RotaryLengths
 from ilf_kedro.schemas import UserError
 from ilf_kedro.training.encoding import EncodedExample, EncodedPair
 from ilf_kedro.training.options import LoraOptions, TrainingOptions
@@ -41,6 +42,11 @@ _COLUMNS = {
     "learning_rate": "learning_rate",
     "grad_norm": "gradient_norm",
 }
+
+
+# Their kernels read these layers' weights instead of calling the layers, so that peft lets no adapter stand there.
+_STATE_SPACE = frozenset({"falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h"})
+_NOT_CALLED = ("conv1d", "out_proj")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,8 @@ def fit_language_model(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = load_trainable(base, options, dtype, trainer_class)
+        lengths = RotaryLengths(model)
+        options = _one_length_at_a_time(options, lengths, examples, label)
         with Progress(disable=options.processes > 1) as progress:  # shown by whoever started the processes
             reporter = StepReporter(progress, label, options.save_steps)
             trainer = trainer_class(
@@ -83,6 +91,7 @@ def fit_language_model(
                 train_dataset=list(examples) if options.processes == 1 else with_filler(examples),
                 callbacks=[reporter, *callbacks],
             )
+            trainer.lengths = lengths
             trainer.remove_callback(PrinterCallback)
             _check_processes(trainer.args.world_size, options, label)
             resume_from = last_state(state_directory)
@@ -122,15 +131,28 @@ def load_trainable(
 
     With adapters the frozen weights have the training's dtype and the adapters float32; a whole model
     has float32 weights, from which bfloat16 computes. A new head is trained whole, in float32.
+
+    Raises:
+        UserError: the model is no causal one, or adapters are asked for on weights that two layers share.
     """
     frozen = options.method == "lora"
     model = trainer_class.load(base.directory, getattr(torch, dtype) if frozen else torch.float32)
+    with torch.inference_mode():
+        trainer_class.trial(model).check(model)
     if resolve_device("auto") == "cpu":
         attend_in_blocks(model)
     if not frozen:
         return model
-    with quiet_peft():
-        return get_peft_model(model, _lora_config(options.lora, trainer_class.lora_task))
+    try:
+        with quiet_peft():
+            adapted = get_peft_model(model, _lora_config(options.lora, trainer_class.lora_task, model))
+    except ValueError as error:  # the modules are not there, or take no adapter
+        raise UserError(
+            f"training.lora.target_modules is {options.lora.target_modules!r}, which does not fit "
+            f"{type(model).__name__}: {error} Name its linear layers, or write all-linear"
+        ) from error
+    refuse_tied_adapter(adapted)
+    return adapted
 
 
 def save_model(model: Any, tokenizer: Any, base: ModelSource, directory: Path) -> None:
@@ -166,15 +188,39 @@ def last_state(directory: Path) -> Path | None:
     return whole[max(whole)] if whole else None
 
 
-def _lora_config(options: LoraOptions, task: str) -> LoraConfig:
+def _lora_config(options: LoraOptions, task: str, model: Any) -> LoraConfig:
     modules = options.target_modules
+    state_space = modules == "all-linear" and model.config.model_type in _STATE_SPACE
     return LoraConfig(
         task_type=task,
         r=options.rank,
         lora_alpha=options.alpha,  # type: ignore[arg-type]  # any number will do
         lora_dropout=options.dropout,
         target_modules=modules if isinstance(modules, str) else list(modules),
+        exclude_modules=list(_NOT_CALLED) if state_space else None,
     )
+
+
+def _one_length_at_a_time(
+    options: TrainingOptions,
+    lengths: RotaryLengths,
+    examples: Sequence[EncodedExample] | Sequence[EncodedPair],
+    label: str,
+) -> TrainingOptions:
+    """Compute each example by itself where the longest of a batch would choose the rotary frequencies of all.
+
+    Raises:
+        UserError: the examples are pairs, which are computed together.
+    """
+    if lengths.alike([example.n_tokens for example in examples]):
+        return options
+    if isinstance(examples[0], EncodedPair):
+        raise UserError(
+            f"{label}: a scalar head is not trained on texts of such different lengths with this model, whose rotary "
+            "frequencies depend on the length (LongRoPE or dynamic RoPE); lower training.max_tokens to the length of "
+            "the model's first training (original_max_position_embeddings), or use the kind yes_no"
+        )
+    return options.model_copy(update={"micro_batch_size": 1})
 
 
 def _check_processes(found: int, options: TrainingOptions, label: str) -> None:

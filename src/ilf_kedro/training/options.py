@@ -24,9 +24,9 @@ class TrainingOptions(Options):
 
     The multiplier is the paper's (relative to an undisclosed base, so only ratios are comparable);
     `prompt_loss_weight` is w in loss = Σ wᵢ·ceᵢ / Σ wᵢ, where completion tokens weigh 1. `batch_size` is
-    the global one; at most `micro_batch_size` examples are computed at a time, which costs memory and does
-    not change the result. The rate rises linearly over `warmup_fraction` of the steps, then falls linearly
-    towards zero. `retrain` trains even where a complete checkpoint with the same content hash exists.
+    the global one; at most `micro_batch_size` examples are computed at a time, which costs memory and changes
+    no result (but with `lora.dropout`). The rate rises linearly over `warmup_fraction` of the steps, then falls
+    linearly towards zero. `retrain` trains even where a complete checkpoint with the same content hash exists.
 
     `processes` of this machine share the work of each optimiser step, one GPU each where there are GPUs: every
     one has the whole model (ddp) or a share of it (fsdp). Neither changes what is computed but for rounding.

@@ -15,6 +15,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from ilf_kedro.language_models.checkpoints.scalar_head import HEAD, new_classifier, score_states
+from ilf_kedro.language_models.local.choosing import StatesTrial
 from ilf_kedro.training.encoding import EncodedPair
 from ilf_kedro.training.trainer import OptimiserStepTrainer
 
@@ -42,6 +43,7 @@ class PreferenceTrainer(OptimiserStepTrainer):
     A pair stays together, and both of its outputs go through the model in one batch.
     """
 
+    trial = StatesTrial
     lora_task = "SEQ_CLS"  # peft then trains the new head, and keeps it with the adapter
     collate = staticmethod(collate_pairs)
 

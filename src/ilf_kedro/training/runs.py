@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import JsonValue
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, Format, ModelSource, TrainingRecord
+from ilf_kedro.language_models.checkpoints.configuration import has_dropout
 from ilf_kedro.training.encoding import EncodedExample, EncodedPair
 from ilf_kedro.training.errors import ExampleError
 from ilf_kedro.training.options import TrainingOptions
@@ -102,16 +103,20 @@ def run_hash(data: TrainingData, base: ModelSource, options: TrainingOptions, *,
     """Return the SHA-256 of all that decides the weights: data, options, dtype, seed, base model, loss version.
 
     Options that only say how the work is divided and saved (micro_batch_size, save_steps, retrain, processes,
-    parallelism) are left out, and so are those that the training does not use.
+    parallelism) are left out, and so are those that the training does not use. Dropout in adapters makes the
+    micro-batches count; that of the model's own configuration is switched off.
     """
     left_out = _NOT_IN_HASH | data.unused_options | ({"lora"} if options.method == "full" else set())
-    content = {
+    if options.method == "lora" and options.lora.dropout:  # drawn for each micro-batch anew
+        left_out -= {"micro_batch_size"}
+    content: dict[str, JsonValue] = {
         "base_revision": base.revision,
         "format": base.format,
         "dtype": dtype,
         "seed": seed,
         "options": options.model_dump(mode="json", exclude=set(left_out)),
         **data.content,
+        **({"configured_dropout": 0.0} if has_dropout(base.directory) else {}),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -128,7 +133,7 @@ def _train(
     label: str,
 ) -> Checkpoint:
     """Encode, fit and publish."""
-    from ilf_kedro.language_models.local.configuration import context_length
+    from ilf_kedro.language_models.checkpoints.configuration import context_length
     from ilf_kedro.language_models.local.loading import load_tokenizer
     from ilf_kedro.training.distributed import ProcessesFit, fit_in_processes
     from ilf_kedro.training.fitting import Fit, fit_language_model, free_memory, save_model

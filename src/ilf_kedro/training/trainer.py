@@ -29,7 +29,10 @@ from transformers import (
     TrainingArguments,
 )
 
+from ilf_kedro.language_models.checkpoints.configuration import training_config
 from ilf_kedro.language_models.checkpoints.weights import load_pretrained
+from ilf_kedro.language_models.local.choosing import LanguageTrial, Trial
+from ilf_kedro.language_models.local.rotary import RotaryLengths
 from ilf_kedro.training.encoding import EncodedExample
 from ilf_kedro.training.errors import DivergedError
 from ilf_kedro.training.step_sampling import StepSampler
@@ -61,6 +64,8 @@ class OptimiserStepTrainer(Trainer, ABC):
 
     loss_is_scaled_for_ga = True
     lora_task: ClassVar[str]
+    trial: ClassVar[type[Trial]]
+    lengths: RotaryLengths
     collate: ClassVar[Callable[..., dict[str, torch.Tensor]]]
 
     @staticmethod
@@ -132,12 +137,13 @@ class WeightedLossTrainer(OptimiserStepTrainer):
     """
 
     lora_task = "CAUSAL_LM"
+    trial = LanguageTrial
     collate = staticmethod(collate)
 
     @staticmethod
     def load(directory: Path, dtype: torch.dtype) -> Any:
         """Return a causal language model."""
-        return load_pretrained(AutoModelForCausalLM, directory, dtype)
+        return load_pretrained(AutoModelForCausalLM, directory, dtype, config=training_config(directory))
 
     @staticmethod
     def weight_of(batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -154,8 +160,11 @@ class WeightedLossTrainer(OptimiserStepTrainer):
         """Return this micro-batch's share of the loss."""
         input_ids, weights = inputs["input_ids"], inputs["loss_weights"][:, 1:]
         predicting = weights > 0  # the position before each weighted token
+        self.lengths.reset()
+        if self.lengths.matter:  # the last token predicts nothing, and does not count in sampling either
+            input_ids = input_ids[:, :-1]
         logits = logits_at(model, self.accelerator.unwrap_model(model), input_ids, predicting)
-        losses = nn.functional.cross_entropy(logits.float(), input_ids[:, 1:][predicting], reduction="none")
+        losses = nn.functional.cross_entropy(logits.float(), inputs["input_ids"][:, 1:][predicting], reduction="none")
         weights = weights[predicting]
         loss = self.share((losses * weights).sum(), weights.sum(), num_items_in_batch)
         return (loss, {"logits": logits}) if return_outputs else loss
@@ -179,7 +188,7 @@ def logits_at(
     """
 
     def select(_: nn.Module, hidden: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
-        return (hidden[0][:, :-1][positions][None],)
+        return (hidden[0][:, : positions.shape[1]][positions][None],)
 
     hook = language_model.get_output_embeddings().register_forward_pre_hook(select)
     try:

@@ -13,10 +13,9 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from ilf_kedro.language_models.checkpoints.checkpoint import RECORD_FILE, Checkpoint, TrainingRecord
+from ilf_kedro.language_models.checkpoints.manifest import MARKER, Manifest, damages
 
 logger = logging.getLogger(__name__)
-
-COMPLETE_MARKER = "_COMPLETE"
 
 
 class TrainingWorkspace:
@@ -32,7 +31,11 @@ class TrainingWorkspace:
     def find(self, content_hash: str) -> Checkpoint | None:
         """Return the finished checkpoint with this hash, or None where there is none that can be read."""
         directory = self.directory / content_hash
-        if not (directory / COMPLETE_MARKER).is_file():
+        if not (directory / MARKER).is_file():
+            return None
+        if damaged := damages(directory):
+            message = "The finished training in %s is ignored: it is not what was saved (%s)"
+            logger.warning(message, directory, "; ".join(damaged))
             return None
         try:
             record = TrainingRecord.model_validate_json((directory / RECORD_FILE).read_bytes())
@@ -105,7 +108,8 @@ class TrainingWorkspace:
         building.mkdir(parents=True)
         write(building)
         (building / RECORD_FILE).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        (building / COMPLETE_MARKER).touch()
+        manifest = Manifest.of(building, record.content_hash)
+        (building / MARKER).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
         if final.exists():  # a folder that is not empty cannot be replaced in one step
             final.rename(replaced)
         building.rename(final)

@@ -10,8 +10,9 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, ModelSource
+from ilf_kedro.language_models.checkpoints.configuration import training_config
 from ilf_kedro.language_models.checkpoints.merging import merge_adapter
-from ilf_kedro.language_models.checkpoints.weights import load_pretrained
+from ilf_kedro.language_models.checkpoints.weights import check_checkpoint, load_pretrained
 from ilf_kedro.schemas import UserError
 
 HEAD = "score"
@@ -34,6 +35,7 @@ def load_classifier(source: ModelSource, checkpoint: Checkpoint | None, dtype: s
     """
     full = checkpoint is not None and checkpoint.record.kind == "full"
     directory = checkpoint.directory if checkpoint is not None and full else source.directory
+    check_checkpoint(checkpoint)
     adapter = checkpoint if checkpoint is not None and not full else None
     target = getattr(torch, dtype)
     model = new_classifier(directory, torch.float32 if adapter else target, has_head=adapter is None)
@@ -55,7 +57,7 @@ def new_classifier(directory: Path, dtype: torch.dtype, *, has_head: bool = Fals
     """
     from transformers import AutoModelForSequenceClassification
 
-    named = {} if has_head else {"num_labels": 1}
+    named = {} if has_head else {"config": training_config(directory, num_labels=1)}
     model = load_pretrained(
         AutoModelForSequenceClassification, directory, dtype, new=HEAD, unused="" if has_head else "lm_head", **named
     )

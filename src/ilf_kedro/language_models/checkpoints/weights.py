@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
+from ilf_kedro.language_models.checkpoints.manifest import damages
 from ilf_kedro.schemas import UserError
 
-__all__ = ["ModelDirectoryError", "load_pretrained", "unreadable"]
+__all__ = ["ModelDirectoryError", "check_checkpoint", "load_pretrained", "unreadable"]
 
 _SHOWN = 5  # tensors that a message names
 _AGAIN = "copy the files again from where the model comes from, or name another directory in the catalog"
@@ -66,6 +68,19 @@ def load_pretrained(
         raise ModelDirectoryError(f"{directory}, read as {type(model).__name__}, {'; it '.join(faults)}; {_AGAIN}")
     _check_numbers(model, directory, new)
     return model
+
+
+def check_checkpoint(checkpoint: Checkpoint | None) -> None:
+    """Refuse a checkpoint of which any byte is not what was saved.
+
+    Raises:
+        ModelDirectoryError: naming the files.
+    """
+    if checkpoint is not None and (damaged := damages(checkpoint.directory)):
+        raise ModelDirectoryError(
+            f"the checkpoint in {checkpoint.directory} is not what was saved ({'; '.join(damaged)}); delete it and run "
+            "the pipeline that makes it again"
+        )
 
 
 def unreadable(place: Path, what: str, error: Exception) -> ModelDirectoryError:

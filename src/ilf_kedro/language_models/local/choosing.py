@@ -53,6 +53,21 @@ class Trial(ABC):
     def ask(self, engine: Engine) -> Numbers:
         """Return the engine's answers."""
 
+    def check(self, model: Any) -> Numbers:
+        """Return what `expected` does, and refuse a model whose pass cannot even run on plain text.
+
+        Raises:
+            UnsupportedModelError: saying why.
+        """
+        try:
+            return self.expected(model)
+        except UserError:
+            raise
+        except (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            raise _unsupported(model, f"its forward pass on plain text ends in {_brief(error)}") from error
+
 
 class LanguageTrial(Trial):
     """Log-probabilities of the sequences' tokens, scored and decoded."""
@@ -116,12 +131,7 @@ def choose_engine(model: Any, trial: type[Trial] = LanguageTrial) -> Engine:
         UnsupportedModelError: there is none.
     """
     questions = trial(model)
-    try:
-        expected = questions.expected(model)
-    except (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
-        if isinstance(error, (UserError, torch.OutOfMemoryError)):
-            raise
-        raise _unsupported(model, f"its forward pass on plain text ends in {_brief(error)}") from error
+    expected = questions.check(model)
     reasons: list[str] = []
     for engine, slowness in _candidates(model):
         before = getattr(model.config, "_attn_implementation", "sdpa")

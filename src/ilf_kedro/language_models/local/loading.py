@@ -13,7 +13,12 @@ import torch
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, Dtype, Format, ModelSource
 from ilf_kedro.language_models.checkpoints.merging import merge_adapter
-from ilf_kedro.language_models.checkpoints.weights import ModelDirectoryError, load_pretrained, unreadable
+from ilf_kedro.language_models.checkpoints.weights import (
+    ModelDirectoryError,
+    check_checkpoint,
+    load_pretrained,
+    unreadable,
+)
 from ilf_kedro.language_models.local.choosing import choose_engine
 from ilf_kedro.language_models.local.engines import Engine
 from ilf_kedro.language_models.local.kernels.packed_weights import pack_linear_weights
@@ -145,6 +150,7 @@ def load_weights(source: ModelSource, checkpoint: Checkpoint | None, dtype: str,
 
     full = checkpoint is not None and checkpoint.record.kind == "full"
     directory = checkpoint.directory if checkpoint is not None and full else source.directory
+    check_checkpoint(checkpoint)
     target = getattr(torch, dtype)
     adapter = checkpoint if checkpoint is not None and not full else None
     logger.info("Loading %s (%s on %s)", directory.name, dtype, device)

@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from ilf_kedro.language_models.cache.codecs import Codec
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache, cache_key
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, ModelSource
+from ilf_kedro.language_models.checkpoints.configuration import context_length
 from ilf_kedro.language_models.local.batching import (
     Answer,
     CachedBatches,
@@ -26,7 +27,6 @@ from ilf_kedro.language_models.local.batching import (
     batches_by_prefix,
     batches_by_size,
 )
-from ilf_kedro.language_models.local.configuration import context_length
 from ilf_kedro.language_models.local.decoding import Sample, run_decoding
 from ilf_kedro.language_models.local.formatting import Formatted, Formatter
 from ilf_kedro.language_models.local.loading import (

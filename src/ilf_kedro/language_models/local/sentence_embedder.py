@@ -22,9 +22,9 @@ from torch import Tensor
 from ilf_kedro.language_models.cache.codecs import VECTOR
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache, cache_key
 from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
+from ilf_kedro.language_models.checkpoints.configuration import context_length
 from ilf_kedro.language_models.checkpoints.weights import load_pretrained
 from ilf_kedro.language_models.local.batching import CachedBatches, Plan, RunStatistics, batches_by_size
-from ilf_kedro.language_models.local.configuration import context_length
 from ilf_kedro.language_models.local.loading import load_tokenizer, resolve_device
 from ilf_kedro.language_models.local.options import SentenceEmbedderOptions
 from ilf_kedro.language_models.local.resident import RESIDENT

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from pydantic import field_validator
+from pydantic import ValidationError, field_validator
 
 from ilf_kedro.schemas import Options
 
@@ -73,6 +73,17 @@ class Manifest(Options):
             for entry in self.files
             if (found := file_hash(directory / entry.name)) != entry.sha256
         ]
+
+
+def damages(directory: Path) -> list[str]:
+    """Return how the files of a checkpoint differ from its manifest; none are known to where it has no manifest."""
+    marker = directory / MARKER
+    if not marker.is_file() or not marker.stat().st_size:
+        return []
+    try:
+        return Manifest.model_validate_json(marker.read_bytes()).damaged(directory)
+    except ValidationError as error:
+        return [f"{MARKER} is no manifest ({error.error_count()} faults)"]
 
 
 def file_hash(path: Path) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ilf_kedro.language_models.checkpoints.weights import unreadable
 
-__all__ = ["context_length", "dropouts", "load_config"]
+__all__ = ["context_length", "has_dropout", "load_config", "training_config"]
 
 _LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "context_length", "seq_length")
 _WITHOUT_LENGTH = 2048  # tokens: state-space and ALiBi models name no limit; most saw so many in training
@@ -47,10 +48,27 @@ def context_length(directory: Path) -> int:
     return min(limits)
 
 
-def dropouts(config: Any) -> dict[str, float]:
-    """Return the dropout probabilities above zero that a configuration has for training."""
-    return {
-        name: float(value)
-        for name, value in vars(config).items()
-        if "drop" in name and isinstance(value, float) and value > 0
-    }
+def has_dropout(directory: Path) -> bool:
+    """Tell whether the configuration in a directory has dropout for training, which is switched off here."""
+    return (directory / "config.json").is_file() and bool(_dropouts(load_config(directory)))
+
+
+def training_config(directory: Path, **changes: Any) -> Any:
+    """Return the configuration in a directory without dropout: its draws would depend on how a batch is divided."""
+    config = copy.deepcopy(load_config(directory))
+    for owner, name in _dropouts(config):
+        setattr(owner, name, 0.0)
+    for name, value in changes.items():
+        setattr(config, name, value)
+    return config
+
+
+def _dropouts(config: Any) -> list[tuple[Any, str]]:
+    """Return where a configuration, or one inside it, has a dropout probability above zero."""
+    found = []
+    for name, value in vars(config).items():
+        if hasattr(value, "model_type"):
+            found += _dropouts(value)
+        elif "drop" in name and isinstance(value, float) and value > 0:
+            found.append((config, name))
+    return found
