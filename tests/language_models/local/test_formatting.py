@@ -26,7 +26,7 @@ def ids(tokenizer, text):
 
 
 def template(text="Question about {post} and {feedback}? Answer:"):
-    return PromptTemplate(text=text, slots=frozenset({"post", "feedback"}))
+    return PromptTemplate(text=text, slots=frozenset({"post", "feedback"}), truncate="post")
 
 
 def test_plain_text_stays_as_it_is(tokenizer):
