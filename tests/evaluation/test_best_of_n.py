@@ -108,3 +108,17 @@ def test_the_table_has_the_mean_over_posts_for_every_n() -> None:
 def test_a_split_without_references_has_the_reward_alone() -> None:
     found = best_of_n(*tables(with_human=False), Bootstrap(resamples=50))
     assert set(found["metric"]) == {"reward"}
+
+
+def test_candidates_that_were_not_rewarded_are_none() -> None:
+    candidates, rewards, inputs = tables()
+    some = rewards.copy()
+    some.loc[(some["model"] == "m") & (some["sample_index"] == 2), "reward"] = math.nan
+    found = best_of_n(candidates, Rewards.validate(some), inputs, Bootstrap(resamples=50)).set_index(["metric", "n"])
+    fewer = best_of_n(
+        Outputs.validate(candidates[candidates["sample_index"] < 2]),
+        Rewards.validate(rewards[(rewards["model"] != "m") | (rewards["sample_index"] < 2)]),
+        inputs,
+        Bootstrap(resamples=50),
+    ).set_index(["metric", "n"])
+    pd.testing.assert_frame_equal(found, fewer)

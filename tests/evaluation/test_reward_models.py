@@ -3,12 +3,21 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from ilf_kedro.evaluation.reward_models import calibration, pairwise_accuracy, probability_preferred, too_few_to_judge
+from ilf_kedro.evaluation.reward_breakdown import breakdown
+from ilf_kedro.evaluation.reward_models import (
+    accuracy_row,
+    calibration,
+    pairwise_accuracy,
+    probability_preferred,
+    too_few_to_judge,
+)
+from ilf_kedro.schemas import DataFrame, RewardPredictions, UserError
 
 
 def test_accuracy_counts_a_tie_half() -> None:
@@ -75,3 +84,27 @@ def test_below_a_hundred_comparisons_the_curve_carries_a_warning() -> None:
     assert too_few_to_judge(99).startswith("99 comparisons are too few")
     assert too_few_to_judge(100) == ""
     assert calibration([0.5] * 12, [1] * 12).verdict == too_few_to_judge(12)
+
+
+def predictions(rewards: list[tuple[float, float]]) -> DataFrame[RewardPredictions]:
+    table = pd.DataFrame(rewards, columns=["reward_a", "reward_b"])
+    table["p_a_preferred"] = probability_preferred(table["reward_a"], table["reward_b"])
+    shown = {"p_a_shown_first": math.nan, "p_a_shown_second": math.nan, "n_tokens_a": 3, "n_tokens_b": 9}
+    return RewardPredictions.validate(
+        table.assign(example_id=[f"e{place}" for place in table.index], preferred="a", **shown)
+    )
+
+
+def test_a_comparison_without_a_reward_counts_neither_way_but_is_counted() -> None:
+    defined = [(0.9, 0.1), (0.3, 0.6)]
+    some = predictions([*defined, (math.nan, 0.6), (0.2, math.nan)])
+    row = accuracy_row(some, n_train=5, confidence=0.95)
+    assert row == {**accuracy_row(predictions(defined), n_train=5, confidence=0.95), "n_undefined": 2}
+    assert (row["n"], row["accuracy"], row["ties"]) == (2, 0.5, 0)
+    pd.testing.assert_frame_equal(breakdown(some, confidence=0.95), breakdown(predictions(defined), confidence=0.95))
+
+
+def test_a_reward_model_that_answers_nothing_is_refused() -> None:
+    nothing = predictions([(math.nan, math.nan), (math.nan, 0.5)])
+    with pytest.raises(UserError, match=r"answered for none of 2 comparisons"):
+        accuracy_row(nothing, n_train=5, confidence=0.95)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pandas as pd
 import pytest
 import torch
 from scipy.special import expit, logit
@@ -25,7 +26,9 @@ from ilf_kedro.reward_models import (
     open_reward_model,
 )
 from ilf_kedro.reward_models.questions import answers
+from ilf_kedro.reward_models.tables import reward_outputs
 from ilf_kedro.schemas import UserError
+from tests.support.example_tables import examples
 from tests.support.training_records import checkpoint
 
 TEMPLATE = PromptTemplate(
@@ -238,3 +241,10 @@ def test_a_template_of_another_kind_is_refused(kind: RewardModelKind, template: 
     table: Any = TableModel(lambda _: 0.5)
     with pytest.raises(TemplateError, match=message):
         open_reward_model(kind, table, template)
+
+
+def test_in_a_table_an_empty_text_has_the_reward_given_and_a_refusal_none() -> None:
+    model: Any = TableModel(lambda text: math.nan if "refused" in text else 0.9)
+    outputs = pd.DataFrame({"example_id": ["test-0"] * 3, "text": [" ", "refused", "good"]}, index=[7, 3, 5])
+    rewards = reward_outputs(YesNoRewardModel(model, TEMPLATE), examples(1, "test"), outputs, of_empty=0.0)
+    assert rewards.to_dict() == pytest.approx({7: 0.0, 3: math.nan, 5: 0.9}, nan_ok=True)

@@ -11,7 +11,7 @@ from scipy.special import comb
 
 from ilf_kedro.evaluation.intervals import Bootstrap, mean_estimate
 from ilf_kedro.evaluation.text_metrics import rouge_l
-from ilf_kedro.schemas import BestOfN, DataFrame, Examples, Outputs, Rewards
+from ilf_kedro.schemas import BestOfN, DataFrame, Examples, Outputs, Rewards, UserError
 
 __all__ = ["HUMAN", "best_of_n", "expected_best", "kl_bound", "rank_among"]
 
@@ -65,8 +65,16 @@ def best_of_n(
 
     `rewards` holds those of the candidates and, as the model "reference", of the references. Intervals
     are over inputs. What needs references is left out where the split has none.
+
+    Raises:
+        UserError: no candidate has a reward.
     """
     rewards = rewards.dropna(subset="reward")  # candidates that the reward model did not answer for are none
+    if not (rewards["model"] != HUMAN).any():
+        raise UserError(
+            "the reward model answered for no candidate: it refused, or all but surely said something else than either "
+            "answer. Name another model in the catalog, or train one (reward_model.trained: true)"
+        )
     human = rewards[rewards["model"] == HUMAN].set_index("example_id")["reward"]
     table = candidates[["example_id", "model", "sample_index", "text"]].merge(
         rewards[rewards["model"] != HUMAN], on=["example_id", "model", "sample_index"], validate="one_to_one"

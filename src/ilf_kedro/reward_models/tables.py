@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from ilf_kedro.reward_models.protocol import RewardInput, RewardModel
@@ -11,11 +13,16 @@ __all__ = ["reward_outputs"]
 
 
 def reward_outputs(
-    model: RewardModel, examples: DataFrame[Examples], outputs: pd.DataFrame, *, label: str = "rewards"
+    model: RewardModel,
+    examples: DataFrame[Examples],
+    outputs: pd.DataFrame,
+    *,
+    label: str = "rewards",
+    of_empty: float = math.nan,
 ) -> pd.Series:
     """Return the reward of each row's `text`, an output of its `example_id`; shape and index of `outputs`.
 
-    Empty texts are not asked about; their rewards are null.
+    Empty texts are not asked about; their rewards are `of_empty`. What the reward model gives no answer for is null.
 
     Raises:
         KeyError: an example_id is not among the examples.
@@ -27,4 +34,4 @@ def reward_outputs(
         for example_id, text in zip(written["example_id"], written["text"], strict=True)
     ]
     rewards = model.rewards(asked, label=label)
-    return pd.Series(rewards, index=written.index, dtype="float64").reindex(outputs.index)
+    return pd.Series(rewards, index=written.index, dtype="float64").reindex(outputs.index, fill_value=of_empty)

@@ -244,6 +244,17 @@ def test_cut_inputs_are_counted_where_their_answers_come_from_the_cache_too(dire
     assert counted() == first
 
 
+def test_an_answer_that_is_hardly_covered_is_undefined_unless_the_options_say_less(directory, caplog):
+    (answer,) = local_model(directory, options=LocalOptions(least_covered=0)).choice_probabilities(PROMPTS[:1], YES_NO)
+    assert answer.defined
+    assert 0 < answer.covered < 0.01
+    assert caplog.text == ""
+    (strict,) = local_model(directory).choice_probabilities(PROMPTS[:1], YES_NO)
+    assert not strict.defined
+    assert strict.log_probabilities == answer.log_probabilities
+    assert "1 of 1 answers are undefined" in caplog.text
+
+
 def test_inputs_beyond_the_context_are_cut_and_counted(directory, caplog):
     post = "word " * 3000
     prompt = Prompt(f"Summarise: {post} TL;DR:", "long", (11, 11 + len(post)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import pytest
 
@@ -108,6 +110,9 @@ def test_the_best_candidate_wins_and_ties_go_to_the_earlier() -> None:
         ("test-1", "candidate 2"),
     ]
     assert (best["sample_index"] == 0).all()
+    rewards["reward"] = [0.1, 0.2, math.nan, math.nan, math.nan, 0.4]  # the best of those that have one
+    best = choose_best(candidates, Rewards.validate(rewards))
+    assert list(best["text"]) == ["candidate 0", "candidate 2"]
 
 
 @pytest.mark.parametrize(

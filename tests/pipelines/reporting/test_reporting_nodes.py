@@ -16,6 +16,7 @@ from ilf_kedro.pipelines.reporting import create_pipeline, findings, nodes
 from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.report.labels import METRICS
+from ilf_kedro.schemas import JudgeAgreement
 from tests.support.report_inputs import FakeRun
 from tests.support.written_reports import NO_VERDICTS, Judge, Page, catalog_of
 
@@ -190,6 +191,28 @@ def test_best_of_n_says_its_n_and_its_sampler(made: dict) -> None:
     assert "sampled from refinements, 16\u00a0inputs" in row
     assert "The reward of best of 8" in report
     assert "best-of-N" not in report.split("<script")[0]
+
+
+def test_pairs_without_a_verdict_and_little_coverage_are_said() -> None:
+    row = {
+        "judged_by": "j",
+        "model": "all",
+        "n_pairs": 8,
+        "n_examples": 4,
+        "agreement": 0.5,
+        "lower": 0.2,
+        "upper": 0.8,
+    }
+    some = JudgeAgreement.from_rows([{**row, "n_undefined": 2, "covered": 0.04}])
+    sentence = findings.judge_sentence(some, NO_VERDICTS, 0.95)
+    assert "2 pairs more have no verdict and are left out." in sentence
+    assert "gave the two answers 4.0% of its probability on average" in sentence
+    none = JudgeAgreement.from_rows([{**row, "n_undefined": 0, "covered": 0.9}])
+    assert "verdict and are left out" not in findings.judge_sentence(none, NO_VERDICTS, 0.95)
+    refused = {**row, "n_pairs": 0, "n_undefined": 10, "agreement": None, "lower": None, "upper": None, "covered": 0.0}
+    sentence = findings.judge_sentence(JudgeAgreement.from_rows([refused]), NO_VERDICTS, 0.95)
+    assert "gave no verdict on any of 10 pairs" in sentence
+    assert "There are no win rates." in sentence
 
 
 def test_where_steady_verdicts_went_is_said() -> None:

@@ -29,6 +29,7 @@ from ilf_kedro.language_models.protocol import (
     SamplingOptions,
     TokenLogProbabilities,
 )
+from ilf_kedro.language_models.undefined import warn_of_undefined
 from ilf_kedro.prompting import Prompt
 
 __all__ = ["LocalLanguageModel", "LocalOptions", "load_model_source"]
@@ -169,7 +170,9 @@ class LocalLanguageModel:
         asked: JsonValue = [[choice.name, *choice.spellings] for choice in choices]
         keys = [runtime.prompt_key("choice_probabilities", prompt, choices=asked) for prompt in prompts]
         totals = runtime.run(prepare, keys, NUMBERS, label)
-        return [normalised(total, runtime.options.least_covered) for total in totals]
+        answers = [normalised(total, runtime.options.least_covered) for total in totals]
+        warn_of_undefined(self.name, answers, choices)
+        return answers
 
     def log_likelihood(
         self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", whole: bool = False

@@ -50,6 +50,7 @@ from ilf_kedro.language_models.protocol import (
     SamplingOptions,
     TokenLogProbabilities,
 )
+from ilf_kedro.language_models.undefined import warn_of_undefined
 from ilf_kedro.prompting import Prompt
 
 logger = logging.getLogger(__name__)
@@ -280,16 +281,12 @@ class OpenAICompatibleLanguageModel:
         """Warn of answers that are undefined, with what the model says instead, and of those that are inexact."""
         names = [choice.name for choice in choices]
         undefined = [top for top, answer in zip(tops, answers, strict=True) if not answer.defined]
-        if undefined:
-            said = Counter(max(top, key=lambda token: top[token]) for top in undefined if top).most_common(3)
-            thinks = any(is_thought(token) for token, _ in said)
-            logger.warning(
-                "%s: %d of %d answers are undefined: refused, or less than %g of the probability is on %s (instead: "
-                "%s).%s",
-                self._name, len(undefined), len(answers), self.options.least_covered, names,
-                ", ".join(f"{token!r} {count} times" for token, count in said) or "nothing listed",
-                f" {HOW_TO_ANSWER_AT_ONCE}" if thinks else "",
-            )  # fmt: skip
+        said = Counter(max(top, key=lambda token: top[token]) for top in undefined if top).most_common(3)
+        instead = ", ".join(f"{token!r} {count} times" for token, count in said) or "nothing listed"
+        thinks = any(is_thought(token) for token, _ in said)
+        warn_of_undefined(
+            self._name, answers, choices, f"; instead: {instead}.{f' {HOW_TO_ANSWER_AT_ONCE}' if thinks else ''}"
+        )
         worst = max((answer.bound for answer in answers if answer.defined), default=0.0)
         if worst > 0.01:
             logger.warning(

@@ -33,12 +33,15 @@ def reward_candidates(
     parts: list[pd.DataFrame] = [candidates, human.assign(model=HUMAN, sample_index=0)]
     table = pd.concat([part[["example_id", "model", "sample_index", "text"]] for part in parts], ignore_index=True)
     model = reward_model_from(reward_base_model, checkpoint, options, template, pair_template)
-    table["reward"] = reward_outputs(model, inputs, table).fillna(0.0)
+    table["reward"] = reward_outputs(model, inputs, table, of_empty=0.0)
     return Rewards.validate(table[["example_id", "model", "sample_index", "reward"]])
 
 
 def choose_best(candidates: DataFrame[Outputs], rewards: DataFrame[Rewards]) -> DataFrame[Outputs]:
-    """Keep the candidate with the highest reward of each post; ties go to the earlier one."""
+    """Keep the candidate with the highest reward of each post; ties go to the earlier one.
+
+    Candidates without a reward come last.
+    """
     ranked = rewards[rewards["model"] != HUMAN].sort_values(
         ["reward", "sample_index"], ascending=[False, True], kind="stable"
     )

@@ -80,7 +80,7 @@ def score_rewards(
     """Score every output, and the human ones, by the reward model; an empty output gets the lowest reward."""
     table = model_metrics.with_references(examples, outputs)
     model = reward_model_from(reward_base_model, checkpoint, reward_model, template, pair_template)
-    table["reward"] = reward_outputs(model, examples, table).fillna(0.0)
+    table["reward"] = reward_outputs(model, examples, table, of_empty=0.0)
     return Rewards.validate(table[["example_id", "model", "sample_index", "reward"]])
 
 
