@@ -18,7 +18,7 @@ import pytest
 from pydantic import SecretStr
 
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
-from ilf_kedro.language_models.openai import work
+from ilf_kedro.language_models.openai import readers
 from ilf_kedro.language_models.openai.answers import ApiChoice
 from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
 from ilf_kedro.language_models.openai.options import ApiCredentials, ApiOptions
@@ -199,7 +199,7 @@ def test_token_log_probabilities_where_asked(make: Make, server: MisbehavingServ
 )
 def test_tokens_of_each_choice(texts: list[str], finish: list[str], total: int, expected: list[int]) -> None:
     choices = [ApiChoice(text=text, finish_reason=reason) for text, reason in zip(texts, finish, strict=True)]
-    assert work._tokens_each(choices, total, 20) == expected
+    assert readers._tokens_each(choices, total, 20) == expected
 
 
 @pytest.mark.parametrize("endpoint", ["chat", "completions"])

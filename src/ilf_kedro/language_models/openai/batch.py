@@ -23,8 +23,8 @@ from ilf_kedro.language_models.openai.client import ApiClient
 from ilf_kedro.language_models.openai.cost_tracker import Fault, Spending
 from ilf_kedro.language_models.openai.errors import ApiError, ApiUnavailableError, Failure, PromptUnansweredError
 from ilf_kedro.language_models.openai.options import ApiOptions
+from ilf_kedro.language_models.openai.readers import Fields
 from ilf_kedro.language_models.openai.runner import Job, Store
-from ilf_kedro.language_models.openai.work import Fields
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, ModelSource
 from ilf_kedro.language_models.openai.cost_tracker import Forecast, Usage
 from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
+from ilf_kedro.language_models.openai.readers import Fields
 from ilf_kedro.language_models.openai.runner import forecast, plan_jobs
-from ilf_kedro.language_models.openai.work import Fields, Work
+from ilf_kedro.language_models.openai.work import Work
 from ilf_kedro.language_models.protocol import (
     Choice,
     ChoiceProbabilities,

@@ -7,7 +7,8 @@ import logging
 from ilf_kedro.language_models.openai.client import ApiClient
 from ilf_kedro.language_models.openai.errors import ApiRefusedError
 from ilf_kedro.language_models.openai.options import ApiOptions
-from ilf_kedro.language_models.openai.work import Fields, echo_work, next_token_work
+from ilf_kedro.language_models.openai.readers import Fields
+from ilf_kedro.language_models.openai.work import echo_work, next_token_work
 from ilf_kedro.language_models.protocol import TokenLogProbabilities
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -23,23 +22,20 @@ from ilf_kedro.language_models.cache.completion_cache import CompletionCache, ca
 from ilf_kedro.language_models.openai import echo
 from ilf_kedro.language_models.openai.batch import BatchRunner
 from ilf_kedro.language_models.openai.client import ApiClient
-from ilf_kedro.language_models.openai.cost_tracker import Forecast, Spending, SpendingReport, Usage
-from ilf_kedro.language_models.openai.errors import HOW_TO_ANSWER_AT_ONCE
+from ilf_kedro.language_models.openai.cost_tracker import Spending, SpendingReport, Usage
 from ilf_kedro.language_models.openai.options import ApiCredentials, ApiOptions, find_api_key
-from ilf_kedro.language_models.openai.reasoning import is_thought
+from ilf_kedro.language_models.openai.readers import Fields, read_fields, usage_in
 from ilf_kedro.language_models.openai.requests import sendable, shorten
 from ilf_kedro.language_models.openai.runner import forecast, plan_jobs, run_jobs
+from ilf_kedro.language_models.openai.shortcomings import warn_of_budget, warn_of_choices, warn_of_reasoning
 from ilf_kedro.language_models.openai.token_ids import token_ids
 from ilf_kedro.language_models.openai.top_log_probabilities import choice_probabilities_from_top
 from ilf_kedro.language_models.openai.work import (
-    Fields,
     Work,
     echo_work,
     embedding_work,
     generation_work,
     next_token_work,
-    read_fields,
-    usage_in,
 )
 from ilf_kedro.language_models.protocol import (
     Capability,
@@ -50,7 +46,6 @@ from ilf_kedro.language_models.protocol import (
     SamplingOptions,
     TokenLogProbabilities,
 )
-from ilf_kedro.language_models.undefined import warn_of_undefined
 from ilf_kedro.prompting import Prompt
 
 logger = logging.getLogger(__name__)
@@ -160,7 +155,7 @@ class OpenAICompatibleLanguageModel:
             )
         values = self._answer(works, label or "Generating")
         answers = [[read_completion(values[key], seed) for key in own] for own in keys]
-        self._warn_of_reasoning([completion for row in answers for completion in row])
+        warn_of_reasoning(self._name, [completion for row in answers for completion in row])
         return [row * len(samples) for row in answers] if options.temperature == 0 else answers
 
     def choice_probabilities(
@@ -183,7 +178,7 @@ class OpenAICompatibleLanguageModel:
         values = self._answer(works, label or "Asking")
         tops: list[dict[str, float]] = [values[key]["top"] for key in keys]
         answers = [choice_probabilities_from_top(top, choices, self.options.least_covered) for top in tops]
-        self._warn_of_choices(tops, answers, choices)
+        warn_of_choices(self._name, tops, answers, choices, self.options.alternatives)
         return answers
 
     def log_likelihood(
@@ -249,7 +244,7 @@ class OpenAICompatibleLanguageModel:
             return values
         expected = forecast(jobs, self.options)
         logger.info("%s with %s: %s; %d answers are in the cache", label, self._name, expected, len(values))
-        self._warn_of_budget(expected)
+        warn_of_budget(self._name, expected, self._spending.left())
 
         def store(new: Mapping[str, Fields]) -> None:
             if self.cache is not None:
@@ -267,33 +262,6 @@ class OpenAICompatibleLanguageModel:
             logger.info("%s so far: %s", self._name, self.spending)
         return values
 
-    def _warn_of_reasoning(self, completions: Sequence[Completion]) -> None:
-        empty = sum(not completion.text and completion.finish_reason == "length" for completion in completions)
-        if empty:
-            logger.warning(
-                "%s: %d of %d answers used up their tokens in reasoning and are empty. %s",
-                self._name, empty, len(completions), HOW_TO_ANSWER_AT_ONCE,
-            )  # fmt: skip
-
-    def _warn_of_choices(
-        self, tops: Sequence[Mapping[str, float]], answers: Sequence[ChoiceProbabilities], choices: Sequence[Choice]
-    ) -> None:
-        """Warn of answers that are undefined, with what the model says instead, and of those that are inexact."""
-        names = [choice.name for choice in choices]
-        undefined = [top for top, answer in zip(tops, answers, strict=True) if not answer.defined]
-        said = Counter(max(top, key=lambda token: top[token]) for top in undefined if top).most_common(3)
-        instead = ", ".join(f"{token!r} {count} times" for token, count in said) or "nothing listed"
-        thinks = any(is_thought(token) for token, _ in said)
-        warn_of_undefined(
-            self._name, answers, choices, f"; instead: {instead}.{f' {HOW_TO_ANSWER_AT_ONCE}' if thinks else ''}"
-        )
-        worst = max((answer.bound for answer in answers if answer.defined), default=0.0)
-        if worst > 0.01:
-            logger.warning(
-                "%s lists the %d likeliest tokens only: probabilities of %s may be off by up to %.3f",
-                self._name, self.options.alternatives, names, worst,
-            )  # fmt: skip
-
     def _kept(self, keys: Sequence[str]) -> dict[str, Fields]:
         """Return what the cache has under these keys, but for what is no answer."""
         if self.cache is None:
@@ -302,14 +270,6 @@ class OpenAICompatibleLanguageModel:
         values = {key: fields for key, text in known.items() if (fields := read_fields(text)) is not None}
         self.cache.drop([key for key in known if key not in values])
         return values
-
-    def _warn_of_budget(self, expected: Forecast) -> None:
-        left = self._spending.left()
-        if left is not None and expected.usd is not None and expected.usd > left:
-            logger.warning(
-                "%s: this may cost $%.4f, and $%.4f of the budget are left; it stops cleanly when they are used up",
-                self._name, expected.usd, left,
-            )  # fmt: skip
 
     def _text(self, prompt: Prompt) -> str:
         text, shortened = shorten(prompt, self.options.max_prompt_characters)

@@ -13,8 +13,9 @@ from ilf_kedro.language_models.openai.client import ApiClient
 from ilf_kedro.language_models.openai.cost_tracker import Forecast, Usage
 from ilf_kedro.language_models.openai.errors import PromptUnansweredError
 from ilf_kedro.language_models.openai.options import ApiOptions
+from ilf_kedro.language_models.openai.readers import Fields
 from ilf_kedro.language_models.openai.requests import ApiRequest
-from ilf_kedro.language_models.openai.work import Fields, Work
+from ilf_kedro.language_models.openai.work import Work
 
 logger = logging.getLogger(__name__)
 
