@@ -11,6 +11,7 @@ import pandas as pd
 
 from ilf_kedro.datasets._paths import write_whole
 from ilf_kedro.schemas import RoundExamples, UserError, printable
+from ilf_kedro.schemas.wording import counted
 from ilf_kedro.tasks.reading.json_rows import json_lines_rows
 from ilf_kedro.tasks.values import CellError, as_text
 
@@ -121,8 +122,7 @@ def _message(readings: list[_Reading]) -> str:
         if reading.waits:
             lines.append(f"{reading.n} outputs wait for feedback in {reading.path}")
         elif reading.faults:
-            count = f"{len(reading.faults)} fault{'s' if len(reading.faults) > 1 else ''}"
-            lines.append(f"{reading.path} has {count}:")
+            lines.append(f"{reading.path} has {counted(len(reading.faults), 'fault')}:")
             lines += [f"  {fault}" for fault in reading.faults]
     return (
         "feedback by people is needed before the run can go on:\n  "

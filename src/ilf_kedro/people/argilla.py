@@ -11,6 +11,7 @@ from ilf_kedro.people.database import CampaignError
 from ilf_kedro.people.exchange import letters, make_record, newest_by_item, shown_texts, values_of
 from ilf_kedro.people.items import Item
 from ilf_kedro.people.records import Record
+from ilf_kedro.schemas.wording import counted
 
 __all__ = ["export_argilla", "import_argilla"]
 
@@ -89,7 +90,7 @@ def import_argilla(text: str, file: str, items: Sequence[Item], campaign: str) -
             text_of = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)
             faults.append(f"{file} record {number}: {text_of}")
     if faults:
-        raise CampaignError(f"{len(faults)} fault(s); nothing was imported:\n  " + "\n  ".join(faults[:50]))
+        raise CampaignError(f"{counted(len(faults), 'fault')}; nothing was imported:\n  " + "\n  ".join(faults[:50]))
     return records
 
 

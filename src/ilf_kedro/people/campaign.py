@@ -16,6 +16,7 @@ from ilf_kedro.people.blinding import draw
 from ilf_kedro.people.database import CampaignError, Database
 from ilf_kedro.people.items import Item
 from ilf_kedro.schemas.base import Options
+from ilf_kedro.schemas.wording import counted
 
 __all__ = ["Settings", "add_guidelines", "create_campaign", "get_item", "get_settings", "list_items", "now"]
 
@@ -51,7 +52,7 @@ def create_campaign(path: Path, settings: Settings, items: Sequence[Item], guide
     if not any(item.is_asked and item.gold is None for item in items):
         raise CampaignError(f"no item of {settings.name} asks anything; look at the tables that it is made from")
     if repeated := [item_id for item_id, n in Counter(item.item_id for item in items).items() if n > 1]:
-        raise CampaignError(f"{len(repeated)} item_id(s) stand there more than once, such as {repeated[0]!r}")
+        raise CampaignError(f"{counted(len(repeated), 'item_id')} more than once, such as {repeated[0]!r}")
     database = Database(path, create=True)
     database.do(_fill, settings, items, guidelines)
     return database

@@ -16,6 +16,7 @@ from ilf_kedro.people.database import CampaignError
 from ilf_kedro.people.exchange import CHOICES, letters, make_record, newest_by_item, shown_texts, values_of
 from ilf_kedro.people.items import Item
 from ilf_kedro.people.records import Record
+from ilf_kedro.schemas.wording import counted
 
 __all__ = ["export_label_studio", "import_label_studio", "labelling_config"]
 
@@ -88,7 +89,7 @@ def import_label_studio(text: str, file: str, items: Sequence[Item], campaign: s
             except ValueError as error:
                 faults.append(f"{file} task {number}: {_short(error)}")
     if faults:
-        raise CampaignError(f"{len(faults)} fault(s); nothing was imported:\n  " + "\n  ".join(faults[:50]))
+        raise CampaignError(f"{counted(len(faults), 'fault')}; nothing was imported:\n  " + "\n  ".join(faults[:50]))
     return records
 
 

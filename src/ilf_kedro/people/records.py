@@ -14,6 +14,7 @@ from ilf_kedro.people.campaign import get_settings, list_items
 from ilf_kedro.people.database import CampaignError
 from ilf_kedro.people.items import Item, Kind, Origin
 from ilf_kedro.schemas.base import Options
+from ilf_kedro.schemas.wording import counted
 
 __all__ = ["Record", "import_records", "latest", "list_records", "parse_lines", "to_lines"]
 
@@ -108,7 +109,10 @@ def import_records(connection: sqlite3.Connection, records: Sequence[Record]) ->
     items = {item.item_id: item for item in list_items(connection)}
     faults = [fault for number, record in enumerate(records, 1) if (fault := _misfit(number, record, items))]
     if faults:
-        raise CampaignError(f"{len(faults)} record(s) do not fit the campaign:\n  " + "\n  ".join(faults[:50]))
+        raise CampaignError(
+            f"{counted(len(faults), 'record')} at fault; nothing was taken into the campaign:\n  "
+            + "\n  ".join(faults[:50])
+        )
     return sum(_insert(connection, record) for record in records)
 
 
@@ -139,7 +143,7 @@ def parse_lines(text: str, file: str, model: type[Options]) -> list[Options]:
                 place = ".".join(map(str, detail["loc"])) or "the line"
                 faults.append(f"{file}:{number} {place}: {detail['msg']}")
     if faults:
-        raise CampaignError(f"{len(faults)} fault(s); nothing was imported:\n  " + "\n  ".join(faults[:50]))
+        raise CampaignError(f"{counted(len(faults), 'fault')}; nothing was imported:\n  " + "\n  ".join(faults[:50]))
     return rows
 
 

@@ -14,6 +14,7 @@ from ilf_kedro.people.database import CampaignError
 from ilf_kedro.people.exchange import CHOICES, answer_of, letters, shown_texts
 from ilf_kedro.people.items import Item
 from ilf_kedro.people.submissions import ConflictError, last_revision, skip, submit
+from ilf_kedro.schemas.wording import counted
 
 __all__ = ["check_out", "read_sheet", "write_sheet"]
 
@@ -94,7 +95,9 @@ def read_sheet(connection: sqlite3.Connection, annotator_id: int, text: str, fil
             message = str(error).split("\n")
             faults.append(f"{file}:{reader.line_num}: {message[2].strip() if len(message) > 2 else message[0]}")
     if faults:
-        raise CampaignError(f"{len(faults)} row(s) at fault; nothing was imported:\n  " + "\n  ".join(faults[:50]))
+        raise CampaignError(
+            f"{counted(len(faults), 'row')} at fault; nothing was imported:\n  " + "\n  ".join(faults[:50])
+        )
     return n_done, n_blank
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ilf_kedro.schemas.base import UserError
+from ilf_kedro.schemas.wording import counted
 
 __all__ = ["Fault", "InvalidDataError", "nearest", "printable", "show_value"]
 
@@ -35,7 +36,7 @@ class InvalidDataError(UserError):
     def __init__(self, faults: Sequence[Fault], advice: str) -> None:
         self.faults = tuple(faults)
         n_rows = len({(fault.file, fault.row) for fault in faults})
-        lines = [f"The raw data has {len(faults)} fault(s) in {n_rows} row(s):"]
+        lines = [f"The raw data have {counted(len(faults), 'fault')} in {counted(n_rows, 'row')}:"]
         for file in dict.fromkeys(fault.file for fault in faults):
             kinds = _describe_kinds([fault for fault in faults if fault.file == file])
             lines += kinds[:_MAX_FAULTS]

@@ -16,6 +16,7 @@ from kedro.io import AbstractDataset, DatasetError
 from kedro.io.core import parse_dataset_definition
 
 from ilf_kedro.schemas.suggestions import suggest
+from ilf_kedro.schemas.wording import counted
 from ilf_kedro.wiring.config_loader import ConfigurationError, LayeredConfigLoader
 
 __all__ = ["CatalogError", "check_catalog", "check_place"]
@@ -49,8 +50,7 @@ def check_catalog(loader: LayeredConfigLoader) -> None:
             origin = loader.find_origin("catalog", (name, key) if key else (name,))
             lines.append(f"  {name}{f' ({origin})' if origin else ''}: {fault}")
     if lines:
-        count = f"{len(lines)} fault{'s' if len(lines) > 1 else ''}"
-        raise CatalogError("\n".join([f"{count} in the catalog; nothing was run.", *lines]))
+        raise CatalogError("\n".join([f"{counted(len(lines), 'fault')} in the catalog; nothing was run.", *lines]))
 
 
 def check_place(project: Path) -> None:

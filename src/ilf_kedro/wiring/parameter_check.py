@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from ilf_kedro.schemas import Options
 from ilf_kedro.schemas.redaction import show_masked
+from ilf_kedro.schemas.wording import counted
 from ilf_kedro.wiring.config_loader import ConfigurationError, LayeredConfigLoader
 from ilf_kedro.wiring.parameters import Parameters
 
@@ -69,8 +70,7 @@ def check_parameters(loader: LayeredConfigLoader) -> Parameters:
     faults = find_faults(raw)
     if faults:
         layers = " < ".join(f"conf/{layer}" for layer in loader.layers)
-        count = f"{len(faults)} invalid parameter{'s' if len(faults) > 1 else ''}"
-        lines = [f"{count} ({layers} < --params); nothing was run."]
+        lines = [f"{counted(len(faults), 'invalid parameter')} ({layers} < --params); nothing was run."]
         for fault in faults:
             origin = loader.find_origin("parameters", fault.path)
             lines.append(f"  {fault.key or 'parameters'}{f' ({origin})' if origin else ''}: {fault.message}")

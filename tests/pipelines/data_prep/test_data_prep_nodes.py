@@ -97,7 +97,7 @@ def test_positions_are_consecutive_after_quarantine_and_counts_are_logged(caplog
     assert tables[8]["row"].tolist() == [2, 4]
     assert set(tables[8]["split"]) == {"train"}
     assert tables[8]["column"].isna().tolist() == [False, True]
-    assert "train: set aside 2 row(s) with 2 fault(s)" in caplog.text
+    assert "train: set aside 2 rows with 2 faults" in caplog.text
     assert "train: 2 examples, 2 with feedback, 2 comparisons" in caplog.text
 
 
@@ -126,7 +126,7 @@ def test_rows_that_were_set_aside_are_missing_from_the_largest_sizes_only(caplog
     assert by_size == {1: "a", 3: "ace", 4: "ace", 5: "ace"}
     warnings = [line.getMessage() for line in caplog.records if line.name.endswith("data_prep.nodes")][-2:]
     assert warnings == [
-        f"train size {size}: only 3 examples, because 2 row(s) of the train split were set aside" for size in (4, 5)
+        f"train size {size}: only 3 examples; set aside from the train split: 2 rows" for size in (4, 5)
     ]
     with pytest.raises(UserError, match=r"found 6, but the train split has 3 valid"):
         nest_subsets(tables[0], tables[8], [3, 5, 6])

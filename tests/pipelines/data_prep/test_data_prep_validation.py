@@ -76,7 +76,7 @@ def test_lists_all_faults_of_all_files_at_once() -> None:
         mapped(*files, options=STOP)
     lines = str(caught.value).splitlines()
     starts = [
-        "The raw data has 9 fault(s) in 9 row(s):",
+        "The raw data have 9 faults in 9 rows:",
         "  train.jsonl:1 (row): found broken JSON",
         '  train.jsonl:2 post: found " "',
         '  train.jsonl:4 id: found "t2", which is also in train.jsonl:3; expected an id of its own',

@@ -51,9 +51,9 @@ FAULTS: list[tuple[dict[str, object] | str, str]] = [
     (row(ranked_by="anna"), 'ranked_by: found "anna"; expected who ranked: "human:<name>"'),
     (row(ranked_by="human: "), "ranked_by: found"),
     (row(example_id="train-0"), 'example_id: found "train-0"; expected the id of one of the 3 examples'),
-    (row(candidates=[ONE]), "candidates: found 1 candidate(s) besides the initial output; expected 2 or more"),
-    (row(candidates=[ONE, INITIAL]), "candidates: found 1 candidate(s) besides the initial output"),
-    (row(candidates=[ONE, {**TWO, "text": " One"}]), "candidates: found 1 candidate(s) with a text that another has"),
+    (row(candidates=[ONE]), "candidates: found 1 candidate besides the initial output; expected 2 or more"),
+    (row(candidates=[ONE, INITIAL]), "candidates: found 1 candidate besides the initial output"),
+    (row(candidates=[ONE, {**TWO, "text": " One"}]), "candidates: found 1 candidate with a text that another has"),
     (row(candidates=[ONE, {**TWO, "rank": 0}]), "candidates[1].rank: found 0; expected a whole number from 1"),
     (
         row(candidates=[ONE, {**TWO, "rank": 1_000_001}]),
@@ -98,14 +98,14 @@ def test_a_fault_is_named_with_its_row_and_what_was_expected(faulty: dict[str, o
     others = (row(ranked_by="human:ben"), row(example_id="development-1"))
     with pytest.raises(InvalidDataError) as caught:
         read(others[0], faulty, others[1])
-    assert "1 fault(s) in 1 row(s)" in str(caught.value)
+    assert "The raw data have 1 fault in 1 row:" in str(caught.value)
     assert f"rankings.jsonl:2 {message}" in str(caught.value)
 
 
 def test_all_faults_come_together() -> None:
     with pytest.raises(InvalidDataError) as caught:
         read(*(faulty for faulty, _ in FAULTS))
-    assert f"in {len(FAULTS)} row(s)" in str(caught.value)
+    assert f"in {len(FAULTS)} rows:" in str(caught.value)
 
 
 def test_one_ranker_ranks_an_example_once() -> None:

@@ -104,7 +104,7 @@ def test_missing_inputs_are_named_with_the_pipeline_that_makes_them(chain: MiniP
     with pytest.raises(MissingInputsError) as caught:
         chain.run(pipeline_names=["third"], env="test")
     lines = caught.value.format_message().splitlines()
-    assert lines[0].startswith("2 of the inputs are missing")
+    assert lines[0].startswith("2 missing inputs; nothing was run.")
     assert lines[1:] == [
         "  c: made by the pipeline second",
         "  d: made by the pipeline second (it is not in the catalog, so it is not kept between runs)",

@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from ilf_kedro.people.database import CampaignError
+from ilf_kedro.schemas.wording import counted
 
 __all__ = ["choose_language", "load_languages"]
 
@@ -31,7 +32,7 @@ def load_languages(folder: Path | None = None) -> dict[str, dict[str, str]]:
         words[file.stem] = _read(file)
         faults += _compare(file, english, words[file.stem])
     if faults:
-        raise CampaignError(f"{len(faults)} fault(s) in language files:\n  " + "\n  ".join(faults))
+        raise CampaignError(f"{counted(len(faults), 'fault')} in language files:\n  " + "\n  ".join(faults))
     return words
 
 

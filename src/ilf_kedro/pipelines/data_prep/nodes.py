@@ -27,6 +27,7 @@ from ilf_kedro.schemas import (
     UserError,
     raw_rows,
 )
+from ilf_kedro.schemas.wording import counted
 from ilf_kedro.tasks import Mapped, Offer, Task, comparisons_table, divide, examples_table, map_rows
 
 logger = logging.getLogger(__name__)
@@ -93,10 +94,10 @@ def nest_subsets(
     for size in train_sizes:
         if size > len(examples):
             logger.warning(
-                "train size %d: only %d examples, because %d row(s) of the train split were set aside",
+                "train size %d: only %d examples; set aside from the train split: %s",
                 size,
                 len(examples),
-                n_rejected,
+                counted(n_rejected, "row"),
             )
     ids = examples.sort_values("position")["example_id"]
     frames = [pd.DataFrame({"train_size": size, "example_id": ids.iloc[:size]}) for size in train_sizes]
@@ -140,7 +141,7 @@ def _stop_or_warn(mapped: Mapped, options: DataPrepOptions) -> None:
     for source, faults in mapped.faults.items():
         if faults:
             n_rows = len({(fault.file, fault.row) for fault in faults})
-            logger.warning("%s: set aside %d row(s) with %d fault(s)", source, n_rows, len(faults))
+            logger.warning("%s: set aside %s with %s", source, counted(n_rows, "row"), counted(len(faults), "fault"))
 
 
 def _log_offer(offer: Offer) -> None:

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from ilf_kedro.pipelines.data_prep.records import Identifier, Text
 from ilf_kedro.pipelines.data_prep.validation import Fault, InvalidDataError, Row, read_rows
 from ilf_kedro.schemas import DataFrame, Examples, RawLines, text_or_empty
+from ilf_kedro.schemas.wording import counted
 
 __all__ = ["RankedLine", "read_rankings"]
 
@@ -59,10 +60,10 @@ class RankedLine(BaseModel):
         if n_initial > 1:
             found, wanted = f"{n_initial} candidates with is_initial_output", "one at most"
         elif len(candidates) - n_initial < _FEWEST:
-            found = f"{len(candidates) - n_initial} candidate(s) besides the initial output"
+            found = f"{counted(len(candidates) - n_initial, 'candidate')} besides the initial output"
             wanted = f"{_FEWEST} or more"
         elif len(set(texts)) < len(texts):
-            found = f"{len(texts) - len(set(texts))} candidate(s) with a text that another has"
+            found = f"{counted(len(texts) - len(set(texts)), 'candidate')} with a text that another has"
             wanted = "each text once, with one rank"
         else:
             return candidates

@@ -9,6 +9,7 @@ from ilf_kedro.evaluation.recommendation import OpenContest, Recommendation
 from ilf_kedro.evaluation.tournament import LONGEST, RANDOM
 from ilf_kedro.pipelines.tournament.score_labels import label
 from ilf_kedro.report.prose import Prose
+from ilf_kedro.schemas.wording import counted
 
 __all__ = ["recommendation_sentence"]
 
@@ -42,5 +43,5 @@ def _names(contests: Sequence[OpenContest]) -> str:
     shown = [f"“{label(name)}”" for name in others[: max(_NAMED, controls)]]
     rest = len(others) - len(shown)
     if rest:
-        shown.append(f"{rest} other{'s' if rest > 1 else ''}")
+        shown.append(counted(rest, "other"))
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

@@ -10,6 +10,7 @@ from ilf_kedro.report.labels import GREY
 from ilf_kedro.report.plots import interval_bars, panels
 from ilf_kedro.schemas import DataFrame, ExactMatches
 from ilf_kedro.schemas.word_removal import ALL
+from ilf_kedro.schemas.wording import counted
 
 __all__ = ["exact_match_figure", "removal_title"]
 
@@ -53,7 +54,7 @@ def exact_match_figure(
 
 def removal_title(number: int) -> str:
     """Return what a number of words to remove is called."""
-    return "All sentences" if number == ALL else f"{number} word{'s' if number > 1 else ''} to remove"
+    return "All sentences" if number == ALL else f"{counted(number, 'word')} to remove"
 
 
 def _colours_of(models: Sequence[str], colours: Mapping[str, str]) -> list[str]:

@@ -11,6 +11,7 @@ from kedro.io import AbstractDataset, DataCatalog
 from kedro.pipeline import Pipeline
 
 from ilf_kedro.datasets import LanguageModelDataset
+from ilf_kedro.schemas.wording import counted
 from ilf_kedro.wiring.config_loader import ConfigurationError
 
 __all__ = ["MissingInputsError", "MissingInputsHook"]
@@ -35,7 +36,7 @@ class MissingInputsHook:
         missing = _missing_inputs(pipeline, catalog)
         if not missing:
             return
-        lines = [f"{len(missing)} of the inputs are missing; nothing was run."]
+        lines = [f"{counted(len(missing), 'missing input')}; nothing was run."]
         lines += [f"  {_explain(name, catalog)}" for name in missing]
         if makers := _makers(missing, catalog):
             environment = f" --env {run_params['env']}" if run_params.get("env") else ""
