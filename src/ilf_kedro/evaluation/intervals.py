@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,10 +11,12 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 __all__ = [
+    "FEWEST",
     "Bootstrap",
     "Estimate",
     "clustered_share_estimate",
     "mean_estimate",
+    "mean_share_estimate",
     "ratio_estimate",
     "share_estimate",
     "standard_error_of_mean",
@@ -23,7 +24,12 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
+FEWEST = 5
+"""How many examples an interval takes at least; a share's holds with any number."""
+
 _ROUNDING = 1e-12
+_DIFFERENT = 0.5  # of values, from which share on the bootstrap is drawn
+_AT_ONCE = 2_000_000  # values of resamples in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +64,23 @@ def standard_error_of_mean(values: ArrayLike) -> float | None:
 
 
 def mean_estimate(values: ArrayLike, bootstrap: Bootstrap) -> Estimate:
-    """Estimate a mean, with a BCa bootstrap interval (Efron 1987) over the values.
+    """Estimate a mean, with an interval over the values: a studentised bootstrap, or Student's t where values repeat.
 
-    One value per example: average several samples of one example first, for they are not independent.
+    Of values that are mostly different the bootstrap of (estimate − truth) ÷ error is drawn (Efron and Tibshirani 1993,
+    12.5), which follows a long tail; of values such as −1, 0 and 1 it is unreliable, and t is used. Both hold at few
+    examples, other than the percentile and BCa intervals; below 5 examples there is none. docs/statistics.md has their
+    coverage. One value per example: average several samples of one example first, for they are not independent.
 
     Raises:
         ValueError: there are no values, or one is not a finite number.
     """
     sample = _finite(values)
-    note, bounds = _interval((sample,), _mean, bootstrap)
-    error = None if bounds[0] is None else standard_error_of_mean(sample)
-    return Estimate(float(sample.mean()), sample.size, error, *bounds, note)
+    note, error, lower, upper = _bounds(sample, np.ones_like(sample), np.unique(sample).size, bootstrap)
+    return Estimate(float(sample.mean()), sample.size, error, lower, upper, note)
 
 
 def ratio_estimate(numerators: ArrayLike, denominators: ArrayLike, bootstrap: Bootstrap) -> Estimate:
-    """Estimate a ratio of sums, such as nats per token, with a BCa bootstrap interval over examples.
+    """Estimate a ratio of sums, such as nats per token, with an interval over examples as a mean's.
 
     The standard error is the linearised one: that of the residuals' mean over the mean denominator.
 
@@ -82,11 +90,27 @@ def ratio_estimate(numerators: ArrayLike, denominators: ArrayLike, bootstrap: Bo
     above, below = _finite(numerators), _finite(denominators)
     if above.shape != below.shape or (below <= 0).any():
         raise ValueError("a ratio needs as many numerators as denominators, all denominators positive")
-    ratio = float(above.sum() / below.sum())
-    note, bounds = _interval((above, below), _ratio, bootstrap)
-    residual_error = standard_error_of_mean(above - ratio * below)
-    error = None if residual_error is None or bounds[0] is None else residual_error / float(below.mean())
-    return Estimate(ratio, above.size, error, *bounds, note)
+    note, error, lower, upper = _bounds(above, below, np.unique(above / below).size, bootstrap)
+    return Estimate(float(above.sum() / below.sum()), above.size, error, lower, upper, note)
+
+
+def mean_share_estimate(values: ArrayLike, bootstrap: Bootstrap) -> Estimate:
+    """Estimate a mean of values between 0 and 1, such as outcomes or rewards: its interval does not leave them.
+
+    Where every value is 0 or 1 it is a share, with Wilson's interval; else it is estimated as any mean.
+
+    Raises:
+        ValueError: there are no values, or one is not between 0 and 1.
+    """
+    sample = _finite(values)
+    if sample.min() < 0 or sample.max() > 1:
+        raise ValueError(f"a share is between 0 and 1, found {sample.min():g} to {sample.max():g}")
+    if np.isin(sample, (0.0, 1.0)).all():
+        return share_estimate(int(sample.sum()), sample.size, confidence=bootstrap.confidence)
+    estimate = mean_estimate(sample, bootstrap)
+    if estimate.lower is None or estimate.upper is None:
+        return estimate
+    return replace(estimate, lower=max(0.0, estimate.lower), upper=min(1.0, estimate.upper))
 
 
 def share_estimate(successes: int, n: int, *, confidence: float) -> Estimate:
@@ -98,8 +122,9 @@ def share_estimate(successes: int, n: int, *, confidence: float) -> Estimate:
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"a share needs 0 <= successes <= n and n >= 1, found {successes} of {n}")
     share = successes / n
-    lower, upper = _wilson(share, n, confidence)
-    return Estimate(share, n, float(np.sqrt(share * (1 - share) / n)), lower, upper)
+    lower, upper = _wilson(share, n, 1 - confidence)
+    error = float(np.sqrt(share * (1 - share) / n)) if 0 < successes < n else None
+    return Estimate(share, n, error, lower, upper, None if error else f"all {n} alike: the error is unknown, not 0")
 
 
 def clustered_share_estimate(successes: Sequence[bool], clusters: Sequence[str], *, confidence: float) -> Estimate:
@@ -127,7 +152,11 @@ def clustered_share_estimate(successes: Sequence[bool], clusters: Sequence[str],
         between = n_clusters / (n_clusters - 1) * float(residuals @ residuals) / n**2
         effective = n / max(1.0, between / independent)
         error = float(np.sqrt(max(between, independent)))
-    lower, upper = _wilson(share, effective, confidence)
+    # With few clusters the design effect is itself uncertain: Student's t of them in place of the normal distribution.
+    alpha = 1 - confidence
+    if error is not None:
+        alpha = float(2 * stats.norm.sf(stats.t.isf(alpha / 2, n_clusters - 1)))
+    lower, upper = _wilson(share, effective, alpha)
     return Estimate(share, n, error, lower, upper, f"counts as {effective:.1f} independent trials")
 
 
@@ -138,43 +167,49 @@ def _finite(values: ArrayLike) -> Floats:
     return sample
 
 
-def _wilson(share: float, n: float, confidence: float) -> tuple[float, float]:
-    lower, upper = proportion_confint(share * n, n, alpha=1 - confidence, method="wilson")
+def _wilson(share: float, n: float, alpha: float) -> tuple[float, float]:
+    lower, upper = proportion_confint(share * n, n, alpha=alpha, method="wilson")
     return float(lower), float(upper)
 
 
-def _mean(values: Floats, axis: int = -1) -> Floats:
-    return np.asarray(values.mean(axis=axis))
+def _bounds(
+    numerators: Floats, denominators: Floats, n_different: int, bootstrap: Bootstrap
+) -> tuple[str | None, float | None, float | None, float | None]:
+    """Return a note, the standard error, and the ends of the interval of a ratio of sums (of a mean: over ones)."""
+    n = numerators.size
+    ratio = float(numerators.sum() / denominators.sum())
+    error = float(_errors(numerators[None], denominators[None])[0]) if n > 1 else 0.0
+    if error <= _ROUNDING * max(1.0, abs(ratio)):
+        return ("one example: no interval" if n == 1 else f"all {n} alike: no interval"), None, None, None
+    if n < FEWEST:
+        return f"too few for an interval: {n} examples, and it takes {FEWEST}", error, None, None
+    student = stats.t.ppf((1 + np.array([bootstrap.confidence, -bootstrap.confidence])) / 2, n - 1)
+    reach = student
+    if n_different >= _DIFFERENT * n:
+        drawn = _studentised(numerators, denominators, ratio, bootstrap)
+        reach = drawn if np.isfinite(drawn).all() else student
+    return None, error, ratio - float(reach[0]) * error, ratio - float(reach[1]) * error
 
 
-def _ratio(above: Floats, below: Floats, axis: int = -1) -> Floats:
-    return np.asarray(above.sum(axis=axis) / below.sum(axis=axis))
+def _studentised(numerators: Floats, denominators: Floats, ratio: float, bootstrap: Bootstrap) -> Floats:
+    """Return the upper and the lower quantile of (estimate − truth) ÷ error, as resampling finds them."""
+    n = numerators.size
+    rng = np.random.default_rng(bootstrap.seed)
+    found = []
+    for start in range(0, bootstrap.resamples, step := max(1, _AT_ONCE // n)):
+        drawn = rng.integers(0, n, size=(min(step, bootstrap.resamples - start), n))
+        above, below = numerators[drawn], denominators[drawn]
+        shifts = above.sum(axis=1) / below.sum(axis=1) - ratio
+        errors = _errors(above, below)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found.append(np.where(errors > 0, shifts / errors, np.sign(shifts) * np.inf))
+    statistics = np.concatenate(found)
+    tails = (1 + np.array([bootstrap.confidence, -bootstrap.confidence])) / 2
+    return np.asarray(np.quantile(statistics[~np.isnan(statistics)], tails, method="nearest"))
 
 
-def _interval(
-    data: tuple[Floats, ...], statistic: Callable[..., Floats], bootstrap: Bootstrap
-) -> tuple[str | None, tuple[float | None, float | None]]:
-    """Return a note and the interval's ends; where BCa is not defined, the percentile interval or none."""
-    if data[0].size < 2:
-        return "one example: no interval", (None, None)
-    note = None
-    for method in ("BCa", "percentile"):
-        with warnings.catch_warnings():
-            # A degenerate sample is what the note reports; the warnings would only repeat it.
-            warnings.simplefilter("ignore")
-            interval = stats.bootstrap(
-                data,
-                statistic,
-                paired=True,
-                vectorized=True,
-                method=method,
-                n_resamples=bootstrap.resamples,
-                batch=max(1, 2_000_000 // data[0].size),
-                confidence_level=bootstrap.confidence,
-                rng=np.random.default_rng(bootstrap.seed),
-            ).confidence_interval
-        lower, upper = float(interval.low), float(interval.high)
-        if np.isfinite([lower, upper]).all() and upper - lower > _ROUNDING * max(1.0, abs(upper)):
-            return note, (lower, upper)
-        note = "BCa is not defined for this sample: percentile interval"
-    return f"all {data[0].size} alike: no interval", (None, None)
+def _errors(above: Floats, below: Floats) -> Floats:
+    """Return the standard error of each row's ratio of sums: that of the residuals' mean over the mean denominator."""
+    ratios = above.sum(axis=1, keepdims=True) / below.sum(axis=1, keepdims=True)
+    residuals = above - ratios * below
+    return np.asarray(residuals.std(axis=1, ddof=1) / np.sqrt(above.shape[1]) / below.mean(axis=1))

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, mean_estimate
+from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, mean_estimate, mean_share_estimate
 from ilf_kedro.evaluation.judging import REFERENCE
 from ilf_kedro.evaluation.log_likelihoods import nll_difference, nll_per_token
 from ilf_kedro.evaluation.text_metrics import rouge_l, words
@@ -16,6 +16,7 @@ from ilf_kedro.schemas import DataFrame, Examples, LogLikelihoods, ModelMetrics,
 __all__ = ["BASE_MODEL", "model_metrics", "with_references"]
 
 BASE_MODEL = "finetune.base"
+_SHARES = ("rouge_l", "reward", "win_rate")
 
 
 def with_references(examples: DataFrame[Examples], outputs: DataFrame[Outputs]) -> pd.DataFrame:
@@ -77,4 +78,5 @@ def _means(table: pd.DataFrame, metric: str, bootstrap: Bootstrap) -> Iterator[t
         per_example = group.groupby("example_id", sort=False)[metric].mean().dropna()
         if per_example.empty:
             continue
-        yield str(model), metric, mean_estimate(per_example, bootstrap)
+        estimate = mean_share_estimate if metric in _SHARES else mean_estimate
+        yield str(model), metric, estimate(per_example, bootstrap)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, mean_estimate
+from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, mean_share_estimate
 
 __all__ = ["pass_at_k", "pass_at_k_estimate"]
 
@@ -33,4 +33,4 @@ def pass_at_k_estimate(passed: Mapping[str, Sequence[bool | None]], k: int, boot
     """
     defined = [[outcome for outcome in outcomes if outcome is not None] for outcomes in passed.values()]
     values = [pass_at_k(len(outcomes), sum(outcomes), k) for outcomes in defined if len(outcomes) >= k]
-    return mean_estimate(values, bootstrap) if values else None
+    return mean_share_estimate(values, bootstrap) if values else None

@@ -17,7 +17,10 @@ _CONTROLS = (RANDOM, LONGEST)
 
 @dataclass(frozen=True, slots=True)
 class OpenContest:
-    """A scorer that the leader was not shown to beat; `more_rankings` is null where they did equally well."""
+    """A scorer that the leader was not shown to beat; `more_rankings` is null where no number follows.
+
+    That is so where they did equally well, and where their difference was the same in every example.
+    """
 
     other: str
     difference: float

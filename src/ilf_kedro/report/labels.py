@@ -84,8 +84,8 @@ METRICS = {
     "reward": Metric("Reward", "Reward", "the reward model's p(excellent)", 3, "higher is better"),
     "win_rate": Metric(
         "Win rate over references",
-        "Win rate",
-        "judged by a language model in both orders, not by people",
+        "Judge's win rate",
+        "over references, judged by a language model in both orders, not by people",
         3,
         "higher is better",
     ),

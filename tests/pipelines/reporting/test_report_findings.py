@@ -97,7 +97,7 @@ def test_rows_are_counted_once_however_many_faults_they_have() -> None:
     ("lower", "upper", "said"),
     [
         (-0.02, 0.01, "(−0.020 to +0.010, no clear change)"),
-        (-0.0001, 0.0004, "(0.000 to 0.000, no clear change)"),
+        (-0.0001, 0.0004, "(less than 0.001 in either direction)"),
         (-0.02, -0.01, "(−0.020 to −0.010)"),
         (float("nan"), float("nan"), "(no interval)"),
     ],

@@ -245,3 +245,14 @@ def test_an_ensemble_competes_with_its_members_or_not_at_all() -> None:
     ):
         with pytest.raises(ValueError, match=reason):
             TournamentOptions(scorers=scorers).check_ensembles(ensembles)
+
+
+def test_rankings_that_tie_everything_are_called_so_and_recommend_nothing() -> None:
+    rankings, scores = simulated(12, {"random": 0.0, "longest": 1.0, "a": 2.0}, rng=np.random.default_rng(0))
+    rankings = rankings.assign(rank=1)
+    metrics, contests = nodes.measure_scorers(rankings, scores, OPTIONS, 0)
+    row = {"cpu_seconds": 1.5, "tokens": 100.0, "usd": None, "note": None}
+    costs = ScorerCosts.validate(pd.DataFrame([{"scorer": s, "made_by": s, **row} for s in metrics["scorer"].unique()]))
+    said = texts(nodes.describe_tournament(rankings, metrics, contests, costs, PUBLISHED, OPTIONS))
+    assert said.startswith("The rankings say nothing about scorers: all candidates of each of 12 ranked examples")
+    assert "recommend" not in said

@@ -113,7 +113,7 @@ def _verdict(metrics: pd.DataFrame) -> Literal["better", "worse", "not shown"]:
     known = [row for row in rows if row is not None and pd.notna(row["lower"])]
     if len(known) == len(rows) and all(row["lower"] > 0 for row in known):
         return "better"
-    if known and all(row["upper"] < 0 for row in known):
+    if len(known) == len(rows) and all(row["upper"] < 0 for row in known):
         return "worse"
     return "not shown"
 

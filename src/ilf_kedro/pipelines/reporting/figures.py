@@ -29,7 +29,7 @@ _EVEN = {"nll_minus_base": 0.0, "win_rate": 0.5}
 _PANEL_TITLES = {
     "nll_per_token": "NLL of references, nats per token",
     "nll_minus_base": "NLL less the base model's, paired",
-    "win_rate": "Win rate over human, judged by a model",
+    "win_rate": "Judge's win rate over references",
     "reward": "Reward, p(excellent)",
     "rouge_l": "ROUGE-L against the reference",
     "length_tokens": "Length, tokens",

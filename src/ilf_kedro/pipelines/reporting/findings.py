@@ -59,6 +59,8 @@ def judge_sentence(agreement: DataFrame[JudgeAgreement], verdicts: SteadyVerdict
     coverage = _PROSE.coverage(row, little=row["covered"] < ENOUGH_COVERED)
     if tells_models_apart(float(row["lower"])):
         return _PROSE.judge_tells(row, confidence, steady_sentence(verdicts), coverage)
+    if row["agreement"] > 0.5:
+        return _PROSE.judge_not_known(row, confidence, coverage)
     return _PROSE.judge_cannot_tell(row, confidence, coverage)
 
 
@@ -115,5 +117,6 @@ def _change(arm: str, used: int | None, row: Mapping[Hashable, Any]) -> dict[str
         "value": row["value"],
         "lower": lower,
         "upper": upper,
+        "is_small": lower is not None and upper is not None and round(lower, 3) == round(upper, 3) == 0,
         "is_clear": lower is not None and upper is not None and (round(upper, 3) < 0 or round(lower, 3) > 0),
     }

@@ -91,7 +91,7 @@ def beside_ours(
     rows = {name: experiments.get(name, published.head(0)) for name in _ANSWERED}
     found = [
         Comparison(
-            "Win rate over references on test inputs",
+            "Win rate over references on test inputs (ours: a judge's)",
             "GPT-3 175B (best-of-64 by an OPT reward model), ranked by people",
             "our models, judged by a language model",
             3,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ilf_kedro.evaluation.contests import POWER
-from ilf_kedro.evaluation.recommendation import recommend
+from ilf_kedro.evaluation.recommendation import Recommendation, recommend
 from ilf_kedro.evaluation.tournament import WIN_RATE
 from ilf_kedro.pipelines.tournament.figure import forest_plot
 from ilf_kedro.pipelines.tournament.score_labels import NOTATION, label
@@ -23,7 +23,7 @@ from ilf_kedro.schemas import (
 __all__ = ["tournament_section"]
 
 _PROSE = Prose(__package__)
-_FEW = 30  # examples below which bootstrap intervals are known to be too narrow
+_FEW = 30
 
 
 def tournament_section(
@@ -42,7 +42,7 @@ def tournament_section(
         "tournament",
         "Which scorer to trust",
         (
-            Paragraph(recommendation_sentence(found, float(win_rates[found.leader])), lead=True),
+            Paragraph(_lead(ranked, found, float(win_rates[found.leader])), lead=True),
             Paragraph(_whose(ranked)),
             *([Paragraph(_PROSE.few(found.n))] if found.n < _FEW else []),
             Figure(
@@ -67,6 +67,12 @@ def tournament_section(
             ),
         ),
     )
+
+
+def _lead(ranked: DataFrame[RankedCandidates], found: Recommendation, win_rate: float) -> str:
+    """Say which scorer to trust; where the rankings tie everything, that they are no rankings."""
+    different = ranked.groupby(["example_id", "ranked_by"])["rank"].nunique()
+    return _PROSE.all_tied(found.n) if different.max() == 1 else recommendation_sentence(found, win_rate)
 
 
 def _whose(ranked: DataFrame[RankedCandidates]) -> str:

@@ -33,7 +33,7 @@ def recommendation_sentence(found: Recommendation, win_rate: float) -> str:
 
 def _effort(contest: OpenContest, leader: str) -> str:
     """Say how many more rankings would tell the leader from one other scorer."""
-    return _PROSE.effort(leader, label(contest.other), contest.more_rankings, POWER)
+    return _PROSE.effort(leader, label(contest.other), contest.difference, contest.more_rankings, POWER)
 
 
 def _names(contests: Sequence[OpenContest]) -> str:
