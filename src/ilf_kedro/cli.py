@@ -1,4 +1,4 @@
-"""The project's own commands beside Kedro's: `kedro ilf-cache size | prune` and `kedro ilf-forecast`."""
+"""The project's own commands beside Kedro's: `ilf-cache size | prune`, `ilf-forecast` and `annotate`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from kedro.framework.project import settings
 from kedro.framework.startup import ProjectMetadata
 
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
+from ilf_kedro.wiring.annotate_commands import annotate
 from ilf_kedro.wiring.command_line import with_one_message
 from ilf_kedro.wiring.forecast_command import forecast_command
 
@@ -37,6 +38,7 @@ def cli() -> None:
 
 
 cli.add_command(forecast_command)
+cli.add_command(annotate)
 
 
 @cli.group("ilf-cache")

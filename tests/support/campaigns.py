@@ -29,7 +29,8 @@ def examples(n: int) -> pd.DataFrame:
 
 
 def ask_feedback(n: int) -> list[Item]:
-    return _ask_feedback(examples(n), ["title", "post"], "initial_output")
+    table = examples(n)
+    return _ask_feedback(table, ["title", "post"], dict(zip(table["example_id"], table["initial_output"], strict=True)))
 
 
 def ask_order(n: int, n_methods: int = 2) -> list[Item]:

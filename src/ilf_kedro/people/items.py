@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Literal
 
+import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
@@ -42,6 +43,10 @@ class Passage(Options):
     def plain(self) -> str:
         """The whole passage as one text."""
         return "\n\n".join(f"{turn.role}: {turn.content}" for turn in self.messages) if self.messages else self.text
+
+
+Text = str | Passage
+"""An output: its text alone, or how it is to be shown as well."""
 
 
 class Candidate(Options):
@@ -113,12 +118,18 @@ class Item(Options):
 
 
 def ask_feedback(
-    examples: pd.DataFrame, inputs: Sequence[str], output: str, *, origin: Origin | None = None, code: str | None = None
+    examples: pd.DataFrame,
+    inputs: Sequence[str],
+    outputs: Mapping[str, Text],
+    *,
+    source: str = "initial_output",
+    origin: Origin | None = None,
+    code: str | None = None,
 ) -> list[Item]:
     """Return one feedback item per example that has an output.
 
-    `examples` has example_id, the `inputs` and the column `output`; `code` names the language of outputs that are
-    code.
+    `examples` has example_id and the `inputs`: texts, or lists of chat messages ({role, content}). `outputs` is by
+    example_id, and `source` what wrote them; `code` names the language of outputs that are code.
     """
     return [
         Item(
@@ -126,37 +137,38 @@ def ask_feedback(
             example_id=example_id,
             kind="feedback",
             inputs=_inputs(row, inputs),
-            candidates=(_candidate(text, ("initial_output",), code),),
+            candidates=(_candidate(output, (source,), code),),
             origin=origin,
         )
         for example_id, row in _rows(examples)
-        if (text := text_or_empty(row[output]))
+        if (output := outputs.get(example_id))
     ]
 
 
 def ask_order(
     examples: pd.DataFrame,
     inputs: Sequence[str],
-    outputs: Mapping[str, Mapping[str, str]],
+    outputs: Mapping[str, Mapping[str, Text]],
     *,
+    kind: Literal["compare", "rank"] | None = None,
     initial_output: str | None = None,
     origin: Origin | None = None,
     code: str | None = None,
 ) -> list[Item]:
-    """Return one item per example that every method has an output for: compare for two methods, rank for more.
+    """Return one item per example that every method has an output for; `kind` is compare for two, rank for more.
 
-    `outputs` is the text by example_id, by method. `initial_output` names the column that diffs start from; where it
-    is one of the outputs, it is not shown as such.
+    `outputs` is what each method wrote, by example_id. `initial_output` names the column that changes are from; where
+    it is one of the outputs, it is not shown as such.
     """
-    kind: Kind = "compare" if len(outputs) == 2 else "rank"
+    kind = kind or ("compare" if len(outputs) == 2 else "rank")
     items = []
     for example_id, row in _rows(examples):
         texts = {method: text for method, of in outputs.items() if (text := of.get(example_id, ""))}
         if len(texts) < len(outputs):
             continue
-        sources: dict[str, list[str]] = {}
+        sources: dict[Passage, list[str]] = {}
         for method, text in texts.items():
-            sources.setdefault(text, []).append(method)
+            sources.setdefault(_output(text, code), []).append(method)
         initial = text_or_empty(row[initial_output]) if initial_output else ""
         items.append(
             Item(
@@ -165,7 +177,7 @@ def ask_order(
                 kind=kind,
                 inputs=_inputs(row, inputs),
                 candidates=tuple(_candidate(text, tuple(methods), code) for text, methods in sources.items()),
-                initial_output=_output(initial, code) if initial and initial not in sources else None,
+                initial_output=_output(initial, code) if initial and _output(initial, code) not in sources else None,
                 origin=origin,
             )
         )
@@ -176,7 +188,7 @@ def ask_incorporated(
     examples: pd.DataFrame,
     inputs: Sequence[str],
     initial_output: str,
-    refinements: Iterable[tuple[str, str, str]],
+    refinements: Iterable[tuple[str, str, Text]],
     *,
     origin: Origin | None = None,
     code: str | None = None,
@@ -188,7 +200,7 @@ def ask_incorporated(
     rows = {example_id: row for example_id, row in _rows(examples) if text_or_empty(row["feedback"])}
     return [
         Item(
-            item_id=f"incorporated:{example_id}:{identify(method, text)}",
+            item_id=f"incorporated:{example_id}:{identify(method, _output(text, code).model_dump_json())}",
             example_id=example_id,
             kind="incorporated",
             inputs=_inputs(row, inputs),
@@ -213,12 +225,21 @@ def _rows(examples: pd.DataFrame) -> list[tuple[str, Mapping[str, object]]]:
 
 
 def _inputs(row: Mapping[str, object], columns: Sequence[str]) -> tuple[Passage, ...]:
-    return tuple(Passage(label=column, text=text) for column in columns if (text := text_or_empty(row[column])))
+    return tuple(passage for column in columns if (passage := _input(column, row[column])) is not None)
 
 
-def _output(text: str, code: str | None) -> Passage:
-    return Passage(text=text, kind="code" if code else "text", language=code)
+def _input(label: str, value: object) -> Passage | None:
+    if isinstance(value, list | tuple | np.ndarray) and len(value):
+        return Passage(label=label, kind="messages", messages=tuple(map(Message.model_validate, value)))
+    return Passage(label=label, text=text) if (text := text_or_empty(value)) else None
 
 
-def _candidate(text: str, sources: tuple[str, ...], code: str | None) -> Candidate:
-    return Candidate(candidate_id=identify(text), output=_output(text, code), sources=sources)
+def _output(output: Text, code: str | None) -> Passage:
+    if isinstance(output, Passage):
+        return output
+    return Passage(text=output, kind="code" if code else "text", language=code)
+
+
+def _candidate(output: Text, sources: tuple[str, ...], code: str | None) -> Candidate:
+    passage = _output(output, code)
+    return Candidate(candidate_id=identify(passage.model_dump_json()), output=passage, sources=sources)

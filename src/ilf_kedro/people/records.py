@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -16,8 +16,9 @@ from ilf_kedro.people.items import Item, Kind, Origin
 from ilf_kedro.schemas.base import Options
 from ilf_kedro.schemas.wording import counted
 
-__all__ = ["Record", "import_records", "latest", "list_records", "parse_lines", "to_lines"]
+__all__ = ["Record", "dump_line", "import_records", "latest", "list_records", "parse_lines", "to_lines"]
 
+OptionsT = TypeVar("OptionsT", bound=Options)
 _LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 Text = Annotated[str, Field(min_length=1)]
 
@@ -126,7 +127,7 @@ def dump_line(row: Mapping[str, object]) -> str:
     return json.dumps(row, ensure_ascii=False).translate(_LINE_ENDS) + "\n"
 
 
-def parse_lines(text: str, file: str, model: type[Options]) -> list[Options]:
+def parse_lines(text: str, file: str, model: type[OptionsT]) -> list[OptionsT]:
     """Read one JSON object per line, each a `model`.
 
     Raises:
