@@ -9,11 +9,12 @@ import pytest
 
 from ilf_kedro.datasets.feedback_folder import FeedbackFolder
 from ilf_kedro.evaluation.win_rates import win_rates_from_rankings
-from ilf_kedro.people import FeedbackAnswer, IncorporatedAnswer, Item, RankingAnswer
+from ilf_kedro.people import FeedbackAnswer, IncorporatedAnswer, Item, Message, Passage, RankingAnswer
 from ilf_kedro.people.answers import Answer
 from ilf_kedro.people.assignment import claim
 from ilf_kedro.people.campaign import list_items
 from ilf_kedro.people.database import Database
+from ilf_kedro.people.formats import export
 from ilf_kedro.people.project_files import (
     collected_feedback,
     flat,
@@ -24,8 +25,12 @@ from ilf_kedro.people.project_files import (
 )
 from ilf_kedro.people.records import list_records, to_lines
 from ilf_kedro.people.submissions import submit
+from ilf_kedro.pipelines.data_prep.nodes import map_splits
+from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
 from ilf_kedro.pipelines.tournament.ranked_lines import read_rankings
 from ilf_kedro.schemas import Rankings, RawLines
+from ilf_kedro.tasks import Task
+from ilf_kedro.tasks.reading.files import read_bytes
 from tests.support.campaigns import (
     add_annotator,
     ask_feedback,
@@ -77,6 +82,30 @@ def test_first_round_feedback_has_a_row_per_annotator(tmp_path: Path) -> None:
         "A longer one.",
     ]
     assert rows["nothing_to_say"].tolist() == [False, True, False]
+
+
+def test_first_round_feedback_is_read_by_data_prep(tmp_path: Path) -> None:
+    chat = (Message("user", "Is it open?"), Message("assistant", "Yes."), Message("user", "Today?"))
+    talk = Passage(label="talk", kind="messages", messages=chat)
+    items = [item.model_copy(update={"inputs": (*item.inputs, talk)}) for item in ask_feedback(2)]
+    database = make_campaign(tmp_path, items, overlap=2)
+    answer_all(database, "anna", FeedbackAnswer(feedback="Too short."), FeedbackAnswer(nothing_to_say=True))
+    answer_all(database, "ben", FeedbackAnswer(feedback="Too vague.", ideal_output="Exact."))
+    text = database.do(export, "feedback")
+    words = ("example_id", "initial_output", "feedback", "reference", "annotator", "group")
+    task = Task.model_validate(
+        {
+            "inputs": {"post": {"column": "post"}, "talk": {"column": "talk", "kind": "messages"}},
+            "columns": {word: word for word in words},
+            "seconds": {"feedback": "seconds_feedback"},
+        }
+    )
+    examples = map_splits(task, DataPrepOptions(), train=read_bytes("train.jsonl", text.encode()))["examples_train"]
+    assert examples["feedback"].fillna("none").tolist() == ["Too short.", "none", "Too vague."]
+    assert examples["input_id"].nunique() == 2
+    assert examples["annotator"].nunique() == 2
+    assert messages_from_json(examples["talk"].iloc[0]) == chat
+    assert examples["reference"].iloc[2] == "Exact."
 
 
 def test_rankings_are_read_by_the_tournament(tmp_path: Path) -> None:

@@ -24,7 +24,10 @@ from ilf_kedro.people.assignment import claim
 from ilf_kedro.people.campaign import get_settings, list_items
 from ilf_kedro.people.records import list_records, parse_lines, to_lines
 from ilf_kedro.people.submissions import submit
+from ilf_kedro.prompting.messages import Message, messages_to_json
 from ilf_kedro.schemas import Examples
+from ilf_kedro.tasks import Task
+from ilf_kedro.wiring.annotation_sources import Question, ask_about_tables
 from tests.support.campaigns import add_annotator, compare_answer, gold_item
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +81,8 @@ def save_examples(project: ProjectMetadata) -> None:
     columns = dict.fromkeys(Examples.column_names())
     rows = [
         columns
-        | {"example_id": f"e{n}", "split": "train", "position": n, "post": f"Post {n}", "title": f"Title {n}"}
+        | {"example_id": f"e{n}", "input_id": f"e{n}", "split": "train", "position": n, "other": "{}"}
+        | {"post": f"Post {n}", "title": f"Title {n}", "tests": "hidden"}
         | {"initial_output": f"Output {n}", "feedback": f"Feedback {n}", "reference": f"Reference {n}"}
         for n in range(4)
     ]
@@ -127,6 +131,23 @@ def test_tables_of_the_catalog_become_items_with_their_version(project: ProjectM
     }
     # To show the initial output beside itself would tell which of the two it is.
     assert first.initial_output is None
+
+
+def test_a_tasks_conversations_are_shown_as_turns(project: ProjectMetadata) -> None:
+    save_examples(project)
+    turns = [Message("user", "Hello?"), Message("assistant", "Hello."), Message("user", "Why?")]
+    with KedroSession.create(project_path=project.project_path, save_on_close=False) as session:
+        catalog = session.load_context().catalog
+        catalog.save("examples.train", catalog.load("examples.train").assign(post=messages_to_json(turns)))
+    inputs = {
+        "title": "title",
+        "post": {"column": "post", "kind": "messages"},
+        "tests": {"column": "x", "shown": False},
+    }
+    task = Task.model_validate({"inputs": inputs})
+    (item, *_) = ask_about_tables(catalog, Question("feedback"), task, "examples.train", [])
+    assert [(passage.label, passage.kind) for passage in item.inputs] == [("title", "text"), ("post", "messages")]
+    assert list(item.inputs[1].messages) == turns
 
 
 @pytest.mark.parametrize(

@@ -6,24 +6,17 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Literal
 
-import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
 from ilf_kedro.people.answers import Answer, check_answer
+from ilf_kedro.prompting.messages import Message, parse_messages, transcript
 from ilf_kedro.schemas.base import Options, text_or_empty
 
 __all__ = ["Candidate", "Item", "Kind", "Message", "Origin", "Passage", "ask_feedback", "ask_incorporated", "ask_order"]
 
 Kind = Literal["feedback", "compare", "rank", "incorporated"]
 _CANDIDATES = {"feedback": (1, 1), "compare": (1, 2), "rank": (1, 6), "incorporated": (1, 1)}
-
-
-class Message(Options):
-    """One turn of a chat."""
-
-    role: str
-    content: str
 
 
 class Passage(Options):
@@ -42,7 +35,7 @@ class Passage(Options):
     @property
     def plain(self) -> str:
         """The whole passage as one text."""
-        return "\n\n".join(f"{turn.role}: {turn.content}" for turn in self.messages) if self.messages else self.text
+        return transcript(self.messages) if self.messages else self.text
 
 
 Text = str | Passage
@@ -229,8 +222,9 @@ def _inputs(row: Mapping[str, object], columns: Sequence[str]) -> tuple[Passage,
 
 
 def _input(label: str, value: object) -> Passage | None:
-    if isinstance(value, list | tuple | np.ndarray) and len(value):
-        return Passage(label=label, kind="messages", messages=tuple(map(Message.model_validate, value)))
+    if isinstance(value, list | tuple) and value:
+        turns = value if isinstance(value[0], Message) else parse_messages(list(value))
+        return Passage(label=label, kind="messages", messages=tuple(turns))
     return Passage(label=label, text=text) if (text := text_or_empty(value)) else None
 
 

@@ -108,6 +108,6 @@ def _show(passage: Passage) -> dict[str, object]:
         "label": passage.label,
         "kind": passage.kind,
         "runs": highlight(passage.text, passage.language) if code else [("", passage.text)],
-        "messages": [turn.model_dump() for turn in passage.messages],
+        "messages": [{"role": turn.role, "content": turn.content} for turn in passage.messages],
         "results": passage.results,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ilf_kedro.people.answers import FeedbackAnswer, IncorporatedAnswer, RankingAnswer
-from ilf_kedro.people.items import Item
+from ilf_kedro.people.items import Item, Passage
 from ilf_kedro.people.records import Record, latest
 from ilf_kedro.schemas.base import Options
 
@@ -37,7 +37,7 @@ class CollectedFeedback(Options):
 
     example_id: str
     group: str
-    inputs: dict[str, str]
+    inputs: dict[str, str | list[dict[str, str]]]
     initial_output: str
     feedback: str | None
     feedback_class: str | None
@@ -102,7 +102,7 @@ def collected_feedback(records: Sequence[Record], items: Sequence[Item]) -> Iter
         yield CollectedFeedback(
             example_id=f"{example_id}:{record.annotator}" if example_id in seen else example_id,
             group=example_id,
-            inputs={passage.label: passage.plain for passage in item.inputs},
+            inputs={passage.label: _input(passage) for passage in item.inputs},
             initial_output=item.candidates[0].output.plain,
             feedback=answer.feedback or None,
             feedback_class=answer.feedback_class,
@@ -181,6 +181,10 @@ def incorporations(records: Sequence[Record]) -> Iterator[Incorporation]:
                     incorporated=answer.incorporated,
                     judged_by=f"human:{record.annotator}",
                 )
+
+
+def _input(passage: Passage) -> str | list[dict[str, str]]:
+    return [{"role": turn.role, "content": turn.content} for turn in passage.messages] or passage.text
 
 
 def _rankings(records: Sequence[Record]) -> Iterator[tuple[Record, Mapping[str, int]]]:

@@ -292,8 +292,10 @@ def _items(metadata: ProjectMetadata, env: str | None, options: dict[str, Any]) 
     if options["folder"]:
         return ask_about_folder(question, options["folder"])
     with KedroSession.create(project_path=metadata.project_path, env=env, save_on_close=False) as session:
-        catalog = session.load_context().catalog  # type: ignore[attr-defined]  # Kedro's class
-        return ask_about_tables(catalog, question, options["examples"], options["outputs"])
+        context = session.load_context()  # type: ignore[attr-defined]  # Kedro's class
+        return ask_about_tables(
+            context.catalog, question, context.parameters.task, options["examples"], options["outputs"]
+        )
 
 
 def _read_items(file: Path) -> list[Item]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,8 +13,10 @@ from kedro.io import DataCatalog
 
 from ilf_kedro.people.items import Item, Origin, Text, ask_feedback, ask_incorporated, ask_order
 from ilf_kedro.people.output_folder import read_output_folder
-from ilf_kedro.schemas import UserError
+from ilf_kedro.prompting.messages import messages_from_json
+from ilf_kedro.schemas import UserError, text_or_empty
 from ilf_kedro.schemas.nearest import suggest
+from ilf_kedro.tasks.options import RESERVED, Task
 
 __all__ = ["Question", "ask_about_folder", "ask_about_tables"]
 
@@ -22,8 +24,6 @@ __all__ = ["Question", "ask_about_folder", "ask_about_tables"]
 _OUTPUT = re.compile(r"(?:(?P<name>[^=\[]+)=)?(?P<table>[^\[=]+)(?:\[(?P<where>[^\]]*)\])?")
 # How many outputs an item has of each kind of question, from fewest to most; incorporated has one item for each.
 _NEEDED = {"feedback": (1, 1), "compare": (2, 2), "rank": (2, 6), "incorporated": (1, 99)}
-# Columns of examples that are no inputs: what says where an example is from, and what belongs to outputs.
-_NO_INPUTS = frozenset({"example_id", "split", "position", "group", "initial_output", "feedback", "feedback_class"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ class Question:
 
 
 def ask_about_tables(
-    catalog: DataCatalog, question: Question, examples_name: str, outputs: Sequence[str]
+    catalog: DataCatalog, question: Question, task: Task, examples_name: str, outputs: Sequence[str]
 ) -> list[Item]:
-    """Return the items of a question about tables of the catalog.
+    """Return the items of a question about tables of the catalog, which have the task's inputs.
 
     Each of `outputs` is a column of the examples (reference), or a table with example_id and text, as
     `name=table[column=value]`; of several texts for one example the first is taken.
@@ -50,6 +50,12 @@ def ask_about_tables(
     """
     examples = _load(catalog, examples_name)
     origin = _origin(catalog, examples_name, examples)
+    shown = tuple(name for name, field in task.inputs.items() if field.shown and name in examples)
+    question = replace(question, inputs=question.inputs or shown)
+    for name in shown:
+        if task.inputs[name].kind == "messages":
+            turns = [messages_from_json(text_or_empty(cell)) for cell in examples[name]]
+            examples[name] = pd.Series(turns, index=examples.index, dtype=object)
     texts: dict[str, Mapping[str, Text]] = {}
     for output in outputs:
         name, by_example = _outputs(catalog, examples, examples_name, output)
@@ -148,14 +154,8 @@ def _hash_of(table: pd.DataFrame) -> str:
 
 
 def _inputs_of(examples: pd.DataFrame) -> tuple[str, ...]:
-    """Return the columns that hold inputs: texts that are neither outputs nor said about them."""
-    return tuple(
-        str(column)
-        for column in examples
-        if column not in _NO_INPUTS
-        and not str(column).endswith("reference")
-        and any(isinstance(value, str) and value for value in examples[column])
-    )
+    """Return the columns of a folder's examples that are inputs: all but the project's own words."""
+    return tuple(str(column) for column in examples if column not in RESERVED)
 
 
 def _require(table: pd.DataFrame, columns: Iterable[str]) -> None:
