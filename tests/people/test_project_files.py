@@ -28,6 +28,7 @@ from ilf_kedro.people.submissions import submit
 from ilf_kedro.pipelines.data_prep.nodes import map_splits
 from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
 from ilf_kedro.pipelines.tournament.ranked_lines import read_rankings
+from ilf_kedro.prompting.messages import messages_from_json
 from ilf_kedro.schemas import Rankings, RawLines
 from ilf_kedro.tasks import Task
 from ilf_kedro.tasks.reading.files import read_bytes
