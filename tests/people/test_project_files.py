@@ -96,6 +96,7 @@ def test_first_round_feedback_is_read_by_data_prep(tmp_path: Path) -> None:
     words = ("example_id", "initial_output", "feedback", "reference", "annotator", "group")
     task = Task.model_validate(
         {
+            "name": "Answers",
             "inputs": {"post": {"column": "post"}, "talk": {"column": "talk", "kind": "messages"}},
             "columns": {word: word for word in words},
             "seconds": {"feedback": "seconds_feedback"},

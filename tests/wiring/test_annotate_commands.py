@@ -144,7 +144,7 @@ def test_a_tasks_conversations_are_shown_as_turns(project: ProjectMetadata) -> N
         "post": {"column": "post", "kind": "messages"},
         "tests": {"column": "x", "shown": False},
     }
-    task = Task.model_validate({"inputs": inputs})
+    task = Task.model_validate({"name": "Answers", "inputs": inputs})
     (item, *_) = ask_about_tables(catalog, Question("feedback"), task, "examples.train", [])
     assert [(passage.label, passage.kind) for passage in item.inputs] == [("title", "text"), ("post", "messages")]
     assert list(item.inputs[1].messages) == turns
