@@ -25,12 +25,10 @@ from ilf_kedro.people.project_files import (
 )
 from ilf_kedro.people.records import list_records, to_lines
 from ilf_kedro.people.submissions import submit
-from ilf_kedro.pipelines.data_prep.nodes import map_splits
-from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
 from ilf_kedro.pipelines.tournament.ranked_lines import read_rankings
 from ilf_kedro.prompting.messages import messages_from_json
 from ilf_kedro.schemas import Rankings, RawLines
-from ilf_kedro.tasks import Task
+from ilf_kedro.tasks import Task, examples_table, map_rows
 from ilf_kedro.tasks.reading.files import read_bytes
 from tests.support.campaigns import (
     add_annotator,
@@ -102,7 +100,9 @@ def test_first_round_feedback_is_read_by_data_prep(tmp_path: Path) -> None:
             "seconds": {"feedback": "seconds_feedback"},
         }
     )
-    examples = map_splits(task, DataPrepOptions(), train=read_bytes("train.jsonl", text.encode()))["examples_train"]
+    mapped = map_rows(task, {"train": read_bytes("train.jsonl", text.encode())})
+    assert not mapped.every_fault
+    examples = examples_table(task, "train", mapped.examples["train"])
     assert examples["feedback"].fillna("none").tolist() == ["Too short.", "none", "Too vague."]
     assert examples["input_id"].nunique() == 2
     assert examples["annotator"].nunique() == 2
