@@ -15,7 +15,7 @@ from ilf_kedro.people.items import Item, Origin, Text, ask_feedback, ask_incorpo
 from ilf_kedro.people.output_folder import read_output_folder
 from ilf_kedro.prompting.messages import messages_from_json
 from ilf_kedro.schemas import UserError, text_or_empty
-from ilf_kedro.schemas.nearest import suggest
+from ilf_kedro.schemas.suggestions import suggest
 from ilf_kedro.tasks.options import RESERVED, Task
 
 __all__ = ["Question", "ask_about_folder", "ask_about_tables"]
