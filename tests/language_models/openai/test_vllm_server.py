@@ -49,6 +49,19 @@ def test_log_likelihoods_are_the_local_models(base_url: str, embedded_model_dire
             np.testing.assert_allclose(there.log_probabilities, here.log_probabilities, atol=2e-3)
 
 
+def test_several_prompts_in_one_request_are_answered_as_one_by_one(base_url: str) -> None:
+    greedy = SamplingOptions(temperature=0, max_new_tokens=8)
+    texts = [" Monday, Tuesday.", " It is not, as anybody can see.", " Yes"]
+    single, joint = (server(base_url, endpoint="completions", prompts_per_request=n) for n in (1, 3))
+    ours, theirs = (model.log_likelihood(PROMPTS, texts) for model in (single, joint))
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one.log_probabilities, other.log_probabilities, atol=1e-3)
+    before = joint.spending.requests
+    rows = joint.generate(PROMPTS, range(1), greedy, seed=1)
+    assert joint.spending.requests == before + 1
+    assert [row[0].text for row in rows] == [row[0].text for row in single.generate(PROMPTS, range(1), greedy, seed=1)]
+
+
 def test_exact_choices_are_the_local_models(base_url: str, embedded_model_directory: Path) -> None:
     ours = local(embedded_model_directory, "chat").choice_probabilities(PROMPTS, YES_NO)
     exact = server(base_url, exact_choices=True).choice_probabilities(PROMPTS, YES_NO)

@@ -21,6 +21,7 @@ from ilf_kedro.language_models.cache.codecs import read_completion
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache, cache_key
 from ilf_kedro.language_models.openai import echo
 from ilf_kedro.language_models.openai.batch import BatchRunner
+from ilf_kedro.language_models.openai.bundles import bundled
 from ilf_kedro.language_models.openai.client import ApiClient
 from ilf_kedro.language_models.openai.cost_tracker import Spending, SpendingReport, Usage
 from ilf_kedro.language_models.openai.options import ApiCredentials, ApiOptions, find_api_key
@@ -251,6 +252,8 @@ class OpenAICompatibleLanguageModel:
                 self.cache.put_many({key: json.dumps(fields) for key, fields in new.items()})
             values.update(new)
 
+        if not any(work.one_prompt is False for work in works):
+            jobs = bundled(jobs, self.options.prompts_per_request)
         try:
             if self.options.send == "online":
                 run_jobs(jobs, self._client, store, self.options.concurrency, label)

@@ -48,6 +48,7 @@ class ApiOptions(Options):
     """One model on one server. Nothing has a default that names a provider or a model.
 
     `samples_per_request` is how many completions are asked for at once (1 for servers that ignore n);
+    `prompts_per_request` how many prompts, for completions endpoints that take lists (vLLM's);
     `top_log_probabilities` how many alternatives the server lists per token (null: 20 for chat, 5 for
     completions; 0: it lists none, and choices cannot be asked); a choice answer whose choices have less
     than the probability `least_covered` in all is undefined. `exact_choices` asks a vLLM server's chat for the
@@ -69,6 +70,7 @@ class ApiOptions(Options):
     system_message: str | None = None
     embedding_model: str | None = None
     samples_per_request: int = Field(default=16, ge=1)
+    prompts_per_request: int = Field(default=1, ge=1)
     top_log_probabilities: int | None = Field(default=None, ge=0, le=20)
     exact_choices: bool = False
     least_covered: float = Field(default=LEAST_COVERED, ge=0, lt=1)
@@ -78,7 +80,7 @@ class ApiOptions(Options):
     extra_body: dict[str, JsonValue] = Field(default_factory=dict)
     strip_reasoning: bool = True
     max_prompt_characters: int | None = Field(default=None, ge=1)
-    concurrency: int = Field(default=32, ge=1, le=256)
+    concurrency: int = Field(default=64, ge=1, le=256)
     requests_per_minute: float | None = Field(default=None, gt=0)
     tokens_per_minute: float | None = Field(default=None, gt=0)
     timeout_seconds: float = Field(default=120.0, gt=0)
@@ -101,6 +103,8 @@ class ApiOptions(Options):
             )
         if self.exact_choices and self.endpoint != "chat":
             raise ValueError("exact_choices needs `endpoint: chat`: servers take logprob_token_ids there alone")
+        if self.prompts_per_request > 1 and self.endpoint != "completions":
+            raise ValueError("prompts_per_request needs `endpoint: completions`: a chat holds one prompt")
         if "max_tokens" in self.omit and self.budget is not None:
             raise ValueError(
                 "a budget is given, but `omit` leaves out max_tokens, so that no request has a highest price: send "

@@ -41,7 +41,7 @@ class Values:
     remarks: tuple[Fault, ...] = ()
 
 
-def _believed(answer: Answer | EmbeddingAnswer, bound: Usage) -> tuple[Usage | None, tuple[Fault, ...]]:
+def believed(answer: Answer | EmbeddingAnswer, bound: Usage) -> tuple[Usage | None, tuple[Fault, ...]]:
     """Return what of the answer's usage can be true, and what is wrong with it."""
     spent = answer.spent
     if spent is None:
@@ -61,7 +61,7 @@ class CompletionReader:
     def read(self, answer: Answer, keys: Keys, bound: Usage) -> Values:
         """Return the completions of the choices that are whole, one for each key as far as they go."""
         choices = answer.whole[: len(keys)]
-        spent, remarks = _believed(answer, bound)
+        spent, remarks = believed(answer, bound)
         tokens = _tokens_each(choices, spent.output_tokens if spent else 0, self.sampling.max_new_tokens)
         # Some servers count the tokens of one choice alone.
         spent = spent and replace(spent, output_tokens=max(spent.output_tokens, sum(tokens))).within(bound)
@@ -111,7 +111,7 @@ def read_next_token(answer: Answer, key: str, bound: Usage) -> Values:
     Raises:
         NoLogProbabilitiesError: the answer lists none.
     """
-    spent, remarks = _believed(answer, bound)
+    spent, remarks = believed(answer, bound)
     choice = answer.whole[0]
     if choice.finish == "refused":  # whatever is listed begins a refusal, and answers nothing
         return Values({key: fields_of(spent, top={}, why=str(Fault.REFUSED))}, spent, (*remarks, Fault.REFUSED))
@@ -132,7 +132,7 @@ def read_embeddings(answer: EmbeddingAnswer, keys: Keys, bound: Usage) -> Values
         MalformedAnswerError: whose vector is whose cannot be told.
     """
     data = answer.data or []
-    spent, remarks = _believed(answer, bound)
+    spent, remarks = believed(answer, bound)
     named = [item.index for item in data]
     if len(data) == len(keys) and len(set(named)) == 1:  # null, or the same for all: as they were asked
         named = list(range(len(keys)))
@@ -176,7 +176,7 @@ def read_echo(answer: Answer, text: str, key: str, bound: Usage) -> Values:
     tokens = _echoed_tokens(answer, text)
     if tokens is None:
         raise NoLogProbabilitiesError(answer.spent, "the answer does not echo the text's logprobs")
-    spent, remarks = _believed(answer, bound)
+    spent, remarks = believed(answer, bound)
     return Values({key: fields_of(spent, tokens=tokens, model=answer.model)}, spent, remarks)
 
 
