@@ -1,6 +1,7 @@
 """The layers of the configuration, and what is set before torch is imported."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from kedro.config import MissingConfigException
+from kedro.io import DataCatalog
 
 from ilf_kedro.settings import CONFIG_LOADER_ARGS
 from ilf_kedro.wiring.config_loader import ConfigurationError, LayeredConfigLoader
@@ -54,6 +56,24 @@ def test_a_layer_that_names_a_tasks_inputs_replaces_the_task(conf: Path) -> None
     assert loader(conf, "test")["parameters"]["task"] == own
     given = loader(conf, "test", task={"output": {"clean": "code"}})["parameters"]["task"]
     assert given == own | {"output": {"clean": "code"}}
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar.gz", "zip"])
+def test_prompts_come_from_where_the_configuration_comes_from(conf: Path, kind: str, tmp_path: Path) -> None:
+    entry = {"type": "ilf_kedro.datasets.PromptTemplateDataset", "filepath": "${globals:prompts}/{name}.yml"}
+    (conf / "base" / "catalog_prompts.yml").write_text(yaml.safe_dump({"prompt.{name}": entry}))
+    (conf / "base" / "globals.yml").write_text("{root: data, other: base, prompts: '${conf:base/prompts}'}")
+    (conf / "base" / "prompts").mkdir()
+    (conf / "base" / "prompts" / "mine.yml").write_text(yaml.safe_dump({"text": "Say {x}", "slots": ["x"]}))
+    source = conf
+    if kind != "folder":
+        shutil.copytree(conf, tmp_path / "packed" / "conf", ignore=shutil.ignore_patterns("local", "packed"))
+        format_ = {"tar.gz": "gztar", "zip": "zip"}[kind]
+        source = Path(shutil.make_archive(str(tmp_path / "archive"), format_, tmp_path / "packed", "conf"))
+    catalog = DataCatalog.from_config(LayeredConfigLoader(source, "base", **CONFIG_LOADER_ARGS)["catalog"])
+    assert catalog.exists("prompt.mine")
+    assert not catalog.exists("prompt.yours")
+    assert "Say" in catalog.load("prompt.mine").text
 
 
 def test_params_win_over_the_users_layer(conf: Path) -> None:
