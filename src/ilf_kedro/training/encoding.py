@@ -52,8 +52,8 @@ def encode_examples(
     """Tokenise prompt and label of each example together, and cut its post from the end until both fit.
 
     `tokenizer` is of transformers. The label's tokens are those that reach into the completion's
-    characters, and the end-of-sequence token where the example ends; they are never cut. In chat format
-    the answer begins without a blank.
+    characters, and where the example ends the token that ends an answer (in chat format, the template's); they
+    are never cut. In chat format the answer begins without a blank.
 
     Raises:
         ExampleError: a label is empty, or does not fit even with nothing left of the post.
@@ -61,7 +61,13 @@ def encode_examples(
     encoded = []
     formatters = {ends: Formatter(tokenizer, format, max_tokens - ends) for ends in (False, True)}
     for example in examples:
-        ending = (tokenizer.eos_token_id,) if example.ends else ()
+        end = formatters[example.ends].end
+        if end is None and example.ends:
+            raise ExampleError(
+                f"the tokenizer of {tokenizer.name_or_path} has no token that ends a text, which the model would have "
+                "to learn to write; name an eos_token in its tokenizer_config.json"
+            )
+        ending = (end,) if example.ends else ()
         completion = example.completion.lstrip() if format == "chat" else example.completion
         if not completion and not ending:
             raise ExampleError(f"example {example.prompt.example_id!r} has an empty completion: nothing to learn")

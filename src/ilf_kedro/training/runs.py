@@ -117,8 +117,20 @@ def run_hash(data: TrainingData, base: ModelSource, options: TrainingOptions, *,
         "options": options.model_dump(mode="json", exclude=set(left_out)),
         **data.content,
         **({"configured_dropout": 0.0} if has_dropout(base.directory) else {}),
+        **_chat_deviations(base),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _chat_deviations(base: ModelSource) -> dict[str, JsonValue]:
+    """Return in what the base model's chat template is used otherwise than plainly; nothing for most models."""
+    if base.format == "plain" or not (base.directory / "config.json").is_file():
+        return {}
+    from ilf_kedro.language_models.local.chat_template import ChatTemplate
+    from ilf_kedro.language_models.local.loading import load_tokenizer
+
+    deviations: dict[str, JsonValue] = {**ChatTemplate(load_tokenizer(base, None)).deviations}
+    return {"chat_template": deviations} if deviations else {}
 
 
 def _train(

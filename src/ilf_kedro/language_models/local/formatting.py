@@ -6,19 +6,17 @@ ends no message and begins none.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Format
+from ilf_kedro.language_models.local.chat_template import MESSAGE, ChatTemplate
 from ilf_kedro.prompting import Prompt
 from ilf_kedro.schemas import UserError
 
 Span = tuple[int, int]  # of characters
-
-_MESSAGE = "\ue000"  # a private character, which no chat template has
 
 
 class PromptTooLongError(ValueError):
@@ -51,18 +49,22 @@ class Formatter:
     """Formats and tokenises for one model: its tokenizer (transformers), format and context length."""
 
     def __init__(self, tokenizer: Any, format: Format, context_length: int) -> None:  # noqa: A002
-        if format == "chat" and not tokenizer.chat_template:
-            raise UserError("the model has no chat template; set `format: plain` for it in the catalog")
         self.tokenizer = tokenizer
-        self._chat = format == "chat"
+        self._chat = ChatTemplate(tokenizer) if format == "chat" else None
         self._context_length = context_length
         spellings = {id_: token.content for id_, token in tokenizer.added_tokens_decoder.items() if token.special}
         self._special = spellings | dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
 
     @property
     def template_hash(self) -> str:
-        """SHA-256 of the chat template; empty in plain format."""
-        return hashlib.sha256(self.tokenizer.chat_template.encode()).hexdigest() if self._chat else ""
+        """SHA-256 of the chat template and how it is used; empty in plain format."""
+        return self._chat.hash if self._chat else ""
+
+    @property
+    def end(self) -> int | None:
+        """The token that ends an answer: what the chat template writes there, or the tokenizer's end of sequence."""
+        end = self._chat.end if self._chat else None
+        return self.tokenizer.eos_token_id if end is None else end
 
     def prompt(self, prompt: Prompt, n_reserved: int) -> Formatted:
         """Format a prompt, and leave room for `n_reserved` tokens after it by cutting its post.
@@ -130,7 +132,7 @@ class Formatter:
 
         Special tokens that the text spells are meant within `template`; elsewhere they are letters.
         """
-        encoded = self.tokenizer(text, add_special_tokens=not self._chat, return_offsets_mapping=True)
+        encoded = self.tokenizer(text, add_special_tokens=self._chat is None, return_offsets_mapping=True)
         tokens, offsets = list(encoded.input_ids), [(int(a), int(b)) for a, b in encoded.offset_mapping]
         while len(tokens) > 1 and tokens[-1] in self._special and offsets[-1] == (0, 0):
             tokens.pop()
@@ -174,19 +176,23 @@ class Formatter:
 
     @property
     def _beginning(self) -> int:
-        token = self.tokenizer.bos_token_id
-        return int(self.tokenizer.eos_token_id if token is None else token)
+        known = [id_ for id_ in (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id) if id_ is not None]
+        if not known:
+            raise UserError(
+                f"{self.tokenizer.name_or_path} has no token that begins or ends a text, so that nothing can be said "
+                "of a text's first token; name a bos_token or eos_token in its tokenizer_config.json"
+            )
+        return int(known[0])
 
     def _wrap(self, text: str) -> str:
         if not self._chat:
             return text
-        messages = [{"role": "user", "content": text}]
-        return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+        return self._chat.render(text)
 
     @cached_property
     def _frame(self) -> tuple[str, str]:
         """What the chat template puts before and after a message."""
-        before, _, after = self._wrap(_MESSAGE).partition(_MESSAGE)
+        before, _, after = self._wrap(MESSAGE).partition(MESSAGE)
         return before, after
 
     def _message_in(self, formatted: str, prompt: Prompt) -> tuple[int, int, int]:

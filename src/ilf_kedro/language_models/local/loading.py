@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, Dtype, Format, ModelSource
+from ilf_kedro.language_models.checkpoints.configuration import load_config
 from ilf_kedro.language_models.checkpoints.merging import merge_adapter
 from ilf_kedro.language_models.checkpoints.weights import (
     ModelDirectoryError,
@@ -126,18 +128,32 @@ def load_tokenizer(source: ModelSource, checkpoint: Checkpoint | None) -> Any:
             f"{directory} has a tokenizer ({type(tokenizer).__name__}) that does not say which characters its tokens "
             "stand for; put the model's tokenizer.json beside it, or name another model in the catalog"
         )
+    _check_ids(tokenizer, source)
     if not tokenizer.chat_template and (template := source.directory / "chat_template.jinja").is_file():
         tokenizer.chat_template = template.read_text(encoding="utf-8")
     return tokenizer
 
 
+def _check_ids(tokenizer: Any, source: ModelSource) -> None:
+    """Refuse tokens that the model has no embedding for; special ones may be so where no template writes them."""
+    n_ids = load_config(source.directory).get_text_config(decoder=True).vocab_size
+    beyond = [token for token, id_ in tokenizer.get_vocab().items() if id_ >= n_ids]
+    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    written = str(tokenizer.chat_template or "")
+    if faults := sorted(token for token in beyond if token not in special or token in written):
+        raise ModelDirectoryError(
+            f"the tokenizer of {source.directory} has tokens that the model has no embedding for (it has {n_ids}): "
+            f"{', '.join(map(repr, faults[:5]))}; use the tokenizer that belongs to the model"
+        )
+
+
 def load_model(
-    source: ModelSource, checkpoint: Checkpoint | None, dtype: str, device: str, tokenizer: Any
+    source: ModelSource, checkpoint: Checkpoint | None, dtype: str, device: str, ends: Iterable[int | None]
 ) -> LoadedModel:
     """Load the weights, lay them out for this device, and choose the engine that fits the architecture."""
     model = load_weights(source, checkpoint, dtype, device)
     pack_linear_weights(model)
-    return LoadedModel(choose_engine(model), _end_tokens(model, tokenizer))
+    return LoadedModel(choose_engine(model), _end_tokens(model, ends))
 
 
 def load_weights(source: ModelSource, checkpoint: Checkpoint | None, dtype: str, device: str) -> Any:
@@ -160,8 +176,8 @@ def load_weights(source: ModelSource, checkpoint: Checkpoint | None, dtype: str,
     return model.to(device=device, dtype=target).eval()
 
 
-def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+def _end_tokens(model: Any, also: Iterable[int | None]) -> frozenset[int]:
     ends: set[int] = set()
-    for value in (model.generation_config.eos_token_id, model.config.eos_token_id, tokenizer.eos_token_id):
+    for value in (model.generation_config.eos_token_id, model.config.eos_token_id, *also):
         ends.update(value if isinstance(value, list) else [] if value is None else [value])
     return frozenset(ends)

@@ -244,5 +244,5 @@ def _no_text(tokens: list[int]) -> str:
 
 def load_language_model(runtime: LocalRuntime) -> LoadedModel:
     """Load the weights under the model's own head."""
-    tokenizer = runtime.formatter.tokenizer
-    return load_model(runtime.source, runtime.checkpoint, runtime.dtype, runtime.device, tokenizer)
+    ends = runtime.formatter.tokenizer.eos_token_id, runtime.formatter.end
+    return load_model(runtime.source, runtime.checkpoint, runtime.dtype, runtime.device, ends)
