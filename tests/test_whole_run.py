@@ -58,7 +58,7 @@ def test_the_report_says_which_version_of_which_table_by_which_node_it_shows(
     version, node = by_name["model_metrics"]
     assert node == "reporting.measure_models"
     assert (project.path / f"data/test/08_reporting/model_metrics.parquet/{version}/model_metrics.parquet").is_file()
-    assert by_name["examples.train"][1] == "data_prep.validate_splits"
+    assert by_name["examples.train"][1] == "data_prep.map_splits"
     assert by_name["outputs"][1] == "finetune.collect_outputs"
     assert len(by_name) >= 15
     assert report.count('<details class="origin">') == report.count("<figcaption>") + 8

@@ -128,13 +128,13 @@ def test_empty_tables_and_columns_keep_their_types(configuration: dict[str, Any]
 
 
 def test_tables_are_validated_when_saved_and_when_loaded(configuration: dict[str, Any]) -> None:
-    wrong = targets(("1", None, "p", "t")).drop(columns="post")
-    with pytest.raises(DataValidationError, match=r"examples\.train' on save[\s\S]*post"):
+    wrong = targets(("1", None, "p", "t")).drop(columns="target")
+    with pytest.raises(DataValidationError, match=r"examples\.train' on save[\s\S]*target"):
         catalog(configuration, FIRST).save("examples.train", wrong)
     assert not catalog(configuration).exists("examples.train")
 
     catalog(configuration, FIRST).get("examples.train").save(wrong)  # past the catalog, so unchecked
-    with pytest.raises(DataValidationError, match=r"examples\.train' on load[\s\S]*post"):
+    with pytest.raises(DataValidationError, match=r"examples\.train' on load[\s\S]*target"):
         catalog(configuration).load("examples.train")
 
 

@@ -22,6 +22,16 @@ class WithInputs(Table):
         """Return the columns that hold inputs, in their order."""
         return [str(name) for name in table.columns if name not in cls.column_names()]
 
+    @pa.dataframe_parser
+    def _read_empty_inputs_as_text(cls, table: pd.DataFrame) -> pd.DataFrame:  # noqa: N805  # pandera passes the class
+        """Let an input that is null in every row, or has texts and nulls, have the type of text, as files keep it."""
+        texts = [
+            name
+            for name in cls.input_names(table)
+            if table[name].dtype == object and table[name].dropna().map(type).eq(str).all()
+        ]
+        return table.astype(dict.fromkeys(texts, pd.StringDtype("pyarrow", na_value=float("nan"))))
+
     @pa.dataframe_check(error="the columns of inputs hold text or null")
     def _inputs_are_text(cls, table: pd.DataFrame) -> bool:  # noqa: N805  # pandera passes the class
         inputs = table[cls.input_names(table)]
