@@ -72,7 +72,7 @@ class Recorder:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Put the recorder between nodes and models."""
-        run, generate, score = Node.run, LocalLanguageModel.generate, LocalRuntime.score
+        run, generate, scoring = Node.run, LocalLanguageModel.generate, LocalRuntime.scoring
         recorder = self
 
         def run_node(node: Node, inputs: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -94,18 +94,19 @@ class Recorder:
                     )
             return recorder._time(work, lambda: generate(model, prompts, samples, options, **rest))
 
-        def timed_score(runtime: LocalRuntime, requests: Sequence[Any], *rest: Any, **options: Any) -> Any:
+        def timed_scoring(runtime: LocalRuntime, requests: Sequence[Any], **options: Any) -> Any:
             work = recorder._find(runtime)
             for sequences, start in requests:
                 longest = max(sequences, key=len)
                 work.questions.append(lambda network, tokens=longest, start=start: _score(network, tokens, start))
-            return recorder._time(work, lambda: score(runtime, requests, *rest, **options))
+            compute = scoring(runtime, requests, **options)
+            return lambda batch: recorder._time(work, lambda: compute(batch))
 
-        Node.run, LocalLanguageModel.generate, LocalRuntime.score = run_node, timed_generate, timed_score  # type: ignore[method-assign, assignment]
+        Node.run, LocalLanguageModel.generate, LocalRuntime.scoring = run_node, timed_generate, timed_scoring  # type: ignore[method-assign, assignment]
         try:
             yield
         finally:
-            Node.run, LocalLanguageModel.generate, LocalRuntime.score = run, generate, score  # type: ignore[method-assign]
+            Node.run, LocalLanguageModel.generate, LocalRuntime.scoring = run, generate, scoring  # type: ignore[method-assign]
 
     def _find(self, runtime: LocalRuntime) -> Work:
         return self.work.setdefault((self._node, runtime.revision), Work(runtime))
