@@ -172,3 +172,10 @@ def test_repeated_trials_of_a_cluster_add_no_certainty() -> None:
 def test_unanimous_trials_count_by_cluster() -> None:
     estimate = clustered_share_estimate([True] * 6, list("aabbcc"), confidence=0.95)
     assert (estimate.lower, estimate.upper) == pytest.approx(wilson(1.0, 3), abs=1e-9)
+
+
+def test_an_interval_does_not_leave_where_values_can_lie() -> None:
+    correlations = [1.0, 0.8, -0.9, 0.3, 1.0]
+    free, held = mean_estimate(correlations, BOOTSTRAP), mean_estimate(correlations, BOOTSTRAP, within=(-1.0, 1.0))
+    assert free.upper > 1
+    assert (held.lower, held.upper) == (max(-1.0, free.lower), 1.0)

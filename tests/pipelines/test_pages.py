@@ -15,7 +15,9 @@ def test_the_node_writes_its_section_under_its_title() -> None:
     (page,) = node.run({"section.probe": section, "run_record.so_far": FakeRun(sizes=(8,)).run_record()}).values()
     assert node.outputs == ["page.probe"]
     assert "<title>Probe &amp; more</title>" in page
-    assert "What was found" in page
+    body = page.split("<main>")[1]
+    assert "<h1>What was found</h1>" in body
+    assert body.count("What was found") == 1, "a page of one section has its heading once"
     assert "Nothing at all." in page
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from ilf_kedro.report.plots import interval_bars
+from ilf_kedro.report.plots import interval_bars, panels
 
 
 def test_bars_reach_from_lower_to_upper_and_are_missing_without_bounds() -> None:
@@ -23,3 +23,9 @@ def test_bars_reach_from_lower_to_upper_and_are_missing_without_bounds() -> None
 def test_bars_take_a_colour_of_their_own() -> None:
     points = pd.DataFrame({"value": [1.0], "lower": [0.0], "upper": [3.0]})
     assert go.Scatter(error_y=interval_bars(points, colour="#808895")).error_y.color == "#808895"
+
+
+def test_small_numbers_on_axes_are_written_out() -> None:
+    figure = panels(["one", "two"], heights=[100, 100])
+    axes = [figure.layout[f"{letter}axis{number}"] for letter in "xy" for number in ("", "2")]
+    assert {axis.exponentformat for axis in axes} == {"none"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -63,19 +64,24 @@ def standard_error_of_mean(values: ArrayLike) -> float | None:
     return None if sample.size < 2 else float(sample.std(ddof=1) / np.sqrt(sample.size))
 
 
-def mean_estimate(values: ArrayLike, bootstrap: Bootstrap) -> Estimate:
+def mean_estimate(
+    values: ArrayLike, bootstrap: Bootstrap, *, within: tuple[float, float] = (-math.inf, math.inf)
+) -> Estimate:
     """Estimate a mean, with an interval over the values: a studentised bootstrap, or Student's t where values repeat.
 
     Of values that are mostly different the bootstrap of (estimate − truth) ÷ error is drawn (Efron and Tibshirani 1993,
     12.5), which follows a long tail; of values such as −1, 0 and 1 it is unreliable, and t is used. Both hold at few
     examples, other than the percentile and BCa intervals; below 5 examples there is none. docs/statistics.md has their
-    coverage. One value per example: average several samples of one example first, for they are not independent.
+    coverage. Where no value can lie outside `within`, such as −1 and 1 of a correlation, no interval does. Give one
+    value per example: average several samples of one example first, for they are not independent.
 
     Raises:
         ValueError: there are no values, or one is not a finite number.
     """
     sample = _finite(values)
     note, error, lower, upper = _bounds(sample, np.ones_like(sample), np.unique(sample).size, bootstrap)
+    if lower is not None and upper is not None:
+        lower, upper = max(within[0], lower), min(within[1], upper)
     return Estimate(float(sample.mean()), sample.size, error, lower, upper, note)
 
 
@@ -95,9 +101,9 @@ def ratio_estimate(numerators: ArrayLike, denominators: ArrayLike, bootstrap: Bo
 
 
 def mean_share_estimate(values: ArrayLike, bootstrap: Bootstrap) -> Estimate:
-    """Estimate a mean of values between 0 and 1, such as outcomes or rewards: its interval does not leave them.
+    """Estimate a mean of outcomes between 0 and 1, such as a win rate with ties.
 
-    Where every value is 0 or 1 it is a share, with Wilson's interval; else it is estimated as any mean.
+    Where every outcome is 0 or 1 it is a share, with Wilson's interval; else a mean like any other, within 0 and 1.
 
     Raises:
         ValueError: there are no values, or one is not between 0 and 1.
@@ -107,10 +113,7 @@ def mean_share_estimate(values: ArrayLike, bootstrap: Bootstrap) -> Estimate:
         raise ValueError(f"a share is between 0 and 1, found {sample.min():g} to {sample.max():g}")
     if np.isin(sample, (0.0, 1.0)).all():
         return share_estimate(int(sample.sum()), sample.size, confidence=bootstrap.confidence)
-    estimate = mean_estimate(sample, bootstrap)
-    if estimate.lower is None or estimate.upper is None:
-        return estimate
-    return replace(estimate, lower=max(0.0, estimate.lower), upper=min(1.0, estimate.upper))
+    return mean_estimate(sample, bootstrap, within=(0.0, 1.0))
 
 
 def share_estimate(successes: int, n: int, *, confidence: float) -> Estimate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 
@@ -16,7 +17,7 @@ from ilf_kedro.schemas import DataFrame, Examples, LogLikelihoods, ModelMetrics,
 __all__ = ["BASE_MODEL", "model_metrics", "with_references"]
 
 BASE_MODEL = "finetune.base"
-_SHARES = ("rouge_l", "reward", "win_rate")
+_BETWEEN_0_AND_1 = ("rouge_l", "reward")
 
 
 def with_references(examples: DataFrame[Examples], outputs: DataFrame[Outputs]) -> pd.DataFrame:
@@ -78,5 +79,8 @@ def _means(table: pd.DataFrame, metric: str, bootstrap: Bootstrap) -> Iterator[t
         per_example = group.groupby("example_id", sort=False)[metric].mean().dropna()
         if per_example.empty:
             continue
-        estimate = mean_share_estimate if metric in _SHARES else mean_estimate
-        yield str(model), metric, estimate(per_example, bootstrap)
+        if metric == "win_rate":
+            yield str(model), metric, mean_share_estimate(per_example, bootstrap)
+        else:
+            within = (0.0, 1.0) if metric in _BETWEEN_0_AND_1 else (0.0, math.inf)
+            yield str(model), metric, mean_estimate(per_example, bootstrap, within=within)

@@ -72,4 +72,9 @@ def _length_correlations(scores: DataFrame[Scores], bootstrap: Bootstrap) -> Ite
             if np.ptp(example["score"]) > 0 and np.ptp(example["score_length"]) > 0
         ]
         if correlations:
-            yield str(method), str(scorer), "length_correlation", mean_estimate(np.array(correlations), bootstrap)
+            yield (
+                str(method),
+                str(scorer),
+                "length_correlation",
+                mean_estimate(correlations, bootstrap, within=(-1.0, 1.0)),
+            )

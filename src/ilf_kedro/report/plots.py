@@ -25,7 +25,7 @@ def panels(titles: Sequence[str], *, heights: Sequence[int], gap: int = 62, shar
         vertical_spacing=min(0.95 / max(1, len(titles) - 1), gap / total),
         row_heights=list(heights),
     )
-    figure.update_annotations(x=0, xanchor="left", font_size=13)
+    figure.update_annotations(x=0, xanchor="left", yshift=4, font_size=13)
     figure.update_layout(
         template="plotly_white",
         height=total + 110,
@@ -34,8 +34,9 @@ def panels(titles: Sequence[str], *, heights: Sequence[int], gap: int = 62, shar
         hoverlabel={"align": "left"},
         legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
     )
-    figure.update_xaxes(automargin=True, title_font_size=13)
-    figure.update_yaxes(automargin=True, title_font_size=13)
+    # Small numbers as they are: −0.0002, not −200µ.
+    figure.update_xaxes(automargin=True, title_font_size=13, exponentformat="none")
+    figure.update_yaxes(automargin=True, title_font_size=13, exponentformat="none")
     return figure
 
 

@@ -28,7 +28,16 @@ class Kept(MemoryDataset):
         """Do nothing."""
 
 
-KEPT = ("report", "model_metrics", "judge_agreement", "win_rates", "outcomes", "figure.scaling", "training_logs")
+KEPT = (
+    "report",
+    "model_metrics",
+    "judge_agreement",
+    "win_rates",
+    "outcomes",
+    "figure.scaling",
+    "figure.scorers",
+    "training_logs",
+)
 
 
 @pytest.fixture(scope="module")
@@ -234,3 +243,17 @@ def test_trainings_say_how_many_examples_they_had_and_how_many_posts_were_cut(ma
     assert "only 15 had a target" in report.split('<tr data-model="finetune.refinements.n16">')[1].split("</th>")[0]
     assert "on 15 refinements (" in Page(report).paragraphs[0]
     assert "one training each, of at most 16 examples" in Page(report).paragraphs[0]
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance of "#rrggbb" as WCAG 2 defines it."""
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_numbers_in_the_heat_map_can_be_read_on_every_cell(made: dict) -> None:
+    (cells,) = [trace for trace in made["figure.scorers"].data if trace.type == "heatmap"]
+    for _, cell in cells.colorscale:
+        lighter, darker = sorted((_luminance(cell), _luminance(cells.textfont.color)), reverse=True)
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5

@@ -95,7 +95,7 @@ def reward_model_figure(
     heights = [70 + 40 * len(accuracy)]
     if len(by_length):
         titles.append("Right by length, and how often the longer")
-        heights.append(60 + 26 * len(by_length))
+        heights.append(60 + 38 * len(by_length))
     if judged:
         titles.append("Reliability")
         heights.append(320)
@@ -107,7 +107,7 @@ def reward_model_figure(
     if len(by_length):
         shares = by_length.rename(columns={"share": "value"})
         shares.index = pd.Index(
-            [f"{_BREAKDOWN[str(row['measure'])]} {row['group']}, n = {row['n']}" for _, row in by_length.iterrows()]
+            [f"{_BREAKDOWN[str(row['measure'])]}<br>{row['group']}, n = {row['n']}" for _, row in by_length.iterrows()]
         )
         _add_shares(figure, 2, shares, confidence, "share of comparisons")
         figure.update_yaxes(autorange="reversed", row=2, col=1)
@@ -172,10 +172,10 @@ def _agreement_map(agreement: pd.DataFrame, scorers: list[str]) -> go.Heatmap:
         y=labels,
         zmin=0,
         zmax=1,
-        colorscale=[[0, "#eef3fa"], [1, "#1c5fa8"]],
+        colorscale=[[0, "#f7fafd"], [1, "#9cc3ee"]],  # light throughout: its numbers are read in dark mode too
         showscale=False,
         texttemplate="%{z:.0%}",
-        textfont={"size": 11},
+        textfont={"size": 11, "color": "#1d2127"},
         hovertemplate="%{y} and %{x}: %{z:.2f}<extra></extra>",
         hoverongaps=False,
     )

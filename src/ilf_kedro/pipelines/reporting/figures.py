@@ -18,7 +18,7 @@ from ilf_kedro.report.labels import (
     sampler_of_best_of_n,
     words_of,
 )
-from ilf_kedro.report.plots import interval_bars, panels, translucent
+from ilf_kedro.report.plots import interval_bars, panels
 from ilf_kedro.schemas import DataFrame, ModelMetrics, TrainingLogs
 
 __all__ = ["scaling_figure", "training_loss_figure"]
@@ -39,7 +39,7 @@ _PANEL_TITLES = {
 def scaling_figure(
     metrics: DataFrame[ModelMetrics], confidence: float, best_of_n: int, best_of_n_from: str | None = None
 ) -> go.Figure:
-    """Draw every metric of every arm over the train size, with intervals as bands.
+    """Draw every metric of every arm over the train size, with intervals as bars.
 
     Base model and references have no train size: they are lines across. Best-of-N stands beside its sampler.
     """
@@ -53,7 +53,7 @@ def scaling_figure(
     figure = panels(titles, heights=[_PANEL] * len(shown), shared_x=True)
     # Arms stand a little beside each other, or their error bars would hide one another.
     low, high = _log_range(sizes)
-    apart = 0.014 * (high - low)
+    apart = 0.02 * (high - low)
     named: set[str] = set()
     for row, metric in enumerate(shown, start=1):
         of_metric = table[table["metric"] == metric]
@@ -155,17 +155,9 @@ def _add_arm(
     *,
     show_legend: bool,
 ) -> None:
-    """Add an arm's curve, its error bars and, where it has two sizes or more, the band between them."""
+    """Add an arm's curve and its error bars; bands of arms that are nearly equal would hide one another."""
     sizes = points["size"] * 10**shift
     line = colour(arm, index)
-    bounded = points["lower"].notna()
-    if bounded.sum() > 1:
-        outline_x = pd.concat([sizes[bounded], sizes[bounded][::-1]])
-        outline_y = pd.concat([points.loc[bounded, "upper"], points.loc[bounded, "lower"][::-1]])
-        band = go.Scatter(
-            x=outline_x, y=outline_y, fill="toself", fillcolor=translucent(line), line={"width": 0}, mode="lines"
-        )
-        figure.add_trace(band.update(hoverinfo="skip", legendgroup=arm, showlegend=False), row=row, col=1)
     curve = go.Scatter(
         x=sizes,
         y=points["value"],

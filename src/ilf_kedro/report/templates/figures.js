@@ -25,8 +25,18 @@ const makeRoom = ([place, layout]) => {
   const height = layout.height + Math.max(0, (legend ? legend.getBoundingClientRect().height : 0) - 30);
   if (height !== place.layout.height) Plotly.relayout(place, { height });
 };
+// Titles begin at the card's edge, wherever the labels of the axis end: on a phone they would be cut off otherwise.
+const placeTitles = ([place, layout]) => {
+  const shift = 8 - place._fullLayout._size.l;
+  const changes = {};
+  (layout.annotations || []).forEach((title, index) => {
+    if (title.x === 0 && title.xanchor === "left") changes[`annotations[${index}].xshift`] = shift;
+  });
+  if (Object.keys(changes).length) Plotly.relayout(place, changes);
+};
 const recolour = () => drawn.forEach(([place, layout]) => Plotly.relayout(place, themed(layout)));
 scheme.addEventListener("change", recolour);
 recolour();
 drawn.forEach(makeRoom);
-window.addEventListener("resize", () => drawn.forEach(makeRoom));
+drawn.forEach(placeTitles);
+window.addEventListener("resize", () => { drawn.forEach(makeRoom); drawn.forEach(placeTitles); });
