@@ -46,6 +46,7 @@ def test_verbatim_changes_nothing_but_surrounding_blank_lines(text: str, cleaned
         f"````python\n{ADD}\n````",
         f"```python\n{ADD}\n",  # ended by length
         f"{ADD}\n```\nIt adds two numbers.",  # the prompt opened the fence
+        f"{ADD}\n```\n\nFor example:\n\n```python\nadd(1, 2)\n```",
         f"{ADD}\n\nThis function adds two numbers.",
         f"{ADD}\n\nExplanation:\n- it adds\n  two numbers",
         f"Here is the corrected function:\n\n{ADD}\n\nIt's right now.",
@@ -62,6 +63,7 @@ def test_the_code_in_a_completion_is_found(text: str) -> None:
         ("x = [\n    1,\n]\nprint(x)\nand that is it", "x = [\n    1,\n]\nprint(x)"),
         ("import math\n\ndef f():\n    return math.pi\n\ndef g(:\n", "import math\n\ndef f():\n    return math.pi"),
         ("    return a + b\n\n\nThis is it", "    return a + b\n\n\nThis is it"),
+        ("def f(:\n    return\n```\n\nUse it:\n```\nf()\n```", "def f(:\n    return"),
         ("I cannot do that.", "I cannot do that."),
         ("", ""),
         ("```python\n    return a\n```", "    return a"),

@@ -18,7 +18,7 @@ Cleaner = Callable[[str, bool], str]
 """Returns the output in a completion, given whether the completion ended by length; empty where there is none."""
 
 _FENCE = re.compile(r"^[ \t]*(```+|~~~+)[ \t]*([\w+#.-]*)[^\n`]*(?:\n|\Z)", re.MULTILINE)
-_CODE_BEGINS = re.compile(r"^(?:(?:async[ \t]+)?def|class|import|from|@|#|\"\"\"|''')\b|^[@#]|^(?:\"\"\"|''')")
+_CODE_BEGINS = re.compile(r"(?:async )?def \w+\(|class \w+[(:]|import \w+|from [\w.]+ import |@\w|#|\"\"\"|'''")
 
 
 def cleaner(name: str) -> Cleaner:
@@ -64,14 +64,14 @@ def extract_code(text: str) -> str:
 
 
 def _fenced(text: str) -> str:
-    """Return the first block that is not blank, or the text before a lone fence that the prompt opened; else all."""
+    """Return the first block that is not blank, the code before a fence that the prompt has opened, or else all."""
     place = 0
     while opening := _FENCE.search(text, place):
         fence = opening[1]
         closing = re.compile(rf"^[ \t]*{re.escape(fence[0])}{{{len(fence)},}}[ \t]*$", re.MULTILINE)
         end = closing.search(text, opening.end())
         before = strip_blank_lines(text[: opening.start()])
-        if end is None and not opening[2] and _is_code(before):
+        if not opening[2] and (_CODE_BEGINS.match(before) or _is_code(before)):
             return before
         block = text[opening.end() : end.start() if end else len(text)]
         if block.strip() or end is None:
