@@ -5,7 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ilf_kedro.prompting.messages import Message, messages_from_json, messages_to_json, parse_messages, transcript
+from ilf_kedro.prompting import PromptTemplate, fill
+from ilf_kedro.prompting.messages import (
+    Message,
+    conversation_in,
+    messages_from_json,
+    messages_to_json,
+    parse_messages,
+    transcript,
+)
 
 TURNS = st.lists(st.builds(Message, st.sampled_from(["system", "user", "tool"]), st.text()))
 
@@ -23,3 +31,17 @@ def test_a_null_beside_role_and_content_says_nothing() -> None:
 def test_a_transcript_names_who_speaks() -> None:
     turns = (Message("user", "Hi"), Message("assistant", "Hello.\nYes?"), Message("user", "Bye"))
     assert transcript(turns) == "User: Hi\n\nAssistant: Hello.\nYes?\n\nUser: Bye"
+
+
+def test_a_prompt_shows_a_conversation_as_its_transcript() -> None:
+    turns = (Message("user", "Hi"), Message("assistant", "Hello."))
+    template = PromptTemplate(text="Say more.\n\n{request}\n\nAnswer:", slots=("request",), truncate="request")
+    prompt = fill(template, {"example_id": "x", "request": messages_to_json(turns)})
+    assert prompt.text == "Say more.\n\nUser: Hi\n\nAssistant: Hello.\n\nAnswer:"
+
+
+def test_only_what_was_written_as_a_conversation_is_one() -> None:
+    assert conversation_in('[{"role": "user", "content": "Hi"}]') == (Message("user", "Hi"),)
+    for text in ("", "Hi", '[{"role": "user"}]', '[{"role": "user", "content": "Hi"}', '[{"role": "a", "x": 1}]'):
+        assert conversation_in(text) is None
+    assert conversation_in('[{"role": "user",  "content": "Hi"}]') is None

@@ -62,7 +62,7 @@ def test_helpsteer3_by_its_shipped_mapping() -> None:
     examples = found.examples["train"]
     assert [each.feedback for each in examples] == ["Too short.", "It does not explain anything."]
     assert len({each.subject.input_id for each in examples}) == 1
-    assert json.loads(examples[0].subject.inputs["conversation"] or "")[2] == {"role": "user", "content": "Of what?"}
+    assert json.loads(examples[0].subject.inputs["request"] or "")[2] == {"role": "user", "content": "Of what?"}
     assert [each.preference.preferred for each in found.comparisons["train"]] == ["b", "a"]
     assert {each.subject.input_id for each in found.comparisons["train"]} == {examples[0].subject.input_id}
 

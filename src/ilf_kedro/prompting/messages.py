@@ -12,6 +12,7 @@ __all__ = [
     "ROLES",
     "Message",
     "MessagesError",
+    "conversation_in",
     "messages_from_json",
     "messages_to_json",
     "parse_messages",
@@ -68,6 +69,17 @@ def messages_to_json(messages: Iterable[Message]) -> str:
 def messages_from_json(text: str) -> tuple[Message, ...]:
     """Return the messages of a table's cell; the empty text has none."""
     return tuple(Message(**each) for each in json.loads(text)) if text else ()
+
+
+def conversation_in(text: str) -> tuple[Message, ...] | None:
+    """Return the messages of a table's cell that is exactly what `messages_to_json` writes; None for any other text."""
+    if not text.startswith('[{"role": "'):
+        return None
+    try:
+        messages = messages_from_json(text)
+    except (TypeError, ValueError):
+        return None
+    return messages if messages_to_json(messages) == text else None
 
 
 def transcript(messages: Iterable[Message]) -> str:

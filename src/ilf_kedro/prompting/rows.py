@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ilf_kedro.prompting.messages import conversation_in, transcript
 from ilf_kedro.prompting.templates import Prompt, PromptTemplate, TemplateError
 from ilf_kedro.schemas import text_or_empty
 
@@ -16,6 +17,8 @@ __all__ = ["fill", "prompts_of"]
 def fill(template: PromptTemplate, row: Mapping[Any, object]) -> Prompt:
     """Fill the template's slots from a row, which has an example_id; a null is the empty text.
 
+    A conversation is shown as a transcript.
+
     Raises:
         TemplateError: the template has a slot that the row lacks.
     """
@@ -24,7 +27,7 @@ def fill(template: PromptTemplate, row: Mapping[Any, object]) -> Prompt:
             f"a prompt shows {', '.join(unknown)}, which the examples that it is asked about do not have "
             f"(they have {', '.join(map(str, row))}); take the slot out of the prompt's file"
         )
-    return template.render(str(row["example_id"]), **{slot: text_or_empty(row[slot]) for slot in template.slots})
+    return template.render(str(row["example_id"]), **{slot: _shown(row[slot]) for slot in template.slots})
 
 
 def prompts_of(table: pd.DataFrame, template: PromptTemplate) -> list[Prompt]:
@@ -34,3 +37,9 @@ def prompts_of(table: pd.DataFrame, template: PromptTemplate) -> list[Prompt]:
         TemplateError: the template has a slot for which the table has no column.
     """
     return [fill(template, row) for row in table.to_dict("records")]
+
+
+def _shown(cell: object) -> str:
+    text = text_or_empty(cell)
+    messages = conversation_in(text)
+    return text if messages is None else transcript(messages)
