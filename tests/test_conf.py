@@ -20,6 +20,7 @@ from kedro.validation.core import resolve_validator
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.settings import CONFIG_LOADER_ARGS
 from ilf_kedro.wiring.config_loader import LayeredConfigLoader
+from ilf_kedro.wiring.hooks import PromptHook
 from ilf_kedro.wiring.parameter_check import ParameterError, check_parameters
 from tests.support.kedro_setup import set_up
 
@@ -155,6 +156,10 @@ def test_every_prompt_that_a_pipeline_reads_is_in_order(environment: Environment
     assert len(prompts) >= 10
     for name in sorted(prompts):
         assert isinstance(environment.catalog.load(name), PromptTemplate)
+
+
+def test_every_prompt_fits_the_task(environment: Environment) -> None:
+    PromptHook().before_pipeline_run(environment.pipelines["full"], environment.catalog)
 
 
 def test_every_file_of_prompts_is_in_the_catalog(environment: Environment) -> None:

@@ -24,6 +24,7 @@ from ilf_kedro.wiring.hooks import (
     OneRunHook,
     OutcomeHook,
     ParameterHook,
+    PromptHook,
     RunRecordHook,
     TrackingHook,
     VerifierHook,
@@ -40,6 +41,7 @@ HOOKS = (
     VersionHook(),  # before MissingInputsHook: Kedro calls the later one first
     OneRunHook(),  # and this before both
     CapabilityHook(),
+    PromptHook(),
     VerifierHook(),
     RunRecordHook(),
     TrackingHook(),

@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ilf_kedro.language_models.protocol import Completion
-from ilf_kedro.prompting import Prompt, clean_completion
+from ilf_kedro.prompting import Prompt, PromptTemplate, clean_completion, cleaner
 
-__all__ = ["clean", "completion_rows"]
+__all__ = ["clean", "cleaning_of", "completion_rows"]
 
 
 def clean(completion: Completion) -> str:
     """Return a completion's text after the paper's post-processing."""
     return clean_completion(completion.text, ended_by_length=completion.finish_reason == "length")
+
+
+def cleaning_of(template: PromptTemplate) -> Callable[[Completion], str]:
+    """Return what makes the output of a completion of this template's prompts.
+
+    Raises:
+        UserError: the template names a function that is not there.
+    """
+    function = cleaner(template.clean)
+    return lambda completion: function(completion.text, completion.finish_reason == "length")
 
 
 def completion_rows(

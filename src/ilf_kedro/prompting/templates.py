@@ -39,11 +39,13 @@ class PromptTemplate(Options):
     `first_token` and `last_token` are those that the tokenised prompt must have, for models that were
     trained on one exact input.
     `truncate` names the slot that may be shortened when the prompt exceeds the model's context.
+    `clean` says what is made of a completion (cleaning.py): sentences, verbatim, code, or a function of the user's.
     """
 
     text: str
     slots: tuple[str, ...]
     truncate: str | None = None
+    clean: str = "sentences"
     positive: tuple[str, ...] = ()
     negative: tuple[str, ...] = ()
     stop: tuple[str, ...] = Field(default=(), description="texts that end a completion")

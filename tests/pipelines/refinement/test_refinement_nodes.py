@@ -63,3 +63,13 @@ def test_a_model_that_cannot_generate_is_refused_before_it_is_asked() -> None:
     with pytest.raises(MissingCapabilityError, match="pipeline refinement"):
         refine(table, subsets(table, 1), model, WITH_FEEDBACK, OPTIONS, 0, method="refinement_with_feedback")
     assert model.n_questions == 0
+
+
+def test_a_prompt_that_asks_for_code_keeps_all_lines_of_it() -> None:
+    program = "def f(x):\n    y = x\n\n    return y"
+    table, _ = run(
+        lambda _, i: f"Sure:\n\n```python\n{program} + {i}\n```\nDone.",
+        template=WITH_FEEDBACK.model_copy(update={"clean": "code"}),
+    )
+    assert list(table["text"][:2]) == [f"{program} + 0", f"{program} + 1"]
+    assert table["raw_text"][0].startswith("Sure:")

@@ -9,7 +9,7 @@ import pandas as pd
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import TrainableModel
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
-from ilf_kedro.prompting import PromptTemplate, clean_completion, prompts_of
+from ilf_kedro.prompting import PromptTemplate, cleaner, prompts_of
 from ilf_kedro.prompting.joint_outputs import parse_joint_output
 from ilf_kedro.schemas import DataFrame, Examples, JointOutputs, Outputs, text_or_empty
 
@@ -40,7 +40,7 @@ def sample_joint_outputs(
     drawn = model.generate(
         prompts_of(asked, template), range(1), sampling, seed=seed, label=f"feedback and refinements, {model_name}"
     )
-    rows = []
+    rows, clean = [], cleaner(template.clean)
     for row, (completion,) in zip(asked.to_dict("records"), drawn, strict=True):
         parsed = parse_joint_output(completion.text)
         rows.append(
@@ -49,7 +49,7 @@ def sample_joint_outputs(
                 "model": model_name,
                 "status": parsed.status,
                 "feedback": parsed.feedback,
-                "refinement": clean_completion(parsed.refinement),
+                "refinement": clean(parsed.refinement, False),
                 "raw_text": completion.text,
                 "finish_reason": completion.finish_reason,
                 "n_tokens": completion.n_tokens,

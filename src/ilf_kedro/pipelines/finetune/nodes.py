@@ -6,7 +6,7 @@ import pandas as pd
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import LanguageModel, TrainableModel
-from ilf_kedro.language_models.tables import completion_rows
+from ilf_kedro.language_models.tables import cleaning_of, completion_rows
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.training_plan import plan_training
 from ilf_kedro.pipelines.names import Arm
@@ -152,5 +152,5 @@ def _sample(
 ) -> DataFrame[Outputs]:
     prompts = prompts_of(examples, template)
     drawn = model.generate(prompts, range(n), options.sampling, seed=seed, label=f"outputs, {model_name}")
-    rows = [{**row, "model": model_name} for row in completion_rows(prompts, drawn)]
+    rows = [{**row, "model": model_name} for row in completion_rows(prompts, drawn, cleaning_of(template))]
     return Outputs.validate(pd.DataFrame(rows)[Outputs.column_names()])

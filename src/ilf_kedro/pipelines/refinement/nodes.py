@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, Completion, LanguageModel, require
+from ilf_kedro.language_models.tables import cleaning_of
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
 from ilf_kedro.pipelines.requirements import asks, project_words, require_texts
-from ilf_kedro.prompting import Prompt, PromptTemplate, clean_completion, is_degenerate, keep_best_draws, prompts_of
+from ilf_kedro.prompting import Prompt, PromptTemplate, is_degenerate, keep_best_draws, prompts_of
 from ilf_kedro.schemas import DataFrame, Examples, FeedbackTexts, Refinements, Subsets
 
 logger = logging.getLogger(__name__)
@@ -69,18 +70,27 @@ def refine_all(
     require(refiner, Capability.GENERATE, user=f"the pipeline refinement ({method})")
     require_texts(examples, project_words(template.slots), user=f"the pipeline refinement ({method})")
     prompts = prompts_of(examples, template)
-    draws = _draw(refiner, prompts, options, seed, method)
-    tables = [_keep(prompt.example_id, drawn, options, method) for prompt, drawn in zip(prompts, draws, strict=True)]
+    clean = cleaning_of(template)
+    draws = _draw(refiner, prompts, clean, options, seed, method)
+    tables = [
+        _keep(prompt.example_id, drawn, [clean(draw) for draw in drawn], options, method)
+        for prompt, drawn in zip(prompts, draws, strict=True)
+    ]
     return Refinements.validate(pd.concat(tables, ignore_index=True))
 
 
 def _draw(
-    refiner: LanguageModel, prompts: Sequence[Prompt], options: RefinementOptions, seed: int, method: str
+    refiner: LanguageModel,
+    prompts: Sequence[Prompt],
+    clean: Callable[[Completion], str],
+    options: RefinementOptions,
+    seed: int,
+    method: str,
 ) -> list[list[Completion]]:
     """Draw N completions per prompt, and max_tries − N more where the first N are degenerate."""
     n, max_tries = options.n_refinements, options.max_tries or 2 * options.n_refinements
     draws = refiner.generate(prompts, range(n), options.sampling, seed=seed, label=method)
-    again = [i for i, drawn in enumerate(draws) if is_degenerate(_clean(drawn), options.forbidden)]
+    again = [i for i, drawn in enumerate(draws) if is_degenerate([clean(draw) for draw in drawn], options.forbidden)]
     if not again or max_tries == n:
         return draws
     logger.info("%s: %d of %d examples are sampled again (degenerate outputs)", method, len(again), len(prompts))
@@ -92,9 +102,10 @@ def _draw(
     return draws
 
 
-def _keep(example_id: str, drawn: Sequence[Completion], options: RefinementOptions, method: str) -> pd.DataFrame:
-    """Return the table of the N draws that are kept for one example."""
-    texts = _clean(drawn)
+def _keep(
+    example_id: str, drawn: Sequence[Completion], texts: Sequence[str], options: RefinementOptions, method: str
+) -> pd.DataFrame:
+    """Return the table of the N draws that are kept for one example, with their cleaned texts."""
     kept = keep_best_draws(texts, options.n_refinements, options.forbidden)
     return pd.DataFrame(
         {
@@ -111,7 +122,3 @@ def _keep(example_id: str, drawn: Sequence[Completion], options: RefinementOptio
             "status": [draw.status for draw in kept],
         }
     )
-
-
-def _clean(drawn: Sequence[Completion]) -> list[str]:
-    return [clean_completion(draw.text, ended_by_length=draw.finish_reason == "length") for draw in drawn]

@@ -6,6 +6,7 @@ from ilf_kedro.wiring.hooks.missing_inputs import MissingInputsHook
 from ilf_kedro.wiring.hooks.one_run import OneRunHook
 from ilf_kedro.wiring.hooks.outcome import OutcomeHook
 from ilf_kedro.wiring.hooks.parameters import ParameterHook
+from ilf_kedro.wiring.hooks.prompts import PromptHook
 from ilf_kedro.wiring.hooks.run_record import RunRecordHook
 from ilf_kedro.wiring.hooks.tracking import TrackingHook
 from ilf_kedro.wiring.hooks.verifier import VerifierHook
@@ -18,6 +19,7 @@ __all__ = [
     "OneRunHook",
     "OutcomeHook",
     "ParameterHook",
+    "PromptHook",
     "RunRecordHook",
     "TrackingHook",
     "VerifierHook",

@@ -1,0 +1,69 @@
+"""Every prompt that a run will use is read, and set against the task, before the run starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kedro.framework.hooks import hook_impl
+from kedro.io import DataCatalog, DatasetError
+from kedro.pipeline import Pipeline
+
+from ilf_kedro.prompting import PromptTemplate, cleaner
+from ilf_kedro.schemas import UserError
+from ilf_kedro.tasks import Task
+from ilf_kedro.wiring.config_loader import ConfigurationError
+
+__all__ = ["PromptError", "PromptHook"]
+
+_PREFIX = "prompt."
+_WORDS = frozenset(
+    {"initial_output", "feedback", "reference", "refinement", "output", "output_a", "output_b", "chosen", "rejected"}
+    | {"point"}
+)
+_WRITES_OUTPUTS = ("policy", "refinement_with_feedback", "refinement_without_feedback", "feedback_and_refinement")
+
+
+class PromptError(ConfigurationError):
+    """A prompt's file is absent or at fault, or shows what the task's examples do not have."""
+
+
+class PromptHook:
+    """Reads the prompts before anything runs: a fault in the judge's would else show after all trainings."""
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Check every prompt among the pipeline's inputs.
+
+        Raises:
+            PromptError: naming every fault of every prompt.
+        """
+        names = sorted(name for name in pipeline.inputs() if name.startswith(_PREFIX))
+        if not names or "params:task" not in catalog:
+            return
+        task = Task.model_validate(catalog.load("params:task"))
+        if faults := [fault for name in names for fault in _faults(name, catalog, task)]:
+            raise PromptError("Nothing was run. " + "\n".join(faults))
+
+
+def _faults(name: str, catalog: DataCatalog, task: Task) -> Iterator[str]:
+    try:
+        template = catalog.load(name)
+    except DatasetError as error:
+        yield str(error)
+        return
+    if not isinstance(template, PromptTemplate):
+        return
+    known = [*task.shown_inputs, *sorted(_WORDS)]
+    for slot in template.slots:
+        if slot not in known:
+            yield f"{name} shows {{{slot}}}, which the task's examples do not have; expected {', '.join(known)}"
+    if name.removeprefix(_PREFIX) in _WRITES_OUTPUTS and template.clean != task.output.clean:
+        yield (
+            f"{name} says clean: {template.clean}, but task.output.clean is {task.output.clean}; outputs that are "
+            "compared must be cleaned alike: write the same in the prompt's file"
+        )
+        return
+    try:
+        cleaner(template.clean)
+    except UserError as error:
+        yield f"{name}: {error}"

@@ -1,0 +1,52 @@
+"""Every prompt that a run will use is set against the task before it starts, and all faults are named at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Node, Pipeline
+
+from ilf_kedro.datasets import PromptTemplateDataset
+from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.wiring.hooks.prompts import PromptError, PromptHook
+from tests.support.tasks import task
+
+
+def read(*_: object) -> int:
+    return 1
+
+
+def check(output: dict[str, object] | None = None, **prompts: object) -> None:
+    inputs = [f"prompt.{name}" for name in prompts]
+    of = task(output=output or {})
+    entries = {
+        f"prompt.{name}": prompt if isinstance(prompt, PromptTemplateDataset) else MemoryDataset(prompt)
+        for name, prompt in prompts.items()
+    }
+    catalog = DataCatalog({**entries, "params:task": MemoryDataset(of)})
+    PromptHook().before_pipeline_run(Pipeline([Node(read, inputs, "out", name="read")]), catalog)
+
+
+def test_prompts_that_fit_the_task_pass() -> None:
+    check(
+        policy=PromptTemplate(text="{source}", slots=("source",)),
+        judge=PromptTemplate(text="{source} {output_a} {output_b}", slots=("source", "output_a", "output_b")),
+    )
+
+
+def test_every_fault_of_every_prompt_is_named_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(PromptError) as caught:
+        check(
+            {"clean": "code"},
+            policy=PromptTemplate(text="{post}", slots=("post",)),
+            judge=PromptTemplateDataset(filepath=str(tmp_path / "judge.yml")),
+            feedback=PromptTemplate(text="{source}", slots=("source",), clean="no.such:function"),
+        )
+    message = str(caught.value)
+    assert message.startswith("Nothing was run. ")
+    assert "there is no prompt template" in message
+    assert "prompt.policy shows {post}, which the task's examples do not have; expected source, chosen," in message
+    assert "prompt.policy says clean: sentences, but task.output.clean is code" in message
+    assert "prompt.feedback: task.output.clean: 'no.such:function' cannot be used" in message
