@@ -23,12 +23,13 @@ class WithInputs(Table):
         return [str(name) for name in table.columns if name not in cls.column_names()]
 
     @pa.dataframe_parser
-    def _read_empty_inputs_as_text(cls, table: pd.DataFrame) -> pd.DataFrame:  # noqa: N805  # pandera passes the class
+    @classmethod
+    def _read_empty_inputs_as_text(cls, table: pd.DataFrame) -> pd.DataFrame:
         """Let an input that is null in every row, or has texts and nulls, have the type of text, as files keep it."""
         texts = [
             name
             for name in cls.input_names(table)
-            if table[name].dtype == object and table[name].dropna().map(type).eq(str).all()
+            if table[name].dtype == object and all(isinstance(text, str) for text in table[name].dropna())
         ]
         return table.astype(dict.fromkeys(texts, pd.StringDtype("pyarrow", na_value=float("nan"))))
 
