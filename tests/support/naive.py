@@ -15,16 +15,34 @@ from ilf_kedro.language_models.protocol import SamplingOptions
 
 @torch.inference_mode()
 def generate(
-    model, tokens: Sequence[int], options: SamplingOptions, ends: frozenset[int], seed: int, example_id: str, index: int
+    model,
+    tokens: Sequence[int],
+    options: SamplingOptions,
+    ends: frozenset[int],
+    seed: int,
+    example_id: str,
+    index: int,
+    *,
+    cached: bool = True,
 ) -> tuple[list[int], list[float], str]:
-    """Sample one continuation without any cache; returns tokens, log-probabilities and finish reason."""
+    """Sample one continuation; returns tokens, log-probabilities and finish reason.
+
+    Not every model's key-value cache gives what its forward pass does: without `cached`, each token comes from a
+    pass of its own.
+    """
     stream = random_stream(seed, example_id, index)
     drawn: list[int] = []
     log_probabilities: list[float] = []
+    cache = None
     while True:
-        forget_lengths(model)
-        logits = model(input_ids=torch.tensor([[*tokens, *drawn]]), use_cache=False).logits[:, -1].float()
-        token, log_probability = sample_tokens(logits, options, [stream])
+        if cached:
+            ids = torch.tensor([drawn[-1:] or list(tokens)])
+            output = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            cache = output.past_key_values
+        else:
+            forget_lengths(model)
+            output = model(input_ids=torch.tensor([[*tokens, *drawn]]), use_cache=False)
+        token, log_probability = sample_tokens(output.logits[:, -1].float(), options, [stream])
         if int(token) in ends:
             return drawn, log_probabilities, "stop"
         drawn.append(int(token))

@@ -152,7 +152,23 @@ def load_trainable(
             f"{type(model).__name__}: {error} Name its linear layers, or write all-linear"
         ) from error
     refuse_tied_adapter(adapted)
+    if trainer_class is WeightedLossTrainer:
+        _check_adapted(adapted.eval(), model, options)
     return adapted
+
+
+@torch.inference_mode()
+def _check_adapted(adapted: Any, model: Any, options: TrainingOptions) -> None:
+    """Refuse adapters with which the model does not even run."""
+    try:
+        adapted(input_ids=torch.ones(1, 4, dtype=torch.long, device=adapted.device), use_cache=False)
+    except (RuntimeError, AttributeError, TypeError, ValueError, IndexError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise UserError(
+            f"adapters on {options.lora.target_modules!r} do not fit some layer of {type(model).__name__} ({error}); "
+            "name other layers in training.lora.target_modules, or set training.method to full"
+        ) from error
 
 
 def save_model(model: Any, tokenizer: Any, base: ModelSource, directory: Path) -> None:

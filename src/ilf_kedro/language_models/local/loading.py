@@ -178,6 +178,7 @@ def load_weights(source: ModelSource, checkpoint: Checkpoint | None, dtype: str,
 
 def _end_tokens(model: Any, also: Iterable[int | None]) -> frozenset[int]:
     ends: set[int] = set()
-    for value in (model.generation_config.eos_token_id, model.config.eos_token_id, *also):
+    configs = (model.generation_config, model.config, model.config.get_text_config(decoder=True))
+    for value in (*(getattr(config, "eos_token_id", None) for config in configs), *also):
         ends.update(value if isinstance(value, list) else [] if value is None else [value])
     return frozenset(ends)

@@ -91,7 +91,7 @@ def _attention(
             module, query, key, value, attention_mask, dropout, scaling=scaling, is_causal=is_causal, **others
         )
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return causal_attention(query, key, value, scale).transpose(1, 2), None
+    return causal_attention(query, key, value, scale).transpose(1, 2).contiguous(), None
 
 
 AttentionInterface.register(NAME, _attention)

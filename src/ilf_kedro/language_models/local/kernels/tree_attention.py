@@ -56,7 +56,7 @@ def tree_attention(
     if tree_plan is None or layer is None or attention_mask is not None or query.shape[0] != 1:
         raise UnsupportedAttentionError(f"{type(module).__name__} does not hand the plan to its attention")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return tree_plan.attend(layer, query[0], key[0], value[0], scale)[None], None
+    return tree_plan.attend(layer, query[0], key[0], value[0], scale)[None].contiguous(), None
 
 
 AttentionInterface.register(NAME, tree_attention)
