@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.checkpoints.manifest import damages
 from ilf_kedro.schemas import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["ModelDirectoryError", "check_checkpoint", "load_pretrained", "unreadable"]
 
@@ -33,6 +34,7 @@ def load_pretrained(
     Raises:
         ModelDirectoryError: naming the file or the tensors that are missing, unknown, of another shape or no numbers.
     """
+    import torch
     from transformers.utils import logging as transformers_logging
 
     _check_files(directory)
@@ -110,6 +112,8 @@ def _check_files(directory: Path) -> None:
 
 def _check_numbers(model: Any, directory: Path, new: str) -> None:
     """Refuse weights that are infinite or not numbers."""
+    import torch
+
     broken = [
         name
         for name, weight in model.named_parameters()
