@@ -17,8 +17,6 @@ from ilf_kedro.tasks.values import CellError, as_text
 
 __all__ = ["FeedbackFolder", "FeedbackNeededError"]
 
-_LEFT_OUT = [name for name in RoundExamples.column_names() if name not in ("example_id", "initial_output")]
-
 
 class FeedbackNeededError(UserError):
     """People must fill in a file before the run can go on, or what they filled in has faults."""
@@ -68,7 +66,11 @@ class FeedbackFolder:
         if path.is_dir():
             return _Reading(path, len(table), {}, ("it is a folder; expected a file of JSON lines, so move it away",))
         if not path.is_file():
-            rows = table.drop(columns=_LEFT_OUT, errors="ignore").assign(feedback="").to_dict("records")
+            rows = (
+                table[["example_id", *RoundExamples.input_names(table), "initial_output"]]
+                .assign(feedback="")
+                .to_dict("records")
+            )
             lines = [json.dumps(_without_nan(row), ensure_ascii=False) for row in rows]
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, ("\n".join(lines) + "\n").encode())

@@ -45,11 +45,6 @@ class Recommendation:
     open: tuple[OpenContest, ...]
     obstacle: OpenContest | None
 
-    @property
-    def not_told_apart(self) -> tuple[str, ...]:
-        """The scorers that may be as good as the leader."""
-        return tuple(contest.other for contest in self.open)
-
 
 def recommend(contests: DataFrame[ScorerContests], *, confidence: float) -> Recommendation:
     """Say which scorer the contests speak for.

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from ilf_kedro.people.database import CampaignError
 from ilf_kedro.people.exchange import letters, make_record, newest_by_item, shown_texts, values_of
 from ilf_kedro.people.items import Item
+from ilf_kedro.people.messages import explain
 from ilf_kedro.people.records import Record
 from ilf_kedro.schemas.wording import counted
 
@@ -76,9 +77,7 @@ def import_argilla(text: str, file: str, items: Sequence[Item], campaign: str) -
     try:
         rows = TypeAdapter(list[_Record]).validate_json(text)
     except ValidationError as error:
-        raise CampaignError(
-            f"{file} is no JSON of Argilla's records: {error.errors(include_url=False)[0]['msg']}"
-        ) from None
+        raise CampaignError(f"{file} is no JSON of Argilla's records: {explain(error)}") from None
     by_id, records, faults = {item.item_id: item for item in items}, [], []
     for number, row in enumerate(rows, start=1):
         if (item := by_id.get(row.id)) is None:
@@ -87,8 +86,7 @@ def import_argilla(text: str, file: str, items: Sequence[Item], campaign: str) -
         try:
             records += _records(row, item, campaign)
         except ValueError as error:
-            text_of = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)
-            faults.append(f"{file} record {number}: {text_of}")
+            faults.append(f"{file} record {number}: {explain(error)}")
     if faults:
         raise CampaignError(f"{counted(len(faults), 'fault')}; nothing was imported:\n  " + "\n  ".join(faults[:50]))
     return records

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from ilf_kedro.people.database import CampaignError
 from ilf_kedro.people.exchange import CHOICES, letters, make_record, newest_by_item, shown_texts, values_of
 from ilf_kedro.people.items import Item
+from ilf_kedro.people.messages import explain
 from ilf_kedro.people.records import Record
 from ilf_kedro.schemas.wording import counted
 
@@ -74,9 +75,7 @@ def import_label_studio(text: str, file: str, items: Sequence[Item], campaign: s
     try:
         tasks = TypeAdapter(list[_Task]).validate_json(text)
     except ValidationError as error:
-        raise CampaignError(
-            f"{file} is no JSON export of Label Studio: {error.errors(include_url=False)[0]['msg']}"
-        ) from None
+        raise CampaignError(f"{file} is no JSON export of Label Studio: {explain(error)}") from None
     by_id, records, faults = {item.item_id: item for item in items}, [], []
     for number, task in enumerate(tasks, start=1):
         item = by_id.get(str(task.data.get("item_id")))
@@ -87,7 +86,7 @@ def import_label_studio(text: str, file: str, items: Sequence[Item], campaign: s
             try:
                 records.append(_record(annotation, item, campaign))
             except ValueError as error:
-                faults.append(f"{file} task {number}: {_short(error)}")
+                faults.append(f"{file} task {number}: {explain(error)}")
     if faults:
         raise CampaignError(f"{counted(len(faults), 'fault')}; nothing was imported:\n  " + "\n  ".join(faults[:50]))
     return records
@@ -185,7 +184,3 @@ def _pairwise(results: Sequence[_Result], item: Item) -> dict[str, object]:
         if result.type == "ranker" and isinstance(order, list):
             return {f"rank_{str(name).removeprefix('output_')}": rank for rank, name in enumerate(order, start=1)}
     return {}
-
-
-def _short(error: ValueError) -> str:
-    return error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)

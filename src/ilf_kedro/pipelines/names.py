@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, field_validator
 
 from ilf_kedro.scoring.registry import scorers
 
@@ -37,3 +37,14 @@ ScorerName = Annotated[str, AfterValidator(_check_scorer)]
 def repeated_values(values: Sequence[object]) -> str:
     """Name each value that stands there more than once."""
     return ", ".join(str(value) for value in dict.fromkeys(values) if values.count(value) > 1)
+
+
+def each_once(thing: str, *fields: str) -> Callable[..., Any]:
+    """Return the validator of options that refuses a `thing` which one of `fields` names more than once."""
+
+    def check(values: Sequence[object]) -> Sequence[object]:
+        if repeated := repeated_values(values):
+            raise ValueError(f"each {thing} once, found {repeated} more often; name it once")
+        return values
+
+    return field_validator(*fields)(check)

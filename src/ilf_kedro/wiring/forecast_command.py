@@ -14,6 +14,7 @@ from kedro.framework.startup import ProjectMetadata
 from kedro.pipeline import Pipeline
 
 from ilf_kedro.wiring.command_line import CommandError
+from ilf_kedro.wiring.selected_names import find_unknown_names
 
 __all__ = ["forecast_command"]
 
@@ -31,8 +32,8 @@ def forecast_command(metadata: ProjectMetadata, names: str, env: str | None, par
     created = KedroSession.create(metadata.project_path, env=env, runtime_params=params or None)
     with created, _quiet():
         context = created.load_context()
-        if unknown := [name for name in wanted if name not in pipelines]:
-            raise CommandError(f"there is no pipeline {unknown[0]!r}; there are {', '.join(sorted(pipelines.keys()))}")
+        if unknown := find_unknown_names({"pipelines": wanted}):
+            raise CommandError("\n".join(unknown))
         chosen = sum((pipelines[name] for name in wanted), Pipeline([]))
         forecast = forecast_run(chosen, context.catalog.load)
     for line in forecast.lines():

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from ilf_kedro.language_models.protocol import SamplingOptions
-from ilf_kedro.pipelines.names import Arm, repeated_values
+from ilf_kedro.pipelines.names import Arm, each_once, repeated_values
 from ilf_kedro.schemas import Options
 from ilf_kedro.training.options import TrainingOptions
 
@@ -46,12 +46,7 @@ class FinetuneOptions(Options):
     best_of_n_from: str | None = None
     joint_max_new_tokens: int = Field(default=160, ge=1)
 
-    @field_validator("arms")
-    @classmethod
-    def _check_arms(cls, arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
-        if repeated := repeated_values(arms):
-            raise ValueError(f"each arm once, found {repeated} more often; name it once")
-        return arms
+    _each_once = each_once("arm", "arms")
 
     @field_validator("per_size")
     @classmethod

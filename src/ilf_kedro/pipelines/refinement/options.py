@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from ilf_kedro.language_models.protocol import SamplingOptions
-from ilf_kedro.pipelines.names import RefinementMethod, repeated_values
+from ilf_kedro.pipelines.names import RefinementMethod, each_once
 from ilf_kedro.schemas import Options
 
 _SHOWN: tuple[RefinementMethod, ...] = ("refinement_with_feedback", "refinement_without_feedback")
@@ -29,11 +29,11 @@ class RefinementOptions(Options):
     forbidden: tuple[str, ...] = ()
     feedback_sampling: SamplingOptions = SamplingOptions(max_new_tokens=96)
 
+    _each_once = each_once("method", "methods")
+
     @field_validator("methods")
     @classmethod
     def _check_methods(cls, methods: tuple[RefinementMethod, ...]) -> tuple[RefinementMethod, ...]:
-        if repeated := repeated_values(methods):
-            raise ValueError(f"each method once, found {repeated} more often; name it once")
         if missing := [method for method in _SHOWN if method not in methods]:
             raise ValueError(f"found no {' and no '.join(missing)}, which targets and report are made of; add both")
         return methods

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from ilf_kedro.pipelines.names import repeated_values
+from ilf_kedro.pipelines.names import each_once
 from ilf_kedro.reward_models import RewardModelKind
 from ilf_kedro.schemas import Options
 from ilf_kedro.training.options import TrainingOptions
@@ -18,12 +18,7 @@ class ComparisonOptions(Options):
     kinds: tuple[RewardModelKind, ...] = Field(default=("yes_no", "classification", "a_b"), min_length=1)
     train_sizes: tuple[Annotated[int, Field(ge=1, strict=True)], ...] = Field(default=(12, 24, 40), min_length=1)
 
-    @field_validator("kinds")
-    @classmethod
-    def _check_kinds(cls, kinds: tuple[RewardModelKind, ...]) -> tuple[RewardModelKind, ...]:
-        if repeated := repeated_values(kinds):
-            raise ValueError(f"each kind once, found {repeated} more often; name it once")
-        return kinds
+    _each_once = each_once("kind", "kinds")
 
     @field_validator("train_sizes")
     @classmethod

@@ -116,7 +116,7 @@ def round_targets(
         kept[
             [
                 "example_id",
-                *Examples.input_names(examples.drop(columns=_OF_ROUND)),
+                *RoundExamples.input_names(examples),
                 "target",
                 "round",
                 "feedback_source",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from ilf_kedro.language_models.protocol import SamplingOptions
-from ilf_kedro.pipelines.names import repeated_values
+from ilf_kedro.pipelines.names import each_once
 from ilf_kedro.schemas import Options
 
 RoundMode = Literal["continue", "from_scratch"]
@@ -28,9 +28,4 @@ class RoundsOptions(Options):
     feedback_by: Literal["model", "file"] = "model"
     feedback_sampling: SamplingOptions = SamplingOptions(max_new_tokens=96)
 
-    @field_validator("modes")
-    @classmethod
-    def _check_modes(cls, modes: tuple[RoundMode, ...]) -> tuple[RoundMode, ...]:
-        if repeated := repeated_values(modes):
-            raise ValueError(f"each mode once, found {repeated} more often; name it once")
-        return modes
+    _each_once = each_once("mode", "modes")

@@ -8,7 +8,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from ilf_kedro.pipelines.names import ScorerName, repeated_values
+from ilf_kedro.pipelines.names import ScorerName, each_once, repeated_values
 from ilf_kedro.schemas import Options
 from ilf_kedro.scoring.ensemble import SCORER as ENSEMBLE
 from ilf_kedro.scoring.ensemble import EnsembleOptions
@@ -30,12 +30,7 @@ class SelectionOptions(Options):
     verifier: VerifierOptions = VerifierOptions()
     ensembles: tuple[EnsembleOptions, ...] = ()
 
-    @field_validator("scorers")
-    @classmethod
-    def _check_scorers(cls, scorers: tuple[str, ...]) -> tuple[str, ...]:
-        if repeated := repeated_values(scorers):
-            raise ValueError(f"each scorer once, found {repeated} more often; name it once")
-        return scorers
+    _each_once = each_once("scorer", "scorers")
 
     @field_validator("ensembles")
     @classmethod

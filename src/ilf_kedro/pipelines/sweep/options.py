@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from ilf_kedro.pipelines.names import Arm, repeated_values
+from ilf_kedro.pipelines.names import Arm, each_once
 from ilf_kedro.schemas import Options
 
 Positive = Annotated[float, Field(gt=0)]
@@ -31,12 +31,7 @@ class SweepOptions(Options):
     n_seeds: int = Field(default=1, ge=1)
     chosen_by: Literal["references", "own_targets"] = "references"
 
-    @field_validator("arms", "epochs", "prompt_loss_weight", "learning_rate_multiplier")
-    @classmethod
-    def _check_once(cls, values: tuple[object, ...]) -> tuple[object, ...]:
-        if repeated := repeated_values(values):
-            raise ValueError(f"each value once, found {repeated} more often; name it once")
-        return values
+    _each_once = each_once("value", "arms", "epochs", "prompt_loss_weight", "learning_rate_multiplier")
 
     @model_validator(mode="after")
     def _check_grid(self) -> Self:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from ilf_kedro.pipelines.names import ScorerName, repeated_values
+from ilf_kedro.pipelines.names import ScorerName, each_once
 from ilf_kedro.schemas import Options
 from ilf_kedro.scoring.ensemble import SCORER as ENSEMBLE
 from ilf_kedro.scoring.ensemble import EnsembleOptions
@@ -34,12 +34,7 @@ class TournamentOptions(Options):
         "reward_model",
     )
 
-    @field_validator("scorers")
-    @classmethod
-    def _check_scorers(cls, scorers: tuple[str, ...]) -> tuple[str, ...]:
-        if repeated := repeated_values(scorers):
-            raise ValueError(f"each scorer once, found {repeated} more often; name it once")
-        return scorers
+    _each_once = each_once("scorer", "scorers")
 
     @property
     def competitors(self) -> tuple[str, ...]:

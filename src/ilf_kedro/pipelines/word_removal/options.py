@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from ilf_kedro.language_models.protocol import SamplingOptions
-from ilf_kedro.pipelines.names import repeated_values
+from ilf_kedro.pipelines.names import each_once
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
 from ilf_kedro.schemas import Options
 from ilf_kedro.training.options import TrainingOptions
@@ -25,12 +25,7 @@ class WordRemovalProbeOptions(Options):
     sampling: SamplingOptions = _GREEDY
     confidence: float = Field(default=0.95, gt=0, lt=1)
 
-    @field_validator("models")
-    @classmethod
-    def _check_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
-        if repeated := repeated_values(models):
-            raise ValueError(f"each model once, found {repeated} more often; name it once")
-        return models
+    _each_once = each_once("model", "models")
 
 
 class AnnotatorOptions(Options):
