@@ -112,20 +112,20 @@ def test_other_answers_of_too_many_requests_are_waited_out(serve: Serve) -> None
 def test_an_answer_that_drips_is_given_up_after_the_time_of_a_whole_one(serve: Serve, httpserver: HTTPServer) -> None:
     def drip(request: Request) -> Response:
         def parts() -> Any:
-            for _ in range(40):
+            for _ in range(100):
                 time.sleep(0.1)
                 yield b" "
             yield b"{}"
 
         return Response(parts(), 200, content_type="application/json")
 
-    model, _ = serve(lambda _, n: (200, chat()), timeout_seconds=0.3, max_retries=0)
+    model, _ = serve(lambda _, n: (200, chat()), timeout_seconds=1.5, max_retries=0)
     httpserver.clear()
     httpserver.expect_request("/v1/chat/completions").respond_with_handler(drip)
     began = time.monotonic()
-    with pytest.raises(ApiUnavailableError, match=r"no whole answer in 0\.3 seconds"):
+    with pytest.raises(ApiUnavailableError, match=r"no whole answer in 1\.5 seconds"):
         generate(model)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
     assert model.spending.faults == {"time-out": 1}
 
 
