@@ -87,7 +87,7 @@ def fill(model: LocalLanguageModel, prompts: list[Prompt], texts: list[str]) -> 
     """Put an answer to every question into the cache."""
     cache, key = model.runtime.cache, model.runtime.prompt_key
     assert cache is not None
-    asked = {"choices": [[choice.name, *choice.spellings] for choice in CHOICES]}
+    asked = {"choices": [[choice.name, *choice.verbalizers] for choice in CHOICES]}
     cache.put_many({key("choice_probabilities", prompt, **asked): NUMBERS.write((-1.5, -0.9)) for prompt in prompts})
     tokens = TokenLogProbabilities(tuple(-index / 7 for index in range(30)), tuple((i, i + 3) for i in range(30)))
     cache.put_many(

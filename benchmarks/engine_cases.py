@@ -180,11 +180,11 @@ class Bench:
             return len([naive.next_log_probabilities(self.reference, tokens) for tokens in sequences[::step]])
 
         def difference() -> str:
-            ids = [[self.tokens(text)[-1] for text in choice.spellings] for choice in choices]
+            ids = [[self.tokens(text)[-1] for text in choice.verbalizers] for choice in choices]
             worst = 0.0
             for answer, tokens in zip(self.model.choice_probabilities(prompts, choices), sequences, strict=True):
                 p = naive.next_log_probabilities(self.reference, tokens).exp()
-                yes, no = (float(p[spellings].sum()) for spellings in ids)
+                yes, no = (float(p[verbalizers].sum()) for verbalizers in ids)
                 worst = max(worst, abs(yes / (yes + no) - math.exp(answer.log_probabilities[0])))
             return f"p {worst:.1e}"
 

@@ -36,7 +36,7 @@ from rich.table import Table  # noqa: E402
 
 from ilf_kedro.language_models.local.loading import load_weights  # noqa: E402
 from ilf_kedro.language_models.local.model import LocalLanguageModel  # noqa: E402
-from ilf_kedro.language_models.local.resident import RESIDENT  # noqa: E402
+from ilf_kedro.language_models.local.resident import LOADED_MODEL  # noqa: E402
 from ilf_kedro.language_models.local.runtime import LocalRuntime  # noqa: E402
 from tests.support import naive  # noqa: E402
 from tests.support.whole_project import WholeProject  # noqa: E402
@@ -80,19 +80,19 @@ class Recorder:
             return run(node, inputs)
 
         def timed_generate(
-            model: LocalLanguageModel, prompts: Sequence[Any], samples: range, options: Any, **rest: Any
+            model: LocalLanguageModel, prompts: Sequence[Any], sample_indices: range, options: Any, **rest: Any
         ) -> Any:
             work = recorder._find(model.runtime)
             ends = frozenset({model.formatter.tokenizer.eos_token_id})
             for prompt in prompts:
                 tokens = model.formatter.prompt(prompt, options.max_new_tokens).tokens
-                for i in samples:
+                for i in sample_indices:
                     work.questions.append(
                         lambda network, tokens=tokens, i=i, id_=prompt.example_id: naive.generate(
                             network, tokens, options, ends, rest["seed"], id_, i
                         )
                     )
-            return recorder._time(work, lambda: generate(model, prompts, samples, options, **rest))
+            return recorder._time(work, lambda: generate(model, prompts, sample_indices, options, **rest))
 
         def timed_scoring(runtime: LocalRuntime, requests: Sequence[Any], **options: Any) -> Any:
             work = recorder._find(runtime)
@@ -140,7 +140,7 @@ def main() -> None:
         configure_project("ilf_kedro")
         with recorder.watching(), KedroSession.create(project.path, env=arguments.env) as session:
             session.run(pipeline_names=arguments.pipelines)
-        RESIDENT.release()
+        LOADED_MODEL.release()
         report(recorder.work, arguments.sample)
 
 

@@ -29,11 +29,11 @@ class UpperCaseModel:
         self.name, self._shout = name, shout
 
     def generate(
-        self, prompts: Sequence[Prompt], samples: range, options: SamplingOptions, *, seed: int, label: str = ""
+        self, prompts: Sequence[Prompt], sample_indices: range, options: SamplingOptions, *, seed: int, label: str = ""
     ) -> list[list[Completion]]:
         """Return the same text for every sample, for it draws nothing."""
         texts = [prompt.text.strip().splitlines()[-1].upper() + "!" * self._shout for prompt in prompts]
-        return [[Completion(text, len(text.split()), "stop", seed) for _ in samples] for text in texts]
+        return [[Completion(text, len(text.split()), "stop", seed) for _ in sample_indices] for text in texts]
 
 
 class UpperCaseEntry(ModelEntry):

@@ -35,7 +35,7 @@ class Judge:
     def choice_probabilities(
         self, prompts: Sequence[Prompt], choices: Sequence[Choice], *, label: str = ""
     ) -> list[ChoiceProbabilities]:
-        assert [choice.spellings for choice in choices] == [("A",), ("B",)]
+        assert [choice.verbalizers for choice in choices] == [("A",), ("B",)]
         self.asked += len(prompts)
         answers = [self.p_first(*prompt.text.split("|")[2:4]) for prompt in prompts]
         # An answer of which nothing is on A or B stands for a refusal.

@@ -39,7 +39,7 @@ class LongerIsBetter:
     ) -> list[ChoiceProbabilities]:
         """Answer p(A) = 0.8, 0.2 or, for equal lengths, 0.5."""
         self.prompts += prompts
-        assert [choice.spellings for choice in choices] == [("A", " A"), ("B", " B")]
+        assert [choice.verbalizers for choice in choices] == [("A", " A"), ("B", " B")]
         answers = []
         for prompt in prompts:
             _, _, first, second = prompt.text.split("|")

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from ilf_kedro.evaluation.win_rates import (
-    SteadyVerdicts,
+    ConsistentVerdicts,
+    consistent_verdicts,
     judge_agreement,
     outcomes_from_ranks,
     outcomes_from_verdicts,
-    steady_verdicts,
     tells_models_apart,
     win_rates,
     win_rates_from_rankings,
@@ -137,8 +137,10 @@ def test_steady_verdicts_for_the_human_and_for_the_longer_output_are_counted() -
     outputs = pd.concat([frame.assign(sample_index=0), longer_sample])
     examples = pd.DataFrame({"example_id": ids, "reference": "x y z"})
     outcomes = frame.drop(columns="text")
-    assert steady_verdicts(outcomes, outputs, examples) == SteadyVerdicts(n=5, for_human=3, n_unequal=4, for_longer=2)
-    assert steady_verdicts(outcomes.tail(1), outputs, examples) == SteadyVerdicts(0, 0, 0, 0)
+    assert consistent_verdicts(outcomes, outputs, examples) == ConsistentVerdicts(
+        n=5, for_human=3, n_unequal=4, for_longer=2
+    )
+    assert consistent_verdicts(outcomes.tail(1), outputs, examples) == ConsistentVerdicts(0, 0, 0, 0)
 
 
 def test_a_pair_judged_in_one_order_only_is_refused() -> None:

@@ -186,7 +186,7 @@ def test_log_likelihoods_depend_on_what_stands_before_alone(model):
 def test_whole_texts_begin_with_the_prompt_and_end_as_without_it(model):
     needs(model, Capability.LOG_LIKELIHOOD)
     continuations = [" The cat ran.", " Yes", ""]
-    results = model.log_likelihood(PROMPTS, continuations, whole=True)
+    results = model.log_likelihood(PROMPTS, continuations, include_prompt=True)
     apart = model.log_likelihood(PROMPTS[:2], continuations[:2])
     for prompt, result in zip(PROMPTS, results, strict=True):
         assert len(result.log_probabilities) == len(result.spans)

@@ -75,7 +75,7 @@ def test_long_posts_are_cut_without_losing_either_end(converted: Path) -> None:
     model = local(converted)
     question = TEMPLATE.render("e", title="t", post="She left. " * 400, output="A cat.")
     formatted = model.formatter.prompt(question, 2)
-    assert formatted.n_cut > 0
+    assert formatted.n_truncated_tokens > 0
     assert formatted.tokens[0] == 2
     assert model.formatter.tokenizer.convert_ids_to_tokens(formatted.tokens[-1]) == ":"
 

@@ -173,7 +173,7 @@ def test_a_post_that_is_too_long_is_cut_and_counted(directory: Path, format: str
     model = local(directory, format)
     found = wide(log_probability_scores(table, long, model, I1, I2))
     assert model.statistics.n_truncated == 2 * 2
-    assert model.statistics.n_cut > 4 * 200
+    assert model.statistics.n_truncated_tokens > 4 * 200
     oracle = Oracle(directory, format)
     for sample, text in enumerate(table["text"]):
         row = {**long.iloc[0].to_dict(), "title": "title 0", "refinement": text}

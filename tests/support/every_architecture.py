@@ -202,7 +202,7 @@ def _choices(model: LocalLanguageModel, oracle: Any) -> float:
         tokens = model.formatter.prompt(prompt, 8).tokens
         mass = []
         for choice in _CHOICES:
-            spelled = [model.formatter.bare(spelling) for spelling in choice.spellings]
+            spelled = [model.formatter.bare(spelling) for spelling in choice.verbalizers]
             mass.append(
                 sum(math.exp(sum(naive.token_log_probabilities(oracle, tokens + s, len(tokens)))) for s in spelled)
             )

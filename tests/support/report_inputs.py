@@ -192,9 +192,9 @@ class FakeRun:
         for model in self.models:
             for i in range(self.n_test):
                 better = rng.choice(["model", "baseline"])
-                steady = rng.random() < steadiness
+                consistent = rng.random() < steadiness
                 for order in ("model_first", "baseline_first"):
-                    prefers = better if steady else order.removesuffix("_first")
+                    prefers = better if consistent else order.removesuffix("_first")
                     first = prefers == order.removesuffix("_first")
                     rows.append(
                         (

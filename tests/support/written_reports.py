@@ -10,7 +10,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from plotly.graph_objects import Figure
 
 from ilf_kedro import schemas
-from ilf_kedro.evaluation.win_rates import SteadyVerdicts
+from ilf_kedro.evaluation.win_rates import ConsistentVerdicts
 from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceProbabilities
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.reporting import nodes
@@ -21,7 +21,7 @@ from tests.support.report_inputs import FakeRun
 
 OPTIONS = ReportingOptions(bootstrap_resamples=200)
 FINETUNE = FinetuneOptions(best_of_n=8)
-NO_VERDICTS = SteadyVerdicts(0, 0, 0, 0)
+NO_VERDICTS = ConsistentVerdicts(0, 0, 0, 0)
 
 
 class Judge:

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from ilf_kedro.language_models.checkpoints.checkpoint import RECORD_FILE, Checkpoint, ModelSource
-from ilf_kedro.language_models.local.resident import RESIDENT
+from ilf_kedro.language_models.local.resident import LOADED_MODEL
 from ilf_kedro.prompting import Prompt, PromptTemplate
 from ilf_kedro.training import supervised
 from ilf_kedro.training.errors import ExampleError
@@ -112,7 +112,7 @@ def test_the_trained_weights_are_what_the_checkpoint_holds(base: ModelSource, wo
             workspace=workspace,
             label=method,
         )
-        assert RESIDENT._held is None
+        assert LOADED_MODEL._held is None
         assert (likelihood(model.with_checkpoint(checkpoint)) - before) / n_tokens > gain
         # The first loss is that of the base model, but for the end tokens that it has and the likelihood lacks.
         assert checkpoint.record.log[0]["loss"] == pytest.approx(-before / n_tokens, rel=0.05)
@@ -229,7 +229,7 @@ def test_inputs_that_were_cut_are_counted_and_logged(
 ) -> None:
     record = train(base, workspace, max_tokens=32).record
     assert 0 < record.n_truncated < 8
-    assert f"the post of {record.n_truncated} of 8 examples was cut to fit max_tokens = 32" in caplog.text
+    assert f"the input of {record.n_truncated} of 8 examples was truncated to fit max_tokens = 32" in caplog.text
 
 
 def test_no_examples_are_refused_before_anything_is_loaded(workspace: TrainingWorkspace) -> None:

@@ -25,11 +25,11 @@ from ilf_kedro.schemas import (
 )
 
 __all__ = [
-    "SteadyVerdicts",
+    "ConsistentVerdicts",
+    "consistent_verdicts",
     "judge_agreement",
     "outcomes_from_ranks",
     "outcomes_from_verdicts",
-    "steady_verdicts",
     "tells_models_apart",
     "win_rates",
     "win_rates_from_rankings",
@@ -39,7 +39,7 @@ ALL_MODELS = "all"
 
 
 @dataclass(frozen=True, slots=True)
-class SteadyVerdicts:
+class ConsistentVerdicts:
     """Where the verdicts went that were the same in both orders.
 
     `n_unequal` of the `n` are on outputs of unequal length in words; `for_longer` counts among those.
@@ -143,20 +143,20 @@ def judge_agreement(verdicts: DataFrame[Verdicts], *, confidence: float) -> Data
     return JudgeAgreement.from_rows(rows)
 
 
-def steady_verdicts(
+def consistent_verdicts(
     outcomes: DataFrame[Outcomes], outputs: DataFrame[Outputs], examples: DataFrame[Examples]
-) -> SteadyVerdicts:
+) -> ConsistentVerdicts:
     """Count, among verdicts that both orders agree on, those for the reference and for the longer one.
 
     A judge that always takes the longer output, or always the human one, agrees with itself throughout.
     """
     first = outputs.loc[outputs["sample_index"] == 0, ["example_id", "model", "text"]]
-    steady = outcomes[outcomes["agrees"]].merge(first, on=["example_id", "model"])
-    steady = steady.merge(examples[["example_id", "reference"]], on="example_id")
-    longer_by = words(steady["text"].tolist()) - words([text_or_empty(text) for text in steady["reference"]])
-    model_won = (steady["outcome"] == 1).to_numpy()
-    return SteadyVerdicts(
-        n=len(steady),
+    consistent = outcomes[outcomes["agrees"]].merge(first, on=["example_id", "model"])
+    consistent = consistent.merge(examples[["example_id", "reference"]], on="example_id")
+    longer_by = words(consistent["text"].tolist()) - words([text_or_empty(text) for text in consistent["reference"]])
+    model_won = (consistent["outcome"] == 1).to_numpy()
+    return ConsistentVerdicts(
+        n=len(consistent),
         for_human=int((~model_won).sum()),
         n_unequal=int((longer_by != 0).sum()),
         for_longer=int(((longer_by > 0) & model_won).sum() + ((longer_by < 0) & ~model_won).sum()),
@@ -169,7 +169,7 @@ def tells_models_apart(agreement_lower: float) -> bool:
     Two tosses of a fair coin agree half of the time, and so at most do two verdicts that depend on the
     position alone (first with probability q in either order: they agree with 2q(1 - q)). A judge whose
     interval reaches down to ½ has therefore not shown that more than the position decides. One that passes may
-    still go by something else than quality, such as length (see `steady_verdicts`).
+    still go by something else than quality, such as length (see `consistent_verdicts`).
     """
     return agreement_lower > 0.5
 

@@ -80,10 +80,10 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An answer word and its accepted spellings, such as Choice("Yes", ("Yes", " Yes", "YES"))."""
+    """An answer word and its accepted verbalizers, such as Choice("Yes", ("Yes", " Yes", "YES"))."""
 
     name: str
-    spellings: tuple[str, ...]
+    verbalizers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +179,9 @@ class TextGenerator(Model, Protocol):
     """A model that continues prompts."""
 
     def generate(
-        self, prompts: Sequence[Prompt], samples: range, options: SamplingOptions, *, seed: int, label: str = ""
+        self, prompts: Sequence[Prompt], sample_indices: range, options: SamplingOptions, *, seed: int, label: str = ""
     ) -> list[list[Completion]]:
-        """Sample the completions with the indices `samples` (range(N) for N of them) for each prompt.
+        """Sample the completions with the indices `sample_indices` (range(N) for N of them) for each prompt.
 
         A sample depends on (model, prompt, options, seed, example_id, its index) alone, so range(5, 10)
         continues range(5). `label` names the work in the progress display.
@@ -203,11 +203,11 @@ class LikelihoodModel(Model, Protocol):
     """A model that says how probable given texts are."""
 
     def log_likelihood(
-        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", whole: bool = False
+        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", include_prompt: bool = False
     ) -> list[TokenLogProbabilities]:
         """Return the log-probability of every token of continuations[i] after prompts[i].
 
-        The continuation is taken literally: in plain format it includes its leading blank. With `whole` the
+        The continuation is taken literally: in plain format it includes its leading blank. With `include_prompt` the
         prompt's own tokens come first, all but the first of the text that the model sees; their spans are
         counted back from the prompt's end (negative), so that an input cut before them moves none. Tokens of
         a chat template have empty spans.

@@ -73,11 +73,11 @@ class ScriptedLanguageModel:
         return [len(_WORD.findall(text)) for text in texts]
 
     def generate(
-        self, prompts: Sequence[Prompt], samples: range, options: SamplingOptions, *, seed: int, label: str = ""
+        self, prompts: Sequence[Prompt], sample_indices: range, options: SamplingOptions, *, seed: int, label: str = ""
     ) -> list[list[Completion]]:
         """Return scripted or hashed completions, cut as the options say; see LanguageModel."""
         self._answer(Capability.GENERATE, len(prompts))
-        return [[self._sample(prompt, index, options, seed) for index in samples] for prompt in prompts]
+        return [[self._sample(prompt, index, options, seed) for index in sample_indices] for prompt in prompts]
 
     def choice_probabilities(
         self, prompts: Sequence[Prompt], choices: Sequence[Choice], *, label: str = ""
@@ -91,13 +91,13 @@ class ScriptedLanguageModel:
         return answers
 
     def log_likelihood(
-        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", whole: bool = False
+        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", include_prompt: bool = False
     ) -> list[TokenLogProbabilities]:
         """Return log-probabilities between -4 and -1 per word; see LanguageModel."""
         self._answer(Capability.LOG_LIKELIHOOD, len(prompts))
         answers = []
         for prompt, continuation in zip(prompts, continuations, strict=True):
-            own = [match.span() for match in _WORD.finditer(prompt.text)][1:] if whole else []
+            own = [match.span() for match in _WORD.finditer(prompt.text)][1:] if include_prompt else []
             added = [match.span() for match in _WORD.finditer(continuation)]
             values = [-1 - 3 * _uniform(prompt.text[:end]) for _, end in own]
             values += [-1 - 3 * _uniform(prompt.text, continuation[:end]) for _, end in added]

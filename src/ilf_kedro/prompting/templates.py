@@ -34,8 +34,8 @@ class Prompt:
 class PromptTemplate(Options):
     """A prompt as a file: its text, its slots and, for questions, the answer words.
 
-    `positive` and `negative` are the spellings of the two answers that a question has; a language
-    model sums the probability over every first token that begins one of the spellings.
+    `positive` and `negative` are the verbalizers of the two answers that a question has; a language
+    model sums the probability over every first token that begins one of the verbalizers.
     `first_token` and `last_token` are those that the tokenised prompt must have, for models that were
     trained on one exact input.
     `truncate` names the slot that may be shortened when the prompt exceeds the model's context.

@@ -48,7 +48,7 @@ class ScalarModel:
         """Return the head's score at the last token of each prompt; any real number.
 
         Raises:
-            PromptTooLongError: a prompt does not fit the context, even with its post cut away.
+            PromptTooLongError: a prompt does not fit the context, even with its input truncated.
             UserError: the model has no scalar head.
         """
         runtime = self._runtime
@@ -63,7 +63,9 @@ class ScalarModel:
                 runtime.statistics.n_asked += sum(len(formatted[index].tokens) for index in batch)
                 return [[score] for score in scores]
 
-            return Prepared([[each.tokens] for each in formatted], compute, [each.n_cut for each in formatted])
+            return Prepared(
+                [[each.tokens] for each in formatted], compute, [each.n_truncated_tokens for each in formatted]
+            )
 
         return runtime.run(prepare, [runtime.prompt_key("score", prompt) for prompt in prompts], NUMBER, label)
 

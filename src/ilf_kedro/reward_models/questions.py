@@ -22,7 +22,7 @@ def answers(template: PromptTemplate) -> tuple[Choice, Choice]:
     """
     if not template.positive or not template.negative:
         raise TemplateError(
-            f"a reward model's template needs spellings of both answers; found positive: {list(template.positive)}, "
+            f"a reward model's template needs verbalizers of both answers; found positive: {list(template.positive)}, "
             f"negative: {list(template.negative)}; add them to its prompt file"
         )
     positive = Choice(template.positive[0].strip(), template.positive)

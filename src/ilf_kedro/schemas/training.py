@@ -29,7 +29,7 @@ class TrainingLog(Table):
     """One row per optimiser step of a training.
 
     Every row repeats how many examples the training had (two per comparison for a reward model), and how
-    many of their inputs were cut to fit.
+    many of their inputs were truncated to fit.
     """
 
     step: Series[int]

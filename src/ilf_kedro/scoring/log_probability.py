@@ -44,7 +44,7 @@ from ilf_kedro.scoring.log_probability_texts import (
     mean_log_probability,
 )
 from ilf_kedro.scoring.registry import scorer
-from ilf_kedro.scoring.rows import Row, rows_to_ask
+from ilf_kedro.scoring.rows import PromptRow, rows_to_ask
 from ilf_kedro.scoring.tables import score_table
 
 __all__ = ["LOG_PROBABILITY_SCORERS", "LogProbabilityTerms", "log_probability_scores", "scores_from_terms"]
@@ -153,14 +153,17 @@ def scores_from_terms(terms: LogProbabilityTerms, example_ids: Sequence[str]) ->
 
 
 def _terms(
-    model: LikelihoodModel, refinement_template: PromptTemplate, feedback_template: PromptTemplate, rows: Sequence[Row]
+    model: LikelihoodModel,
+    refinement_template: PromptTemplate,
+    feedback_template: PromptTemplate,
+    rows: Sequence[PromptRow],
 ) -> LogProbabilityTerms:
     """Read each row's two texts in one request, so that a backend computes what any of them share once."""
     refining = [mark(refinement_template, row, ("feedback", "refinement")) for row in rows]
     commenting = [mark(feedback_template, row, ("refinement", "feedback")) for row in rows]
     texts = [text for pair in zip(refining, commenting, strict=True) for text in pair]
     answers = model.log_likelihood(
-        [text.prompt for text in texts], [""] * len(texts), label="log-probability", whole=True
+        [text.prompt for text in texts], [""] * len(texts), label="log-probability", include_prompt=True
     )
     refined = list(zip(refining, answers[::2], strict=True))
     commented = list(zip(commenting, answers[1::2], strict=True))

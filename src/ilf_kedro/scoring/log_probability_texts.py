@@ -15,7 +15,7 @@ import numpy as np
 from ilf_kedro.language_models.protocol import TokenLogProbabilities
 from ilf_kedro.prompting import Prompt, PromptTemplate, fill
 from ilf_kedro.schemas import UserError
-from ilf_kedro.scoring.rows import Row
+from ilf_kedro.scoring.rows import PromptRow
 
 __all__ = ["FEEDBACK_ORDER", "REFINEMENT_ORDER", "MarkedText", "Span", "check_order", "mark", "mean_log_probability"]
 
@@ -56,7 +56,7 @@ def check_order(template: PromptTemplate, order: Sequence[str], name: str) -> No
     )
 
 
-def mark(template: PromptTemplate, row: Row, parts: Sequence[str]) -> MarkedText:
+def mark(template: PromptTemplate, row: PromptRow, parts: Sequence[str]) -> MarkedText:
     """Fill the template with a row, and find `parts`, of which the last must be the last slot in the text."""
     values = {name: text.strip() if name in parts else text for name, text in row.items()}
     spans = {part: _span(template, values, part) for part in parts}

@@ -6,14 +6,14 @@ import pandas as pd
 
 from ilf_kedro.schemas import DataFrame, Examples, Refinements, text_or_empty
 
-__all__ = ["Row", "rows_to_ask"]
+__all__ = ["PromptRow", "rows_to_ask"]
 
-Row = dict[str, str]  # what prompts may show, and example_id
+PromptRow = dict[str, str]  # what prompts may show, and example_id
 
 
 def rows_to_ask(
     examples: DataFrame[Examples], refinements: DataFrame[Refinements], *needed: str
-) -> tuple[list[Row], pd.Index]:
+) -> tuple[list[PromptRow], pd.Index]:
     """Return the texts of those refinements that can be asked about, and where they stand in `refinements`.
 
     Left out are empty refinements, and those of examples that are not there or lack a `needed` text: their scores

@@ -20,7 +20,7 @@ class EncodedExample:
     """The token ids of a prompt and its label (int32, kept small: a data set stays in memory), and their weights.
 
     The label begins at `label_start` and weighs 1; what stands before it weighs `prompt_loss_weight`.
-    `truncated`: the end of the post was cut.
+    `truncated`: the end of the input was truncated.
     """
 
     input_ids: NDArray[np.int32]
@@ -76,11 +76,11 @@ def encode_examples(
         except PromptTooLongError as error:
             raise ExampleError(
                 f"prompt and completion of example {example.prompt.example_id!r} do not fit max_tokens = {max_tokens}, "
-                "even with its post cut away; raise max_tokens, or shorten the template or the completion"
+                "even with its input truncated; raise max_tokens, or shorten the template or the completion"
             ) from error
         tokens = joint.tokens + ending
         ids = np.array(tokens, dtype=np.int32)
-        encoded.append(EncodedExample(ids, joint.start, prompt_loss_weight, truncated=formatted.n_cut > 0))
+        encoded.append(EncodedExample(ids, joint.start, prompt_loss_weight, truncated=formatted.n_truncated_tokens > 0))
     return encoded
 
 
@@ -88,7 +88,7 @@ def encode_examples(
 class EncodedPair:
     """The token ids of what is read of the preferred output and of the other one.
 
-    `truncated`: the end of the post was cut in one of them. `weight`: how much the pair counts.
+    `truncated`: the end of the input was truncated in one of them. `weight`: how much the pair counts.
     """
 
     preferred: NDArray[np.int32]
@@ -122,8 +122,10 @@ def encode_pairs(
         except PromptTooLongError as error:
             raise ExampleError(
                 f"an output of example {pair.preferred.example_id!r} does not fit max_tokens = {max_tokens}, "
-                "even with its post cut away; raise max_tokens, or shorten the template"
+                "even with its input truncated; raise max_tokens, or shorten the template"
             ) from error
         first, second = (np.array(formatted.tokens, dtype=np.int32) for formatted in (preferred, other))
-        encoded.append(EncodedPair(first, second, truncated=preferred.n_cut + other.n_cut > 0))
+        encoded.append(
+            EncodedPair(first, second, truncated=preferred.n_truncated_tokens + other.n_truncated_tokens > 0)
+        )
     return encoded

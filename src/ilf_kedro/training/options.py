@@ -42,7 +42,9 @@ class TrainingOptions(Options):
     weight_decay: float = Field(default=0.0, ge=0)
     max_gradient_norm: float = Field(default=1.0, gt=0)
     prompt_loss_weight: float = Field(default=0.0, ge=0, le=1)
-    max_tokens: int = Field(default=1024, ge=16, description="prompt and completion; the post is cut, never the label")
+    max_tokens: int = Field(
+        default=1024, ge=16, description="prompt and completion; the input is truncated, never the label"
+    )
     dtype: Dtype = "auto"
     lora: LoraOptions = LoraOptions()
     save_steps: int = Field(default=50, ge=1, description="optimiser steps between resumable checkpoints")

@@ -51,7 +51,7 @@ class TrainingData(ABC):
         max_tokens: int,
         options: TrainingOptions,
     ) -> Sequence[EncodedExample] | Sequence[EncodedPair]:
-        """Return the data as tokens, inputs cut where they are too long."""
+        """Return the data as tokens, inputs truncated where they are too long."""
 
     @staticmethod
     @abstractmethod
@@ -86,9 +86,9 @@ def find_or_train(
         if finished is not None:
             logger.info("%s: using the finished training %s (0 optimiser steps)", label, content_hash[:12])
             return finished
-        from ilf_kedro.language_models.local.resident import RESIDENT
+        from ilf_kedro.language_models.local.resident import LOADED_MODEL
 
-        with RESIDENT.kept_empty():
+        with LOADED_MODEL.kept_empty():
             return _train(data, base, options, dtype, content_hash, seed=seed, workspace=workspace, label=label)
 
 
@@ -193,6 +193,6 @@ def _train(
 def _count_truncated(encoded: Sequence[EncodedExample] | Sequence[EncodedPair], max_tokens: int, label: str) -> int:
     n_truncated = sum(example.truncated for example in encoded)
     if n_truncated:
-        message = "%s: the post of %d of %d examples was cut to fit max_tokens = %d"
+        message = "%s: the input of %d of %d examples was truncated to fit max_tokens = %d"
         logger.warning(message, label, n_truncated, len(encoded), max_tokens)
     return n_truncated

@@ -20,7 +20,7 @@ from ilf_kedro.schemas.wording import counted
 from ilf_kedro.wiring.config_loader import ConfigurationError, LayeredConfigLoader
 from ilf_kedro.wiring.parameters import Parameters
 
-__all__ = ["Fault", "ParameterError", "check_parameters", "find_faults", "known_keys", "nearest_key"]
+__all__ = ["ParameterError", "ParameterFault", "check_parameters", "find_faults", "known_keys", "nearest_key"]
 
 _A_LETTER = 0.85  # difflib's similarity of words that differ by about a letter
 # What pydantic says in Python's words.
@@ -44,7 +44,7 @@ class ParameterError(ConfigurationError):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ParameterFault:
     """One wrong parameter: its path (empty for the whole), and what was found and expected there."""
 
     path: tuple[str | int, ...]
@@ -78,7 +78,7 @@ def check_parameters(loader: LayeredConfigLoader) -> Parameters:
     return Parameters.model_validate(raw)
 
 
-def find_faults(raw: Mapping[str, Any]) -> list[Fault]:
+def find_faults(raw: Mapping[str, Any]) -> list[ParameterFault]:
     """Return every fault of the given parameters, in their order; none where they are right."""
     try:
         Parameters.model_validate(raw)
@@ -86,7 +86,7 @@ def find_faults(raw: Mapping[str, Any]) -> list[Fault]:
         found: dict[tuple[str | int, ...], list[ErrorDetails]] = {}
         for details in error.errors(include_url=False):
             found.setdefault(_real_path(raw, details), []).append(details)
-        return [Fault(path, _describe(path, details)) for path, details in found.items()]
+        return [ParameterFault(path, _describe(path, details)) for path, details in found.items()]
     return []
 
 

@@ -52,7 +52,7 @@ def test_only_the_post_is_cut_from_its_end(tokenizer, format):  # noqa: A002
     formatted = formatter.prompt(prompt, 20)
     n_whole = len(Formatter(tokenizer, format, 10**6).prompt(prompt, 20).tokens)
     assert 95 <= len(formatted.tokens) <= 100
-    assert formatted.n_cut == n_whole - len(formatted.tokens)
+    assert formatted.n_truncated_tokens == n_whole - len(formatted.tokens)
     before, _, rest = formatted.text.partition("Question about ")
     kept, _, after = rest.partition(" and ")
     assert post.startswith(kept)
@@ -215,7 +215,7 @@ def test_answers_are_tokenised_as_the_joint_text(tokenizer, text):
     formatted = formatter.prompt(Prompt(text), 3)
     answers = AnswerFinder(formatter).find(formatted, YES_NO)
     begin = formatted.tokens[:1] if not text else ()
-    expected = {begin + ids(tokenizer, text + word) for choice in YES_NO for word in choice.spellings}
+    expected = {begin + ids(tokenizer, text + word) for choice in YES_NO for word in choice.verbalizers}
     assert set(answers.sequences) == expected
     assert all(sequence[: answers.start] == formatted.tokens[: answers.start] for sequence in answers.sequences)
 

@@ -20,7 +20,7 @@ from ilf_kedro.language_models.local import runtime
 from ilf_kedro.language_models.local.formatting import Formatter
 from ilf_kedro.language_models.local.loading import resolve_dtype
 from ilf_kedro.language_models.local.model import LocalLanguageModel, LocalOptions, load_model_source
-from ilf_kedro.language_models.local.resident import RESIDENT
+from ilf_kedro.language_models.local.resident import LOADED_MODEL
 from ilf_kedro.language_models.protocol import Capability, Choice, MissingCapabilityError, SamplingOptions
 from ilf_kedro.prompting import Prompt
 from tests.support import naive
@@ -104,7 +104,7 @@ def test_choices_equal_the_oracle(model, oracle, tokenizer):
         sums = []
         for choice in YES_NO:
             total = 0.0
-            for spelling in choice.spellings:
+            for spelling in choice.verbalizers:
                 added = tokenizer(spelling, add_special_tokens=False).input_ids
                 total += np.exp(sum(naive.token_log_probabilities(oracle, tokens + added, len(tokens))))
             sums.append(total)
@@ -172,13 +172,13 @@ def test_nothing_is_loaded_or_tokenised_where_the_cache_has_the_answers(director
             model.generate(PROMPTS, range(2), OPTIONS, seed=1),
             model.choice_probabilities(PROMPTS, YES_NO),
             model.log_likelihood(PROMPTS, [" a", " b", " a", " c d"]),
-            model.log_likelihood(PROMPTS, [" a", " b", " a", " c d"], whole=True),
+            model.log_likelihood(PROMPTS, [" a", " b", " a", " c d"], include_prompt=True),
         )
 
     first = local_model(directory, cache=CompletionCache(tmp_path / "cache"))
     answers = ask(first)
     assert (first.statistics.hits, first.statistics.misses) == (0, 20)
-    RESIDENT.release()
+    LOADED_MODEL.release()
 
     def refuse(*arguments):
         raise AssertionError("weights were loaded")
@@ -199,11 +199,11 @@ def ask(directory, tmp_path_factory):
     """Asks a question of which a cache has the answer, or that question changed; returns how many it had."""
     file = tmp_path_factory.mktemp("cache") / "cache"
 
-    def ask(revision=None, prompt=PROMPTS[1], samples=range(1), options=OPTIONS, seed=1, **source):
+    def ask(revision=None, prompt=PROMPTS[1], sample_indices=range(1), options=OPTIONS, seed=1, **source):
         model = local_model(directory, cache=CompletionCache(file), **source)
         if revision:
             model = model.with_checkpoint(Checkpoint(directory, training_record(content_hash=revision, kind="full")))
-        model.generate([prompt], samples, options, seed=seed)
+        model.generate([prompt], sample_indices, options, seed=seed)
         return model.statistics.hits
 
     assert ask() == 0
@@ -218,7 +218,7 @@ def ask(directory, tmp_path_factory):
         {"options": OPTIONS.model_copy(update={"temperature": 0.9})},
         {"prompt": Prompt("TL;DR:", "another example")},
         {"prompt": Prompt("TL;DR!", "b")},
-        {"samples": range(1, 2)},
+        {"sample_indices": range(1, 2)},
         {"seed": 2},
         {"revision": "0"},
     ],
@@ -237,7 +237,7 @@ def test_cut_inputs_are_counted_where_their_answers_come_from_the_cache_too(dire
         model = local_model(directory, cache=CompletionCache(tmp_path / "cache"))
         model.generate([prompt, PROMPTS[0]], range(2), OPTIONS, seed=0)
         model.choice_probabilities([prompt, prompt], YES_NO)
-        return model.statistics.n_truncated, model.statistics.n_cut
+        return model.statistics.n_truncated, model.statistics.n_truncated_tokens
 
     first = counted()
     assert first[0] == 3
@@ -263,8 +263,8 @@ def test_inputs_beyond_the_context_are_cut_and_counted(directory, caplog):
         model.generate([prompt, prompt, PROMPTS[0]], range(1), OPTIONS, seed=0)
         model.log_likelihood([prompt], [" an output"])
     assert model.statistics.n_truncated == 3
-    assert model.statistics.n_cut > 2000
-    assert sum("are cut" in record.message for record in caplog.records) == 1
+    assert model.statistics.n_truncated_tokens > 2000
+    assert sum("are truncated" in record.message for record in caplog.records) == 1
 
 
 def test_embeddings_are_offered_by_option_alone(directory, oracle, tokenizer):
@@ -318,11 +318,11 @@ def test_one_model_is_in_memory_at_a_time(directory, tiny_model_directory, monke
     real = runtime.load_model
 
     def load(source, *arguments):
-        assert RESIDENT._held is None, "the other model is still in memory"
+        assert LOADED_MODEL._held is None, "the other model is still in memory"
         loads.append(source.directory.name)
         return real(source, *arguments)
 
-    RESIDENT.release()
+    LOADED_MODEL.release()
     monkeypatch.setattr(runtime, "load_model", load)
     one, two = local_model(directory), local_model(tiny_model_directory)
     for model in (one, one, two, two, one):

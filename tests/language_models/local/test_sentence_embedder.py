@@ -18,7 +18,7 @@ from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.language_models.local.loading import load_model_source
 from ilf_kedro.language_models.local.options import SentenceEmbedderOptions
 from ilf_kedro.language_models.local.packaged_encoder import packaged_encoder
-from ilf_kedro.language_models.local.resident import RESIDENT
+from ilf_kedro.language_models.local.resident import LOADED_MODEL
 from ilf_kedro.language_models.local.sentence_embedder import (
     SentenceEmbedder,
 )
@@ -99,9 +99,9 @@ def test_long_texts_are_cut_counted_and_logged(tiny: Path, tmp_path: Path, caplo
     expected = one_by_one(directory, [*TEXTS[:1], "cat " * 30, "dog " * 20], max_length=10)
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
     assert model.statistics.n_truncated == 2
-    assert model.statistics.n_cut == (30 + 2 - 10) + (20 + 2 - 10)
+    assert model.statistics.n_truncated_tokens == (30 + 2 - 10) + (20 + 2 - 10)
     assert [record.getMessage() for record in caplog.records] == [
-        "tiny-bert: texts of more than 10 tokens are cut (counted in the statistics)"
+        "tiny-bert: texts of more than 10 tokens are truncated (counted in the statistics)"
     ]
 
 
@@ -109,7 +109,7 @@ def test_answers_come_from_the_cache(tiny: Path, tmp_path: Path) -> None:
     first = embedder(tiny, tmp_path / "c.sqlite")
     vectors = first.embed(TEXTS)
     assert first.statistics.misses == len(set(TEXTS))
-    RESIDENT.release()
+    LOADED_MODEL.release()
     again = embedder(tiny, tmp_path / "c.sqlite")
     np.testing.assert_array_equal(again.embed(TEXTS), vectors)
     assert (again.statistics.misses, again.statistics.n_computed) == (0, 0)

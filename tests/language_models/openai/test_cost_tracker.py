@@ -1,4 +1,4 @@
-"""Spending: prices, forecasts and a budget that holds, whatever the server does."""
+"""CostTracker: prices, forecasts and a budget that holds, whatever the server does."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 from pydantic import ValidationError
 
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
-from ilf_kedro.language_models.openai import client, work
-from ilf_kedro.language_models.openai.cost_tracker import BudgetExceededError, Spending, Usage
+from ilf_kedro.language_models.openai import client, questions
+from ilf_kedro.language_models.openai.cost_tracker import BudgetExceededError, CostTracker, Usage
 from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
 from ilf_kedro.language_models.openai.options import ApiOptions, Price
 from ilf_kedro.language_models.protocol import SamplingOptions
@@ -127,7 +127,7 @@ def test_the_budget_holds_where_answers_are_billed_but_lost(server: MisbehavingS
 
 
 def test_a_reservation_waits_for_those_in_flight() -> None:
-    spending = Spending(budget=1.0)
+    spending = CostTracker(budget=1.0)
     spending.reserve(0.8)
     granted = threading.Event()
 
@@ -149,7 +149,7 @@ def test_a_reservation_waits_for_those_in_flight() -> None:
 
 
 def test_one_budget_for_several_models(server: MisbehavingServer) -> None:
-    shared = Spending(budget=1.2)
+    shared = CostTracker(budget=1.2)
     options = ApiOptions(model="small", base_url=server.base_url, prices={"small": PRICE})
     first = OpenAICompatibleLanguageModel(options, spending=shared)
     second = OpenAICompatibleLanguageModel(options, spending=shared)
@@ -213,7 +213,7 @@ def test_an_error_in_reading_an_answer_holds_nobody_up(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a fault of the reader")
 
-    monkeypatch.setattr(work, "read_answer", broken)
+    monkeypatch.setattr(questions, "read_answer", broken)
     model, _ = serve(lambda body, n: (200, chat()), prices={"m": PRICE}, budget=budget, concurrency=4)
     asked = [Prompt(f"Post {index}", f"e{index}") for index in range(8)]
     ended: list[BaseException] = []

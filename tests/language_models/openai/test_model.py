@@ -215,7 +215,7 @@ def test_choice_probabilities(make: Make, server: MisbehavingServer, endpoint: s
     (body,) = server.bodies
     assert (body["max_tokens"], body["temperature"], body["top_p"]) == (1, 1.0, 1.0)
     assert body.get("top_logprobs", body["logprobs"]) == (20 if endpoint == "chat" else 5)
-    # Other spellings are read from the same answer.
+    # Other verbalizers are read from the same answer.
     model.choice_probabilities([Prompt("Good?", "b")], (Choice("Maybe", ("Maybe",)), *YES_NO))
     assert len(server.bodies) == 1
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
 from ilf_kedro.language_models.openai.options import ApiOptions
-from ilf_kedro.language_models.openai.rate_limiter import Pace
+from ilf_kedro.language_models.openai.rate_limiter import RateLimiter
 from ilf_kedro.language_models.protocol import SamplingOptions
 from ilf_kedro.prompting import Prompt
 from tests.support.misbehaving_server import MisbehavingServer
@@ -30,7 +30,7 @@ class Clock:
 
 def test_no_limit_never_waits() -> None:
     clock = Clock()
-    pace = Pace(None, clock=clock, sleep=clock.sleep)
+    pace = RateLimiter(None, clock=clock, sleep=clock.sleep)
     for _ in range(1000):
         pace.wait(10**9)
     assert clock.now == 100.0
@@ -39,7 +39,7 @@ def test_no_limit_never_waits() -> None:
 @given(st.lists(st.floats(0.1, 500), min_size=2, max_size=60), st.floats(10, 5000))
 def test_no_minute_sees_more_than_allowed(amounts: list[float], per_minute: float) -> None:
     clock = Clock()
-    pace = Pace(per_minute, clock=clock, sleep=clock.sleep)
+    pace = RateLimiter(per_minute, clock=clock, sleep=clock.sleep)
     begun = []
     for amount in amounts:
         pace.wait(amount)
@@ -53,7 +53,7 @@ def test_no_minute_sees_more_than_allowed(amounts: list[float], per_minute: floa
 
 def test_what_was_not_used_is_given_back_and_a_pause_holds() -> None:
     clock = Clock()
-    pace = Pace(60, clock=clock, sleep=clock.sleep)
+    pace = RateLimiter(60, clock=clock, sleep=clock.sleep)
     pace.wait(10)
     pace.give_back(7)
     pace.wait(1)
@@ -61,7 +61,7 @@ def test_what_was_not_used_is_given_back_and_a_pause_holds() -> None:
     pace.hold_back(20)
     pace.wait(1)
     assert clock.now == pytest.approx(123)
-    free = Pace(None, clock=clock, sleep=clock.sleep)
+    free = RateLimiter(None, clock=clock, sleep=clock.sleep)
     free.hold_back(5)
     free.wait()
     assert clock.now == pytest.approx(128)

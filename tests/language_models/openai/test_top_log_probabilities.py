@@ -66,7 +66,7 @@ def test_the_bound_holds_for_every_truncation(weights: list[float], listed: int)
     whole = dict(zip(WORDS, np.array(weights) / sum(weights), strict=True))
     top = dict(sorted(whole.items(), key=lambda item: -item[1])[:listed])
     values, _, bound = probabilities(top)
-    mass = [sum(whole[word] for word in choice.spellings) for choice in YES_NO]
+    mass = [sum(whole[word] for word in choice.verbalizers) for choice in YES_NO]
     true = [value / sum(mass) for value in mass]
     assert sum(values) == pytest.approx(1)
     assert max(abs(a - b) for a, b in zip(values, true, strict=True)) <= bound + 1e-9

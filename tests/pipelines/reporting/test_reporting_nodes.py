@@ -11,7 +11,7 @@ import pytest
 from kedro.io import MemoryDataset
 from kedro.runner import SequentialRunner
 
-from ilf_kedro.evaluation.win_rates import SteadyVerdicts
+from ilf_kedro.evaluation.win_rates import ConsistentVerdicts
 from ilf_kedro.pipelines.reporting import create_pipeline, findings, nodes
 from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
 from ilf_kedro.prompting import PromptTemplate
@@ -225,12 +225,12 @@ def test_pairs_without_a_verdict_and_little_coverage_are_said() -> None:
 
 
 def test_where_steady_verdicts_went_is_said() -> None:
-    assert findings.steady_sentence(NO_VERDICTS) == "No verdict was the same in both orders."
-    sentence = findings.steady_sentence(SteadyVerdicts(n=40, for_human=30, n_unequal=36, for_longer=27))
+    assert findings.consistent_sentence(NO_VERDICTS) == "No verdict was the same in both orders."
+    sentence = findings.consistent_sentence(ConsistentVerdicts(n=40, for_human=30, n_unequal=36, for_longer=27))
     assert "Of the 40 verdicts" in sentence
     assert "30 (75%) went to the reference" in sentence
     assert "of the 36 on outputs of unequal length, 27 (75%) to the longer one" in sentence
-    assert "no two outputs differed" in findings.steady_sentence(SteadyVerdicts(4, 1, 0, 0))
+    assert "no two outputs differed" in findings.consistent_sentence(ConsistentVerdicts(4, 1, 0, 0))
 
 
 def test_trainings_say_how_many_examples_they_had_and_how_many_posts_were_cut(made: dict) -> None:

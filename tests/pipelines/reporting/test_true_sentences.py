@@ -12,13 +12,13 @@ import pytest
 from ilf_kedro.evaluation.contests import contests
 from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, mean_estimate, mean_share_estimate
 from ilf_kedro.evaluation.recommendation import recommend
-from ilf_kedro.evaluation.win_rates import SteadyVerdicts, judge_agreement
+from ilf_kedro.evaluation.win_rates import ConsistentVerdicts, judge_agreement
 from ilf_kedro.pipelines.reporting import findings
 from ilf_kedro.pipelines.tournament.verdict import recommendation_sentence
 from ilf_kedro.schemas import ModelMetrics, Verdicts
 
 BOOTSTRAP = Bootstrap(resamples=200)
-NO_VERDICTS = SteadyVerdicts(0, 0, 0, 0)
+NO_VERDICTS = ConsistentVerdicts(0, 0, 0, 0)
 
 
 def judged(n: int, p_first: Callable[[int, str], float]) -> str:
@@ -45,7 +45,7 @@ def judged(n: int, p_first: Callable[[int, str], float]) -> str:
         (40, lambda _, order: 0.9 if order == "model_first" else 0.1, "more often than a coin"),
         (12, lambda _, order: math.nan, "gave no verdict on any of 12 pairs"),
     ],
-    ids=["always A", "always A counted", "all ties", "n = 1", "3 of 3", "steady", "refuses"],
+    ids=["always A", "always A counted", "all ties", "n = 1", "3 of 3", "consistent", "refuses"],
 )
 def test_of_a_judge(n: int, p_first: Callable[[int, str], float], said: str) -> None:
     sentence = judged(n, p_first)

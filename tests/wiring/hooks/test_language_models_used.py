@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ilf_kedro.language_models.local.run_statistics import RunStatistics
-from ilf_kedro.language_models.openai.cost_tracker import Fault, Spending, Usage
+from ilf_kedro.language_models.openai.cost_tracker import AttemptFault, CostTracker, Usage
 from ilf_kedro.language_models.openai.options import Price
 from ilf_kedro.schemas.run_record import ApiSpending, LocalWork
 from ilf_kedro.wiring.hooks.language_models_used import LanguageModelsUsed
@@ -16,7 +16,7 @@ class CountingModel:
     name, revision, capabilities = "counting", "r2", frozenset[str]()
     choice_probabilities = log_likelihood = embed = staticmethod(lambda *_: None)
 
-    def __init__(self, ledger: Spending) -> None:
+    def __init__(self, ledger: CostTracker) -> None:
         self.statistics = RunStatistics()
         self.ledger = ledger
 
@@ -25,15 +25,15 @@ class CountingModel:
         self.statistics.misses += 3
         self.ledger.book(Usage(10, 5), usd)
         self.ledger.book_saved(4, Usage(1, 1), None if usd is None else Price(input=1e6, output=0))
-        self.ledger.book_fault(Fault.RATE_LIMITED)
+        self.ledger.book_fault(AttemptFault.RATE_LIMITED)
 
 
 def test_what_models_did_is_added_up_per_catalog_entry() -> None:
     used = LanguageModelsUsed()
-    loads = [CountingModel(Spending(budget=9.0)) for _ in range(3)]
+    loads = [CountingModel(CostTracker(budget=9.0)) for _ in range(3)]
     for name, model in zip(("refiner", "refiner", "judge"), loads, strict=True):
         used.add(name, model)  # type: ignore[arg-type]
-    used.add("unused", CountingModel(Spending()))  # type: ignore[arg-type]
+    used.add("unused", CountingModel(CostTracker()))  # type: ignore[arg-type]
     used.add("fake", FakeModel())  # type: ignore[arg-type]
     for model, usd in zip(loads, (0.5, 0.25, None), strict=True):
         model.generate(usd)

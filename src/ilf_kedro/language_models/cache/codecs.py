@@ -22,9 +22,9 @@ __all__ = [
     "Codec",
     "completion_codec",
     "completion_fields",
-    "pack_cut",
+    "pack_truncated",
     "read_completion",
-    "unpack_cut",
+    "unpack_truncated",
 ]
 
 Answer = TypeVar("Answer")
@@ -62,17 +62,17 @@ def _read_log_likelihoods(values: list[float], spans: list[list[int]]) -> TokenL
     return TokenLogProbabilities(tuple(values), tuple((begin, end) for begin, end in spans))
 
 
-def pack_cut(text: str, n_cut: int) -> str:
+def pack_truncated(text: str, n_truncated_tokens: int) -> str:
     """Return a written answer together with the number of tokens that were cut from its prompt."""
-    return json.dumps({"n_cut": n_cut, "answer": text}) if n_cut else text
+    return json.dumps({"n_cut": n_truncated_tokens, "answer": text}) if n_truncated_tokens else text
 
 
-def unpack_cut(text: str) -> tuple[str, int]:
-    """Return what `pack_cut` was given."""
+def unpack_truncated(text: str) -> tuple[str, int]:
+    """Return what `pack_truncated` was given."""
     if not text.startswith(_CUT):
         return text, 0
     fields = json.loads(text)
-    return fields["answer"], fields["n_cut"]
+    return fields["answer"], fields["n_truncated_tokens"]
 
 
 _CUT = '{"n_cut": '

@@ -15,7 +15,7 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
-Row = tuple[str, str, int, int]  # key, value, checksum, last_used_day
+CacheRow = tuple[str, str, int, int]  # key, value, checksum, last_used_day
 
 BUSY_SECONDS = 60.0
 _SECONDS_PER_DAY = 86_400
@@ -100,7 +100,7 @@ def look_up(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, st
     return found
 
 
-def insert(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
+def insert(connection: sqlite3.Connection, rows: Iterable[CacheRow]) -> None:
     """Add the rows in one transaction; a key that is there keeps its value."""
     with connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -114,7 +114,7 @@ def delete(connection: sqlite3.Connection, keys: Iterable[str]) -> None:
         connection.executemany("DELETE FROM completions WHERE key = ?", [(key,) for key in keys])
 
 
-def new_rows(items: Iterable[tuple[str, str]]) -> list[Row]:
+def new_rows(items: Iterable[tuple[str, str]]) -> list[CacheRow]:
     """Return rows of keys and values, used today."""
     return [(key, value, _checksum(value), today()) for key, value in items]
 
@@ -138,9 +138,9 @@ def delete_unused(connection: sqlite3.Connection, before_day: int) -> int:
     return deleted
 
 
-def readable_rows(path: Path) -> list[Row]:
+def readable_rows(path: Path) -> list[CacheRow]:
     """Read what is intact of a damaged file: from its first row on, from its last back, and by its index."""
-    rows: dict[str, Row] = {}
+    rows: dict[str, CacheRow] = {}
     for order in ("rowid", "rowid DESC", "key", "key DESC"):
         try:
             connection = sqlite3.connect(path, timeout=BUSY_SECONDS)

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, ModelSource
 from ilf_kedro.language_models.local.loading import load_tokenizer, load_weights
-from ilf_kedro.language_models.local.resident import RESIDENT
+from ilf_kedro.language_models.local.resident import LOADED_MODEL
 
 __all__ = ["base_with_checkpoint", "join_adapters"]
 
@@ -81,7 +81,7 @@ def _as_base(source: ModelSource, checkpoint: Checkpoint, directory: Path) -> Mo
 
 
 def _write_merged(source: ModelSource, checkpoint: Checkpoint, directory: Path) -> None:
-    RESIDENT.release()  # one model in memory at a time
+    LOADED_MODEL.release()  # one model in memory at a time
     load_weights(source, checkpoint, "float32", "cpu").save_pretrained(directory)
     load_tokenizer(source, None).save_pretrained(directory)
 

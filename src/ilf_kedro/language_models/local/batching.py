@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from ilf_kedro.language_models.cache.codecs import Codec, pack_cut, unpack_cut
+from ilf_kedro.language_models.cache.codecs import Codec, pack_truncated, unpack_truncated
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.language_models.local.kernels.packing import common_prefix
 from ilf_kedro.language_models.local.run_statistics import RunStatistics
@@ -35,12 +35,12 @@ class OutOfMemoryError(RuntimeError):
 class Plan(Generic[Answer]):
     """How to compute what is missing: batches of requests, and what answers one of them.
 
-    `n_cut` counts the tokens that were cut from each request's prompt; empty where no prompt may be cut.
+    `n_truncated_tokens` counts the tokens that were cut from each request's prompt; empty where no prompt may be cut.
     """
 
     batches: Sequence[Batch]
     compute: Compute[Answer]
-    n_cut: Sequence[int] = ()
+    n_truncated_tokens: Sequence[int] = ()
 
 
 class CachedBatches:
@@ -64,11 +64,11 @@ class CachedBatches:
             OutOfMemoryError: a single request does not fit into memory.
         """
         wanted = list(dict.fromkeys(key for row in keys for key in row))
-        found, n_cut = self._look_up(wanted, codec)
+        found, n_truncated_tokens = self._look_up(wanted, codec)
         self._statistics.hits += len(found)
         self._statistics.misses += len(wanted) - len(found)
         if len(found) == len(wanted):
-            self._count_cut([n_cut[row[0]] for row in keys if row and row[0] in n_cut])
+            self._count_truncated([n_truncated_tokens[row[0]] for row in keys if row and row[0] in n_truncated_tokens])
         else:
             planned = plan()
             for batch in track(planned.batches, description=label or "Language model", disable=not label):
@@ -79,26 +79,26 @@ class CachedBatches:
     def _look_up(self, wanted: Sequence[str], codec: Codec[Answer]) -> tuple[dict[str, Answer], dict[str, int]]:
         """Return the answers that the cache has, and how many tokens were cut from their prompts, where any were."""
         found: dict[str, Answer] = {}
-        n_cut: dict[str, int] = {}
+        n_truncated_tokens: dict[str, int] = {}
         if self._cache is None:
-            return found, n_cut
+            return found, n_truncated_tokens
         unreadable = []
         for part in (wanted[start : start + _LOOKED_UP] for start in range(0, len(wanted), _LOOKED_UP)):
             for key, kept in self._cache.get_many(part).items():
                 try:
-                    text, cut = unpack_cut(kept)
+                    text, cut = unpack_truncated(kept)
                     found[key] = codec.read(text)
                 except (ValueError, TypeError, LookupError):  # written by hand, or by another version
                     unreadable.append(key)
                     continue
                 if cut:
-                    n_cut[key] = cut
+                    n_truncated_tokens[key] = cut
         self._cache.drop(unreadable)
-        return found, n_cut
+        return found, n_truncated_tokens
 
-    def _count_cut(self, n_cut: Sequence[int]) -> None:
-        self._statistics.n_truncated += len(n_cut)
-        self._statistics.n_cut += sum(n_cut)
+    def _count_truncated(self, n_truncated_tokens: Sequence[int]) -> None:
+        self._statistics.n_truncated += len(n_truncated_tokens)
+        self._statistics.n_truncated_tokens += sum(n_truncated_tokens)
 
     def _store(
         self,
@@ -117,7 +117,9 @@ class CachedBatches:
                     continue
                 new[key] = answer
                 if self._cache is not None:
-                    texts[key] = pack_cut(codec.write(answer), plan.n_cut[index] if plan.n_cut else 0)
+                    texts[key] = pack_truncated(
+                        codec.write(answer), plan.n_truncated_tokens[index] if plan.n_truncated_tokens else 0
+                    )
         if self._cache is not None:
             self._cache.put_many(texts)
         return new

@@ -22,7 +22,7 @@ class AmbiguousChoiceError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class AnswerSequences:
     """All ways to answer a prompt: whole token sequences, those of one choice after the other.
 
     The first `start` tokens are common to all; choice i has `sizes[i]` of the sequences.
@@ -33,7 +33,7 @@ class Answers:
     sizes: tuple[int, ...]
 
     def total(self, scores: Sequence[NDArray[np.float64]]) -> tuple[float, ...]:
-        """Return the log-probability of each choice: the sum over its spellings, each scored whole."""
+        """Return the log-probability of each choice: the sum over its verbalizers, each scored whole."""
         totals = np.array([score.sum() for score in scores])
         parts = np.split(totals, np.cumsum(self.sizes)[:-1])
         return tuple(float(np.logaddexp.reduce(part)) for part in parts)
@@ -53,19 +53,19 @@ class AnswerFinder:
         self._formatter = formatter
         self._remembered: dict[tuple[str, str], tuple[Tokens, Tokens]] = {}
 
-    def find(self, formatted: Formatted, choices: Sequence[Choice]) -> Answers:
+    def find(self, formatted: Formatted, choices: Sequence[Choice]) -> AnswerSequences:
         """Return every distinct way to spell the choices after a prompt.
 
         Raises:
             AmbiguousChoiceError: two choices have a token sequence in common.
         """
-        ways = [[self._spell(formatted, spelling) for spelling in choice.spellings] for choice in choices]
+        ways = [[self._spell(formatted, spelling) for spelling in choice.verbalizers] for choice in choices]
         n_dropped = max(dropped for way in ways for dropped, _ in way)
         n_prompt = len(formatted.tokens)
         per_choice = [sorted({formatted.tokens[: n_prompt - n] + added for n, added in way}) for way in ways]
         self._refuse_ambiguous(per_choice, choices)
         sequences = tuple(sequence for way in per_choice for sequence in way)
-        return Answers(sequences, n_prompt - n_dropped, tuple(len(way) for way in per_choice))
+        return AnswerSequences(sequences, n_prompt - n_dropped, tuple(len(way) for way in per_choice))
 
     def _spell(self, formatted: Formatted, spelling: str) -> tuple[int, Tokens]:
         """Return how many of the prompt's last tokens change before a spelling, and the tokens after those.
@@ -93,6 +93,6 @@ class AnswerFinder:
                 if sequence in owners:
                     raise AmbiguousChoiceError(
                         f"the choices {owners[sequence]!r} and {choice.name!r} have a spelling of the same tokens; "
-                        f"found {[each.spellings for each in choices]}: give each choice spellings of its own"
+                        f"found {[each.verbalizers for each in choices]}: give each choice verbalizers of its own"
                     )
                 owners[sequence] = choice.name

@@ -1,4 +1,4 @@
-"""From prompts to tokens: plain or through the chat template, the post cut where the context ends.
+"""From prompts to tokens: plain or through the chat template, the input truncated where the context ends.
 
 Special tokens come from the chat template alone. An input that spells one, such as "<|im_end|>", is text: it
 ends no message and begins none.
@@ -20,16 +20,16 @@ Span = tuple[int, int]  # of characters
 
 
 class PromptTooLongError(ValueError):
-    """A prompt exceeds the model's context, and cutting its post does not help."""
+    """A prompt exceeds the model's context, and truncating its input does not help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Formatted:
-    """A prompt as the model sees it. `n_cut` tokens of its post were cut; `template` is what stands around it."""
+    """A prompt as the model sees it: `n_truncated_tokens` of its input are gone, `template` stands around it."""
 
     text: str
     tokens: tuple[int, ...]
-    n_cut: int = 0
+    n_truncated_tokens: int = 0
     template: tuple[Span, ...] = ()
 
 
@@ -52,8 +52,8 @@ class Formatter:
         self.tokenizer = tokenizer
         self._chat = ChatTemplate(tokenizer) if format == "chat" else None
         self._context_length = context_length
-        spellings = {id_: token.content for id_, token in tokenizer.added_tokens_decoder.items() if token.special}
-        self._special = spellings | dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
+        verbalizers = {id_: token.content for id_, token in tokenizer.added_tokens_decoder.items() if token.special}
+        self._special = verbalizers | dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
 
     @property
     def template_hash(self) -> str:
@@ -104,7 +104,7 @@ class Formatter:
                 return formatted, joint
             n_reserved += excess
 
-    def whole(self, prompt: Prompt, continuation: str) -> tuple[Formatted, Continuation]:
+    def with_prompt(self, prompt: Prompt, continuation: str) -> tuple[Formatted, Continuation]:
         """Do as `continuation`, but let the tokens to be scored begin with the second of the text.
 
         The prompt's spans are negative, counted back from its end; those of the chat template are empty.

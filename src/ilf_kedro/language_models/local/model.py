@@ -119,14 +119,14 @@ class LocalLanguageModel:
         return [len(self.formatter.bare(text)) for text in texts]
 
     def generate(
-        self, prompts: Sequence[Prompt], samples: range, options: SamplingOptions, *, seed: int, label: str = ""
+        self, prompts: Sequence[Prompt], sample_indices: range, options: SamplingOptions, *, seed: int, label: str = ""
     ) -> list[list[Completion]]:
         """Sample completions; see LanguageModel.
 
         Raises:
-            PromptTooLongError: a prompt does not fit the context, even with its post cut away.
+            PromptTooLongError: a prompt does not fit the context, even with its input truncated.
         """
-        if not prompts or not samples:
+        if not prompts or not sample_indices:
             return [[] for _ in prompts]
         asked: dict[str, JsonValue] = {"sampling": options.model_dump(mode="json"), "seed": seed}
         own = [self.runtime.prompt_key("generate", each, **asked, id=each.example_id) for each in prompts]
@@ -134,14 +134,16 @@ class LocalLanguageModel:
         def contexts() -> tuple[list[Context], list[int]]:
             formatted = [self.runtime.format(prompt, options.max_new_tokens) for prompt in prompts]
             pairs = zip(prompts, formatted, strict=True)
-            return [Context(each.example_id, text.tokens) for each, text in pairs], [each.n_cut for each in formatted]
+            return [Context(each.example_id, text.tokens) for each, text in pairs], [
+                each.n_truncated_tokens for each in formatted
+            ]
 
         return self.runtime.sample(
             contexts,
-            samples,
+            sample_indices,
             options,
             seed=seed,
-            keys=[[sample_key(key, index) for index in samples] for key in own],
+            keys=[[sample_key(key, index) for index in sample_indices] for key in own],
             finish=lambda sample: sample.completion(seed),
             codec=completion_codec(seed),
             label=label,
@@ -157,7 +159,7 @@ class LocalLanguageModel:
         runtime = self.runtime
 
         def prepare() -> Prepared[tuple[float, ...]]:
-            reserve = max(len(self.formatter.bare(word)) for choice in choices for word in choice.spellings) + 1
+            reserve = max(len(self.formatter.bare(word)) for choice in choices for word in choice.verbalizers) + 1
             formatted = [runtime.format(prompt, reserve) for prompt in prompts]
             requests = [self._answer_finder.find(each, choices) for each in formatted]
             score = runtime.scoring([(request.sequences, request.start) for request in requests])
@@ -165,9 +167,11 @@ class LocalLanguageModel:
             def compute(batch: list[int]) -> list[list[tuple[float, ...]]]:
                 return [[requests[i].total(scores)] for i, (scores,) in zip(batch, score(batch), strict=True)]
 
-            return Prepared([each.sequences for each in requests], compute, [each.n_cut for each in formatted])
+            return Prepared(
+                [each.sequences for each in requests], compute, [each.n_truncated_tokens for each in formatted]
+            )
 
-        asked: JsonValue = [[choice.name, *choice.spellings] for choice in choices]
+        asked: JsonValue = [[choice.name, *choice.verbalizers] for choice in choices]
         keys = [runtime.prompt_key("choice_probabilities", prompt, choices=asked) for prompt in prompts]
         totals = runtime.run(prepare, keys, NUMBERS, label)
         answers = [normalised(total, runtime.options.least_covered) for total in totals]
@@ -175,7 +179,7 @@ class LocalLanguageModel:
         return answers
 
     def log_likelihood(
-        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", whole: bool = False
+        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", include_prompt: bool = False
     ) -> list[TokenLogProbabilities]:
         """Return the log-probability of every token of each continuation; see LanguageModel.
 
@@ -184,10 +188,10 @@ class LocalLanguageModel:
         runtime = self.runtime
 
         def prepare() -> Prepared[TokenLogProbabilities]:
-            tokenise = self.formatter.whole if whole else self.formatter.continuation
+            tokenise = self.formatter.with_prompt if include_prompt else self.formatter.continuation
             pairs = [tokenise(*pair) for pair in zip(prompts, continuations, strict=True)]
             for formatted, _ in pairs:
-                runtime.count_cut(formatted)
+                runtime.count_truncated(formatted)
             score = runtime.scoring([((joint.tokens,), joint.start) for _, joint in pairs])
 
             def compute(batch: list[int]) -> list[list[TokenLogProbabilities]]:
@@ -196,9 +200,11 @@ class LocalLanguageModel:
                     for index, ((values,),) in zip(batch, score(batch), strict=True)
                 ]
 
-            return Prepared([(joint.tokens,) for _, joint in pairs], compute, [each.n_cut for each, _ in pairs])
+            return Prepared(
+                [(joint.tokens,) for _, joint in pairs], compute, [each.n_truncated_tokens for each, _ in pairs]
+            )
 
-        question = "whole_log_likelihood" if whole else "log_likelihood"
+        question = "whole_log_likelihood" if include_prompt else "log_likelihood"
         keys = [
             runtime.prompt_key(question, prompt, continuation=continuation)
             for prompt, continuation in zip(prompts, continuations, strict=True)

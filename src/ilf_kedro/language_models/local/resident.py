@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 Held = TypeVar("Held")
 
 
-class Slot(Generic[Held]):
+class ModelSlot(Generic[Held]):
     """Holds what was loaded last. Asking for another releases it first, so memory never holds two."""
 
     def __init__(self) -> None:
@@ -55,4 +55,4 @@ class Slot(Generic[Held]):
 
 
 # The process's one slot: training keeps it empty while it has weights of its own.
-RESIDENT: Slot[Any] = Slot()
+LOADED_MODEL: ModelSlot[Any] = ModelSlot()

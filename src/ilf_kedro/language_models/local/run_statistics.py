@@ -10,7 +10,7 @@ class RunStatistics:
     """What a model did since it was made; run records show it.
 
     `hits` and `misses` count answers; `n_asked` the tokens that one prompt and one answer at a time would
-    have computed, `n_computed` those that were; `n_truncated` prompts whose post was cut, by `n_cut`
+    have computed, `n_computed` those that were; `n_truncated` prompts whose post was cut, by `n_truncated_tokens`
     tokens in all.
     """
 
@@ -19,4 +19,4 @@ class RunStatistics:
     n_asked: int = 0
     n_computed: int = 0
     n_truncated: int = 0
-    n_cut: int = 0
+    n_truncated_tokens: int = 0

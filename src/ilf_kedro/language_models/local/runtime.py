@@ -37,7 +37,7 @@ from ilf_kedro.language_models.local.loading import (
     resolve_dtype,
 )
 from ilf_kedro.language_models.local.options import LocalOptions
-from ilf_kedro.language_models.local.resident import RESIDENT
+from ilf_kedro.language_models.local.resident import LOADED_MODEL
 from ilf_kedro.language_models.local.run_statistics import RunStatistics
 from ilf_kedro.language_models.local.sampling import random_stream
 from ilf_kedro.language_models.protocol import Context, SamplingOptions
@@ -60,7 +60,7 @@ class Prepared(Generic[Answer]):
 
     requests: Sequence[Sequence[Sequence[int]]]
     compute: Compute[Answer]
-    n_cut: Sequence[int] = ()
+    n_truncated_tokens: Sequence[int] = ()
 
 
 class LocalRuntime:
@@ -115,7 +115,7 @@ class LocalRuntime:
     def loaded(self) -> Iterator[LoadedModel]:
         """Give the weights, loading them where another model's are in memory."""
         key = f"{self._load.__qualname__}:{self.revision}:{self.dtype}:{self.device}"
-        with RESIDENT.use(key, lambda: self._load(self)) as loaded, torch.inference_mode():
+        with LOADED_MODEL.use(key, lambda: self._load(self)) as loaded, torch.inference_mode():
             before = loaded.engine.n_computed
             yield loaded
             self.statistics.n_computed += loaded.engine.n_computed - before
@@ -124,20 +124,20 @@ class LocalRuntime:
         """Format a prompt with room for `n_reserved` tokens after it, and count what was cut.
 
         Raises:
-            PromptTooLongError: it does not fit the context, even with its post cut away.
+            PromptTooLongError: it does not fit the context, even with its input truncated.
         """
         formatted = self.formatter.prompt(prompt, n_reserved)
-        self.count_cut(formatted)
+        self.count_truncated(formatted)
         return formatted
 
-    def count_cut(self, formatted: Formatted) -> None:
+    def count_truncated(self, formatted: Formatted) -> None:
         """Count a prompt whose post was cut; the first is logged."""
-        if not formatted.n_cut:
+        if not formatted.n_truncated_tokens:
             return
         if not self.statistics.n_truncated:
-            logger.warning("%s: inputs longer than the context are cut (counted in the statistics)", self.name)
+            logger.warning("%s: inputs longer than the context are truncated (counted in the statistics)", self.name)
         self.statistics.n_truncated += 1
-        self.statistics.n_cut += formatted.n_cut
+        self.statistics.n_truncated_tokens += formatted.n_truncated_tokens
 
     def key(self, question: str, text: str, **parts: JsonValue) -> str:
         """Return the cache key of a question about a text."""
@@ -164,7 +164,7 @@ class LocalRuntime:
     def sample(
         self,
         contexts: Callable[[], tuple[Sequence[Context], Sequence[int]]],
-        samples: range,
+        sample_indices: range,
         options: SamplingOptions,
         *,
         seed: int,
@@ -182,14 +182,16 @@ class LocalRuntime:
         to_text = self._to_text if with_text else _no_text
 
         def plan() -> Plan[Answer]:
-            found, n_cut = contexts()
+            found, n_truncated_tokens = contexts()
             lengths = [len(each.tokens) for each in found]
 
             def compute(batch: list[int]) -> list[list[Answer]]:
-                rows = [[Sample(random_stream(seed, found[index].example_id, i)) for i in samples] for index in batch]
+                rows = [
+                    [Sample(random_stream(seed, found[index].example_id, i)) for i in sample_indices] for index in batch
+                ]
                 with self.loaded() as loaded:
                     tokens = [found[index].tokens for index in batch]
-                    decoding = loaded.engine.decode(tokens, len(samples), options.max_new_tokens)
+                    decoding = loaded.engine.decode(tokens, len(sample_indices), options.max_new_tokens)
                     run_decoding(decoding, [s for row in rows for s in row], options, loaded.ends, to_text)
                 self.statistics.n_asked += sum(
                     lengths[i] + len(sample.tokens) for i, row in zip(batch, rows, strict=True) for sample in row
@@ -197,7 +199,7 @@ class LocalRuntime:
                 return [[finish(sample) for sample in row] for row in rows]
 
             limits = self.options.max_batch_tokens, self.options.max_batch_samples
-            return Plan(batches_by_size(lengths, len(samples), *limits), compute, n_cut)
+            return Plan(batches_by_size(lengths, len(sample_indices), *limits), compute, n_truncated_tokens)
 
         return self._batches.run(keys, plan, codec, label)
 
@@ -229,7 +231,7 @@ class LocalRuntime:
         def plan() -> Plan[Answer]:
             prepared = prepare()
             batches = batches_by_prefix(prepared.requests, self.options.max_batch_tokens)
-            return Plan(batches, prepared.compute, prepared.n_cut)
+            return Plan(batches, prepared.compute, prepared.n_truncated_tokens)
 
         return [answer for (answer,) in self._batches.run([[key] for key in keys], plan, codec, label)]
 

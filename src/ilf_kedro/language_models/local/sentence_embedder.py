@@ -27,7 +27,7 @@ from ilf_kedro.language_models.checkpoints.weights import load_pretrained
 from ilf_kedro.language_models.local.batching import CachedBatches, Plan, RunStatistics, batches_by_size
 from ilf_kedro.language_models.local.loading import load_tokenizer, resolve_device
 from ilf_kedro.language_models.local.options import SentenceEmbedderOptions
-from ilf_kedro.language_models.local.resident import RESIDENT
+from ilf_kedro.language_models.local.resident import LOADED_MODEL
 from ilf_kedro.language_models.protocol import Capability
 from ilf_kedro.schemas import UserError
 
@@ -129,9 +129,11 @@ class SentenceEmbedder:
         if len(whole) <= limit:
             return list(whole)
         if not self.statistics.n_truncated:
-            logger.warning("%s: texts of more than %d tokens are cut (counted in the statistics)", self.name, limit)
+            logger.warning(
+                "%s: texts of more than %d tokens are truncated (counted in the statistics)", self.name, limit
+            )
         self.statistics.n_truncated += 1
-        self.statistics.n_cut += len(whole) - limit
+        self.statistics.n_truncated_tokens += len(whole) - limit
         return list(self._tokenizer(text, truncation=True, max_length=limit).input_ids)
 
     @torch.inference_mode()
@@ -142,7 +144,7 @@ class SentenceEmbedder:
         lengths = torch.tensor([len(tokens) for tokens in batch], device=self._device)
         mask = torch.arange(longest, device=self._device) < lengths[:, None]
         self.statistics.n_computed += ids.numel()
-        with RESIDENT.use(f"sentence_embedder:{self.revision}:{self._device}", self._load) as encoder:
+        with LOADED_MODEL.use(f"sentence_embedder:{self.revision}:{self._device}", self._load) as encoder:
             states: Tensor = encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         pooled = states[:, 0]
         if self._encoding.pooling == "mean":

@@ -30,10 +30,10 @@ class TokenScoring:
     runtime: LocalRuntime
 
     def contexts(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Context]:
-        """Return the prompts as tokens, their inputs cut where `max_new_tokens` more would not fit.
+        """Return the prompts as tokens, their inputs truncated where `max_new_tokens` more would not fit.
 
         Raises:
-            PromptTooLongError: a prompt does not fit, even with its post cut away.
+            PromptTooLongError: a prompt does not fit, even with its input truncated.
         """
         return [Context(each.example_id, self.runtime.format(each, max_new_tokens).tokens) for each in prompts]
 

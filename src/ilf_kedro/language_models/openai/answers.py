@@ -16,7 +16,7 @@ from pydantic import (
     field_validator,
 )
 
-from ilf_kedro.language_models.openai.cost_tracker import Fault, Usage
+from ilf_kedro.language_models.openai.cost_tracker import AttemptFault, Usage
 from ilf_kedro.language_models.openai.server_words import ServerWords, read_server_words
 from ilf_kedro.language_models.openai.token_lists import LogProbabilities
 from ilf_kedro.language_models.protocol import FinishReason
@@ -46,7 +46,7 @@ class MalformedAnswerError(ValueError):
 
     def __init__(
         self,
-        fault: Fault,
+        fault: AttemptFault,
         usage: Usage | None,
         found: str,
         *,
@@ -63,7 +63,9 @@ class MalformedAnswerError(ValueError):
 class NoLogProbabilitiesError(MalformedAnswerError):
     """The answer holds text, but not the log-probabilities that were asked for."""
 
-    def __init__(self, usage: Usage | None, found: str, fault: Fault = Fault.NO_LOG_PROBABILITIES) -> None:
+    def __init__(
+        self, usage: Usage | None, found: str, fault: AttemptFault = AttemptFault.NO_LOG_PROBABILITIES
+    ) -> None:
         super().__init__(fault, usage, found, attempts=_WORTH_ASKING)
 
 
@@ -228,9 +230,9 @@ def read_answer(body: bytes, kind: type[AnswerType]) -> AnswerType:
         words = read_server_words(json.dumps([choice.error for choice in answer.choices if choice.error]))
         reasons = sorted({str(choice.finish_reason) for choice in answer.choices})
         found = words.message or f"no text, or a part of one (finish reason {', '.join(reasons)})"
-        raise MalformedAnswerError(Fault.FAILED, answer.spent, found, words=words if words.message else None)
+        raise MalformedAnswerError(AttemptFault.FAILED, answer.spent, found, words=words if words.message else None)
     if any(choice.text is None and choice.message is None for choice in answer.whole):
-        raise MalformedAnswerError(Fault.MALFORMED, answer.spent, "a choice without text")
+        raise MalformedAnswerError(AttemptFault.MALFORMED, answer.spent, "a choice without text")
     indices = [choice.index for choice in answer.choices]
     if len({index for index in indices if index is not None}) == len(indices):
         answer.choices.sort(key=lambda choice: choice.index or 0)
@@ -247,15 +249,15 @@ def _read_mended(body: bytes, kind: type[AnswerType]) -> AnswerType:
         found = f"{body[:80]!r} ({error.errors()[0]['msg']})"
     except (ValueError, RecursionError) as error:
         found = f"{read_server_words(body).message or body[:80]!r} ({str(error)[:80]})"
-    raise MalformedAnswerError(Fault.MALFORMED, _usage_in(body), found) from None
+    raise MalformedAnswerError(AttemptFault.MALFORMED, _usage_in(body), found) from None
 
 
 def _nothing(answer: _AnyAnswer, body: bytes, found: str) -> MalformedAnswerError:
     """Return the error of an answer without content: what the server says of it, or else a blocked prompt."""
     words = read_server_words(body) if answer.error else ServerWords("")
     if words.message or words.codes:
-        return MalformedAnswerError(Fault.FAILED, answer.spent, words.message, words=words)
-    return MalformedAnswerError(Fault.EMPTY_CHOICES, answer.spent, found, attempts=_WORTH_ASKING)
+        return MalformedAnswerError(AttemptFault.FAILED, answer.spent, words.message, words=words)
+    return MalformedAnswerError(AttemptFault.EMPTY_CHOICES, answer.spent, found, attempts=_WORTH_ASKING)
 
 
 def _usage_in(body: bytes) -> Usage | None:

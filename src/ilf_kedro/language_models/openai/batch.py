@@ -20,11 +20,11 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from ilf_kedro.language_models.openai.answers import MalformedAnswerError
 from ilf_kedro.language_models.openai.client import ApiClient
-from ilf_kedro.language_models.openai.cost_tracker import Fault, Spending
+from ilf_kedro.language_models.openai.cost_tracker import AttemptFault, CostTracker
 from ilf_kedro.language_models.openai.errors import ApiError, ApiUnavailableError, Failure, PromptUnansweredError
 from ilf_kedro.language_models.openai.options import ApiOptions
 from ilf_kedro.language_models.openai.readers import Fields
-from ilf_kedro.language_models.openai.runner import Job, Store
+from ilf_kedro.language_models.openai.runner import PendingRequest, Store
 
 logger = logging.getLogger(__name__)
 
@@ -56,29 +56,29 @@ class _Line(BaseModel):
 
 
 class BatchRunner:
-    """Gets jobs answered by batches, and hands every answer to `store`."""
+    """Gets requests answered by batches, and hands every answer to `store`."""
 
     def __init__(
         self,
         client: ApiClient,
         options: ApiOptions,
-        spending: Spending,
+        spending: CostTracker,
         store: Store,
         *,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._client = client
         self._options = options
-        self._spending = spending
+        self._costs = spending
         self._store = store
         self._sleep = sleep
-        self._wanted: dict[str, Job] = {}
+        self._wanted: dict[str, PendingRequest] = {}
         self._failed: Counter[str] = Counter()
 
-    def run(self, jobs: Sequence[Job], label: str) -> None:
+    def run(self, unsent: Sequence[PendingRequest], label: str) -> None:
         """Collect earlier batches, submit the rest, wait, and store every answer.
 
-        Returns when every job has filled at least one of its keys.
+        Returns when every request has filled at least one of its keys.
 
         Raises:
             BatchPendingError: the batches are not done after `batch_wait_hours`.
@@ -86,17 +86,17 @@ class BatchRunner:
             ApiUnavailableError: requests kept failing, batch after batch.
             BudgetExceededError: the batch might cost more than is left; it was not submitted.
         """
-        self._wanted = {_custom_id(job.keys): job for job in jobs}
+        self._wanted = {_custom_id(pending_request.keys): pending_request for pending_request in unsent}
         for _ in range(self._options.max_retries + 1):
             pending, covered = self._find_earlier()
             rest = [custom_id for custom_id in self._wanted if custom_id not in covered]
             bound = self._bound(rest)
-            self._spending.reserve(bound)
+            self._costs.reserve(bound)
             try:
                 submitted = [self._submit(chunk) for chunk in self._chunks(rest)]
                 self._wait([*pending, *submitted], label)
             finally:
-                self._spending.settle(bound)
+                self._costs.settle(bound)
             if not self._wanted:
                 return
             logger.warning("%d requests of the batch failed and are submitted again", len(self._wanted))
@@ -191,18 +191,22 @@ class BatchRunner:
         values: dict[str, Fields] = {}
         refusals: list[ApiError] = []
         for line in (*self._lines(batch.output_file_id), *self._lines(batch.error_file_id)):
-            job, response = self._wanted.get(line.custom_id), line.response
-            if job is None or response is None:
+            pending_request, response = self._wanted.get(line.custom_id), line.response
+            if pending_request is None or response is None:
                 continue
             found: Mapping[str, Fields] = {}
             error: ApiError | None = None
             if response.status_code == 200:
-                found, error = self._read(line.custom_id, job, response.body, earlier=earlier)
+                found, error = self._read(line.custom_id, pending_request, response.body, earlier=earlier)
             elif not earlier:
                 error = self._client.error_of(response.status_code, response.body)
-                self._spending.book_fault(Fault.REJECTED if response.status_code < 500 else Fault.SERVER_ERROR)
-            if isinstance(error, PromptUnansweredError) and (job.work.one_prompt or len(job.keys) == 1):
-                found = self._client.blank(job.work, job.keys, error)
+                self._costs.book_fault(
+                    AttemptFault.REJECTED if response.status_code < 500 else AttemptFault.SERVER_ERROR
+                )
+            if isinstance(error, PromptUnansweredError) and (
+                pending_request.question.one_prompt or len(pending_request.keys) == 1
+            ):
+                found = self._client.blank(pending_request.question, pending_request.keys, error)
             elif error is not None:
                 refusals.append(error)
             if found:
@@ -218,15 +222,15 @@ class BatchRunner:
         return refusals
 
     def _read(
-        self, custom_id: str, job: Job, body: JsonValue, *, earlier: bool
+        self, custom_id: str, pending_request: PendingRequest, body: JsonValue, *, earlier: bool
     ) -> tuple[Mapping[str, Fields], ApiError | None]:
         """Read one answer and book it; of one that is none, return what is to be done, None to ask again."""
         values: Mapping[str, Fields] = {}
         error: ApiError | None = None
         try:
-            answer = job.work.read(json.dumps(body).encode(), job.keys)
+            answer = pending_request.question.read(json.dumps(body).encode(), pending_request.keys)
             values, usage, faults = answer.values, answer.usage, answer.remarks
-            self._client.gives_log_probabilities |= bool(job.request.body.get("logprobs"))
+            self._client.gives_log_probabilities |= bool(pending_request.request.body.get("logprobs"))
         except MalformedAnswerError as malformed:
             if earlier:
                 return {}, None
@@ -235,12 +239,12 @@ class BatchRunner:
             # An attempt may take a day: the second of its kind is the last.
             error = self._client.final_error(failure, self._failed[custom_id] + 1)
             usage, faults = malformed.usage, (malformed.fault,)
-        request = job.request
+        request = pending_request.request
         price = self._options.prices.get(request.model)
         usage = usage.within(request.bound) if usage else request.bound
-        self._spending.book(usage, usage.cost(price, batch=True) if price else None)
+        self._costs.book(usage, usage.cost(price, batch=True) if price else None)
         for fault in faults:
-            self._spending.book_fault(fault)
+            self._costs.book_fault(fault)
         return values, error
 
     def _lines(self, file_id: str | None) -> list[_Line]:

@@ -17,7 +17,7 @@ from openai import OpenAI
 from pydantic import JsonValue, SecretStr
 
 from ilf_kedro.language_models.openai.answers import MalformedAnswerError
-from ilf_kedro.language_models.openai.cost_tracker import Fault, Spending, Usage
+from ilf_kedro.language_models.openai.cost_tracker import AttemptFault, CostTracker, Usage
 from ilf_kedro.language_models.openai.errors import (
     ApiRefusedError,
     ApiUnavailableError,
@@ -28,11 +28,11 @@ from ilf_kedro.language_models.openai.errors import (
     unavailable,
 )
 from ilf_kedro.language_models.openai.options import ApiOptions
-from ilf_kedro.language_models.openai.readers import Fields, Values
+from ilf_kedro.language_models.openai.questions import Question
+from ilf_kedro.language_models.openai.readers import Fields, ParsedAnswer
 from ilf_kedro.language_models.openai.requests import ApiRequest
 from ilf_kedro.language_models.openai.server_words import read_server_words
 from ilf_kedro.language_models.openai.transport import Call, StoppedError, WatchedClient
-from ilf_kedro.language_models.openai.work import Work
 
 __all__ = ["ApiClient", "ApiRefusedError", "ApiUnavailableError", "PromptUnansweredError", "StoppedError"]
 
@@ -45,10 +45,10 @@ MAX_RETRY_SECONDS = 8.0
 class ApiClient:
     """Sends requests and reads their answers; safe for threads. Once `stopping` is set, nothing is sent."""
 
-    def __init__(self, options: ApiOptions, api_key: SecretStr, spending: Spending) -> None:
+    def __init__(self, options: ApiOptions, api_key: SecretStr, spending: CostTracker) -> None:
         self._options = options
         self._key = api_key
-        self._spending = spending
+        self._costs = spending
         self.stopping = threading.Event()
         self.gives_log_probabilities = False
         self._has_answered = False
@@ -61,7 +61,7 @@ class ApiClient:
             http_client=self._http,
         )
 
-    def ask(self, request: ApiRequest, read: Callable[[bytes], Values]) -> Values:
+    def ask(self, request: ApiRequest, read: Callable[[bytes], ParsedAnswer]) -> ParsedAnswer:
         """Send the request until `read` can make something of an answer, at most 1 + max_retries times.
 
         Raises:
@@ -73,11 +73,11 @@ class ApiClient:
             StoppedError: the work was stopped meanwhile.
         """
         left = self._options.max_retries + 1
-        alike: list[Fault | None] = []
+        alike: list[AttemptFault | None] = []
         while True:
             outcome, attempts = self._attempt(request, read, left)
             left -= attempts
-            if isinstance(outcome, Values):
+            if isinstance(outcome, ParsedAnswer):
                 self._has_answered = True
                 self.gives_log_probabilities |= bool(request.body.get("logprobs"))
                 return outcome
@@ -86,7 +86,7 @@ class ApiClient:
                 raise error
             if left <= 0:
                 # Where others were answered, it is this prompt that the server fails on.
-                one = outcome.fault is Fault.FAILED and self._has_answered
+                one = outcome.fault is AttemptFault.FAILED and self._has_answered
                 raise (unanswered if one else unavailable)(outcome, self._options, self._key)
             # The client has waited between its own attempts; a broken answer is ours to ask for again.
             self.stopping.wait(min(MAX_RETRY_SECONDS, RETRY_SECONDS * 2 ** (self._options.max_retries - left)))
@@ -100,18 +100,21 @@ class ApiClient:
         if failure.attempts is None or times < min(failure.attempts, self._options.max_retries + 1):
             return None
         # A server that never gives log-probabilities will not give them to other prompts either.
-        silent = failure.fault in (Fault.NO_LOG_PROBABILITIES, Fault.REASONING) and not self.gives_log_probabilities
+        silent = (
+            failure.fault in (AttemptFault.NO_LOG_PROBABILITIES, AttemptFault.REASONING)
+            and not self.gives_log_probabilities
+        )
         return (refused if silent else unanswered)(failure, self._options, self._key)
 
-    def blank(self, work: Work, keys: Sequence[str], error: PromptUnansweredError) -> dict[str, Fields]:
+    def blank(self, question: Question, keys: Sequence[str], error: PromptUnansweredError) -> dict[str, Fields]:
         """Return the values of a prompt that the server will not answer, each counted."""
-        for _ in keys if error.fault is Fault.REFUSED else ():  # other faults were counted with their attempts
-            self._spending.book_fault(error.fault)
-        return {key: work.blank(error.fault) for key in keys}
+        for _ in keys if error.fault is AttemptFault.REFUSED else ():  # other faults were counted with their attempts
+            self._costs.book_fault(error.fault)
+        return {key: question.blank(error.fault) for key in keys}
 
     def _attempt(
-        self, request: ApiRequest, read: Callable[[bytes], Values], attempts: int
-    ) -> tuple[Values | Failure, int]:
+        self, request: ApiRequest, read: Callable[[bytes], ParsedAnswer], attempts: int
+    ) -> tuple[ParsedAnswer | Failure, int]:
         """Let the client try up to `attempts` times; return what came of it and how many it took.
 
         Errors are returned, not raised: what is raised later must not carry the client's own, which may
@@ -133,10 +136,10 @@ class ApiClient:
             self._http.settle(call, lost=True)  # whatever was raised: else others would wait for it for ever
 
     def _read(
-        self, request: ApiRequest, read: Callable[[bytes], Values], content: bytes, call: Call
-    ) -> Values | Failure:
+        self, request: ApiRequest, read: Callable[[bytes], ParsedAnswer], content: bytes, call: Call
+    ) -> ParsedAnswer | Failure:
         """Read an answer of status 200, and book what it cost, of use or not."""
-        outcome: Values | Failure
+        outcome: ParsedAnswer | Failure
         usage: Usage | None
         try:
             outcome = read(content)
@@ -147,10 +150,10 @@ class ApiClient:
         if usage is not None:
             price = self._options.prices.get(request.model)
             self._http.tokens.give_back(call.tokens - usage.input_tokens - usage.output_tokens)
-            self._spending.book(usage, usage.cost(price) if price else None)
+            self._costs.book(usage, usage.cost(price) if price else None)
         self._http.settle(call, lost=usage is None)
         for fault in faults:
-            self._spending.book_fault(fault)
+            self._costs.book_fault(fault)
         return outcome
 
     def guard(self, call: Callable[[], Result]) -> Result:

@@ -14,7 +14,7 @@ _PER_MILLION = 1e-6
 _ROUNDING = 1e-12
 
 
-class Fault(StrEnum):
+class AttemptFault(StrEnum):
     """What can go wrong with one attempt, and what is unusual in an answer."""
 
     RATE_LIMITED = "status 429"
@@ -117,7 +117,7 @@ class SpendingReport:
         )
 
 
-class Spending:
+class CostTracker:
     """The ledger of one or several models: reserves before a request, settles after it. Safe for threads.
 
     The budget is hard: an attempt begins only if its highest price fits into what is neither spent nor
@@ -125,7 +125,7 @@ class Spending:
     has no budget but the ledger's.
     """
 
-    def __init__(self, budget: float | None = None, *, part_of: Spending | None = None) -> None:
+    def __init__(self, budget: float | None = None, *, part_of: CostTracker | None = None) -> None:
         self.budget: float | None = budget if part_of is None else part_of.budget
         self._whole = part_of
         self._changed = threading.Condition()
@@ -190,7 +190,7 @@ class Spending:
         if self._whole is not None:
             self._whole.book_saved(answers, usage, price)
 
-    def book_fault(self, fault: Fault) -> None:
+    def book_fault(self, fault: AttemptFault) -> None:
         """Count one fault."""
         with self._changed:
             self._faults[fault] += 1

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, ModelSource
 from ilf_kedro.language_models.openai.cost_tracker import Forecast, Usage
 from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
+from ilf_kedro.language_models.openai.questions import Question
 from ilf_kedro.language_models.openai.readers import Fields
-from ilf_kedro.language_models.openai.runner import forecast, plan_jobs
-from ilf_kedro.language_models.openai.work import Work
+from ilf_kedro.language_models.openai.runner import forecast, plan_requests
 from ilf_kedro.language_models.protocol import (
     Choice,
     ChoiceProbabilities,
@@ -67,7 +67,7 @@ class Needs:
     cached: int = 0
 
     def add(self, expected: Forecast) -> None:
-        """Add a piece of work."""
+        """Add a piece of question."""
         self.requests += expected.requests
         self.usage += expected.usage
         self.usd = None if self.usd is None or expected.usd is None else self.usd + expected.usd
@@ -90,15 +90,15 @@ class DryApiModel(OpenAICompatibleLanguageModel):
         self._echoes = True  # not asked
 
     def generate(
-        self, prompts: Sequence[Prompt], samples: range, options: SamplingOptions, *, seed: int, label: str = ""
+        self, prompts: Sequence[Prompt], sample_indices: range, options: SamplingOptions, *, seed: int, label: str = ""
     ) -> list[list[Completion]]:
         """See TextGenerator."""
         rows = []
         for prompt in prompts:
             try:
-                rows += super().generate([prompt], samples, options, seed=seed, label=label)
+                rows += super().generate([prompt], sample_indices, options, seed=seed, label=label)
             except _NotInCacheError:
-                rows += self._made_up.generate([prompt], samples, options, seed=seed)
+                rows += self._made_up.generate([prompt], sample_indices, options, seed=seed)
         return rows
 
     def choice_probabilities(
@@ -114,15 +114,15 @@ class DryApiModel(OpenAICompatibleLanguageModel):
         return answers
 
     def log_likelihood(
-        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", whole: bool = False
+        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", include_prompt: bool = False
     ) -> list[TokenLogProbabilities]:
         """See LikelihoodModel."""
         answers = []
         for prompt, continuation in zip(prompts, continuations, strict=True):
             try:
-                answers += super().log_likelihood([prompt], [continuation], label=label, whole=whole)
+                answers += super().log_likelihood([prompt], [continuation], label=label, include_prompt=include_prompt)
             except _NotInCacheError:
-                answers += self._made_up.log_likelihood([prompt], [continuation], whole=whole)
+                answers += self._made_up.log_likelihood([prompt], [continuation], include_prompt=include_prompt)
         return answers
 
     def embed(self, texts: Sequence[str], *, label: str = "") -> NDArray[np.float32]:
@@ -132,19 +132,19 @@ class DryApiModel(OpenAICompatibleLanguageModel):
         except _NotInCacheError:
             return self._made_up.embed(texts)
 
-    def _answer(self, works: Sequence[Work], label: str, billed_model: str | None = None) -> dict[str, Fields]:
+    def _answer(self, questions: Sequence[Question], label: str, billed_model: str | None = None) -> dict[str, Fields]:
         """Return what the cache has; count what would be asked for, each answer once.
 
         Raises:
             _NotInCacheError: an answer is missing.
         """
         del label, billed_model
-        keys = {key for work in works for key in work.keys}
+        keys = {key for question in questions for key in question.keys}
         values = self._kept([*keys])
         self.needs.cached += len(values.keys() - self._counted)
         known: dict[str, Fields] = {**values, **{key: {} for key in keys & self._counted}}
-        if jobs := plan_jobs(works, known):
-            self.needs.add(forecast(jobs, self.options))
+        if unsent := plan_requests(questions, known):
+            self.needs.add(forecast(unsent, self.options))
         self._counted |= keys
         if len(values) < len(keys):
             raise _NotInCacheError

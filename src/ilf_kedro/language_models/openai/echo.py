@@ -7,8 +7,8 @@ import logging
 from ilf_kedro.language_models.openai.client import ApiClient
 from ilf_kedro.language_models.openai.errors import ApiRefusedError
 from ilf_kedro.language_models.openai.options import ApiOptions
+from ilf_kedro.language_models.openai.questions import echo_question, next_token_question
 from ilf_kedro.language_models.openai.readers import Fields
-from ilf_kedro.language_models.openai.work import echo_work, next_token_work
 from ilf_kedro.language_models.protocol import TokenLogProbabilities
 
 logger = logging.getLogger(__name__)
@@ -26,11 +26,11 @@ def probe_echo(client: ApiClient, options: ApiOptions) -> bool:
     Raises:
         ApiError: the server refuses for a reason that has nothing to do with echo, such as a wrong key.
     """
-    whole = echo_work(options, _PROBE, "echo")
+    whole = echo_question(options, _PROBE, "echo")
     try:
         values = client.ask(whole.request(("echo",)), whole.reader(("echo",))).values
         start, end, echoed = values["echo"]["tokens"][-1]
-        before = next_token_work(options, _PROBE[:start], "top")
+        before = next_token_question(options, _PROBE[:start], "top")
         values = client.ask(before.request(("top",)), before.reader(("top",))).values
     except ApiRefusedError as error:
         if error.status in (401, 403, 404):

@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from ilf_kedro.language_models.entries import CachedModelEntry
-from ilf_kedro.language_models.openai.cost_tracker import Spending
+from ilf_kedro.language_models.openai.cost_tracker import CostTracker
 from ilf_kedro.language_models.openai.options import ApiCredentials, ApiOptions
 from ilf_kedro.language_models.protocol import Model
 from ilf_kedro.language_models.registry import backend
 
 __all__ = ["ApiEntry", "open_new_ledgers"]
 
-_ledgers: dict[tuple[str, float | None], Spending] = {}
+_ledgers: dict[tuple[str, float | None], CostTracker] = {}
 
 
 @backend("openai")
@@ -39,7 +39,7 @@ class ApiEntry(CachedModelEntry, ApiOptions):
             credentials=self.credentials,
             env_file=root / ".env",
             cache=self.open_cache(root),
-            spending=_ledgers.setdefault((self.base_url, self.budget), Spending(self.budget)),
+            spending=_ledgers.setdefault((self.base_url, self.budget), CostTracker(self.budget)),
         )
 
     def describe(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import openai
 from pydantic import SecretStr
 
 from ilf_kedro.language_models.openai.answers import MalformedAnswerError
-from ilf_kedro.language_models.openai.cost_tracker import Fault
+from ilf_kedro.language_models.openai.cost_tracker import AttemptFault
 from ilf_kedro.language_models.openai.options import OMITTABLE, ApiOptions
 from ilf_kedro.language_models.openai.server_words import ServerWords, read_server_words
 
@@ -47,7 +47,7 @@ class ApiUnavailableError(ApiError):
 class PromptUnansweredError(ApiRefusedError):
     """The server will not answer this one prompt, or one of those in this request: nothing ends but it."""
 
-    def __init__(self, message: str, status: int, fault: Fault) -> None:
+    def __init__(self, message: str, status: int, fault: AttemptFault) -> None:
         super().__init__(message, status)
         self.fault = fault
 
@@ -62,7 +62,7 @@ class Failure:
 
     words: ServerWords
     status: int | None = None
-    fault: Fault | None = None
+    fault: AttemptFault | None = None
     attempts: int | None = None
 
     @classmethod
@@ -78,7 +78,7 @@ class Failure:
 
     @property
     def is_blocked(self) -> bool:
-        """Whether a content filter rejected the prompt: a refusal of this one request, not of the work."""
+        """Whether a content filter rejected the prompt: a refusal of this one request, not of the question."""
         if self.status is None or self.status >= 500:
             return False
         text = self.words.message.lower()
@@ -110,12 +110,12 @@ def refused(failure: Failure, options: ApiOptions, key: SecretStr) -> ApiRefused
 
 def unanswered(failure: Failure, options: ApiOptions, key: SecretStr) -> PromptUnansweredError:
     """Make the error of a prompt that the server will not answer."""
-    fault = failure.fault or Fault.REFUSED
+    fault = failure.fault or AttemptFault.REFUSED
     return PromptUnansweredError(
         f"{options.base_url} does not answer a prompt for model {options.model!r}: "
         f"{redact(failure.words.message, key)}",
         failure.status or 200,
-        Fault.REFUSED if fault in (Fault.EMPTY_CHOICES, Fault.FAILED) else fault,
+        AttemptFault.REFUSED if fault in (AttemptFault.EMPTY_CHOICES, AttemptFault.FAILED) else fault,
     )
 
 
@@ -152,9 +152,9 @@ def _remedy(failure: Failure, options: ApiOptions) -> str:
         return "Check `model` and `base_url` (most servers' addresses end in /v1), and whether `endpoint` is served."
     if any(words in message or words in failure.words.codes for words in _TOO_LONG):
         return "The prompt is longer than the model's context: set `max_prompt_characters`, which shortens inputs."
-    if failure.fault is Fault.REASONING:
+    if failure.fault is AttemptFault.REASONING:
         return HOW_TO_ANSWER_AT_ONCE
-    if "logprobs" in message or failure.fault is Fault.NO_LOG_PROBABILITIES:
+    if "logprobs" in message or failure.fault is AttemptFault.NO_LOG_PROBABILITIES:
         return "Lower `top_log_probabilities` (0: none), or choose a model that gives log-probabilities."
     return _remedy_of_refused_options(failure.words)
 

@@ -23,21 +23,21 @@ from ilf_kedro.language_models.openai import echo
 from ilf_kedro.language_models.openai.batch import BatchRunner
 from ilf_kedro.language_models.openai.bundles import bundled
 from ilf_kedro.language_models.openai.client import ApiClient
-from ilf_kedro.language_models.openai.cost_tracker import Spending, SpendingReport, Usage
+from ilf_kedro.language_models.openai.cost_tracker import CostTracker, SpendingReport, Usage
 from ilf_kedro.language_models.openai.options import ApiCredentials, ApiOptions, find_api_key
+from ilf_kedro.language_models.openai.questions import (
+    Question,
+    echo_question,
+    embedding_question,
+    generation_question,
+    next_token_question,
+)
 from ilf_kedro.language_models.openai.readers import Fields, read_fields, usage_in
 from ilf_kedro.language_models.openai.requests import sendable, shorten
-from ilf_kedro.language_models.openai.runner import forecast, plan_jobs, run_jobs
+from ilf_kedro.language_models.openai.runner import forecast, plan_requests, send_requests
 from ilf_kedro.language_models.openai.shortcomings import warn_of_budget, warn_of_choices, warn_of_reasoning
 from ilf_kedro.language_models.openai.token_ids import token_ids
 from ilf_kedro.language_models.openai.top_log_probabilities import choice_probabilities_from_top
-from ilf_kedro.language_models.openai.work import (
-    Work,
-    echo_work,
-    embedding_work,
-    generation_work,
-    next_token_work,
-)
 from ilf_kedro.language_models.protocol import (
     Capability,
     Choice,
@@ -69,15 +69,15 @@ class OpenAICompatibleLanguageModel:
         credentials: ApiCredentials | None = None,
         env_file: Path = Path(".env"),
         cache: CompletionCache | None = None,
-        spending: Spending | None = None,
+        spending: CostTracker | None = None,
     ) -> None:
         self.options = options
         self._name = name or options.model
         self._credentials = credentials
         self._env_file = env_file
         self.cache = cache
-        self._spending = Spending(options.budget, part_of=spending)
-        self._total = spending or self._spending
+        self._costs = CostTracker(options.budget, part_of=spending)
+        self._total = spending or self._costs
         self._n_shortened = 0
 
     def __repr__(self) -> str:
@@ -94,9 +94,9 @@ class OpenAICompatibleLanguageModel:
         return self.options.model
 
     @property
-    def ledger(self) -> Spending:
+    def ledger(self) -> CostTracker:
         """What this model alone spends, a part of the ledger that it may share with others."""
-        return self._spending
+        return self._costs
 
     @property
     def spending(self) -> SpendingReport:
@@ -125,9 +125,9 @@ class OpenAICompatibleLanguageModel:
         return frozenset(found)
 
     def generate(
-        self, prompts: Sequence[Prompt], samples: range, options: SamplingOptions, *, seed: int, label: str = ""
+        self, prompts: Sequence[Prompt], sample_indices: range, options: SamplingOptions, *, seed: int, label: str = ""
     ) -> list[list[Completion]]:
-        """Sample the completions with the indices `samples` for each prompt, several in one request.
+        """Sample the completions with the indices `sample_indices` for each prompt, several in one request.
 
         A greedy completion is asked for once and repeated. What a server samples is its own affair: the same
         completion comes back only from the cache, which knows it by its index. Without
@@ -136,16 +136,16 @@ class OpenAICompatibleLanguageModel:
         Raises:
             ApiError, BudgetExceededError: see ApiClient.ask; everything that arrived is in the cache.
         """
-        indices = [0][: len(samples)] if options.temperature == 0 else list(samples)
+        indices = [0][: len(sample_indices)] if options.temperature == 0 else list(sample_indices)
         keys: list[list[str]] = []
-        works: list[Work] = []
+        questions: list[Question] = []
         for prompt in prompts:
             text = self._text(prompt)
             parts: dict[str, JsonValue] = {"prompt": text, "sampling": options.model_dump(mode="json"), "seed": seed}
             own = [self._key("generate", **parts, example=prompt.example_id, sample=index) for index in indices]
             keys.append(own)
-            works.append(
-                generation_work(
+            questions.append(
+                generation_question(
                     self.options,
                     text,
                     options,
@@ -154,10 +154,10 @@ class OpenAICompatibleLanguageModel:
                     samples=dict(zip(own, indices, strict=True)),
                 )
             )
-        values = self._answer(works, label or "Generating")
+        values = self._answer(questions, label or "Generating")
         answers = [[read_completion(values[key], seed) for key in own] for own in keys]
         warn_of_reasoning(self._name, [completion for row in answers for completion in row])
-        return [row * len(samples) for row in answers] if options.temperature == 0 else answers
+        return [row * len(sample_indices) for row in answers] if options.temperature == 0 else answers
 
     def choice_probabilities(
         self, prompts: Sequence[Prompt], choices: Sequence[Choice], *, label: str = ""
@@ -171,19 +171,19 @@ class OpenAICompatibleLanguageModel:
         self._require(Capability.CHOICE_PROBABILITIES, self.options.alternatives > 0)
         texts = [self._text(prompt) for prompt in prompts]
         ids = token_ids(self._client, self.options, choices) if self.options.exact_choices and texts else []
-        # Without token ids, the key leaves out the choices: other spellings are read from the same list.
+        # Without token ids, the key leaves out the choices: other verbalizers are read from the same list.
         listed: dict[str, JsonValue] = {"token_ids": [*ids]} if ids else {"alternatives": self.options.alternatives}
         keys = [self._key("next_token", prompt=text, **listed) for text in texts]
         pairs = zip(texts, keys, strict=True)
-        works: list[Work] = [next_token_work(self.options, text, key, ids) for text, key in pairs]
-        values = self._answer(works, label or "Asking")
+        questions: list[Question] = [next_token_question(self.options, text, key, ids) for text, key in pairs]
+        values = self._answer(questions, label or "Asking")
         tops: list[dict[str, float]] = [values[key]["top"] for key in keys]
         answers = [choice_probabilities_from_top(top, choices, self.options.least_covered) for top in tops]
         warn_of_choices(self._name, tops, answers, choices, self.options.alternatives)
         return answers
 
     def log_likelihood(
-        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", whole: bool = False
+        self, prompts: Sequence[Prompt], continuations: Sequence[str], *, label: str = "", include_prompt: bool = False
     ) -> list[TokenLogProbabilities]:
         """Return the log-probability of every token of continuations[i] after prompts[i], where the server echoes.
 
@@ -199,9 +199,11 @@ class OpenAICompatibleLanguageModel:
         texts = [self._text(prompt) for prompt in prompts]
         joint = [text + sendable(continuation) for text, continuation in zip(texts, continuations, strict=True)]
         keys = [self._key("echo", prompt=text) for text in joint]
-        works: list[Work] = [echo_work(self.options, text, key) for text, key in zip(joint, keys, strict=True)]
-        values = self._answer(works, label or "Scoring")
-        read = echo.whole_text if whole else echo.continuation_part
+        questions: list[Question] = [
+            echo_question(self.options, text, key) for text, key in zip(joint, keys, strict=True)
+        ]
+        values = self._answer(questions, label or "Scoring")
+        read = echo.whole_text if include_prompt else echo.continuation_part
         return [read(values[key], len(text)) for key, text in zip(keys, texts, strict=True)]
 
     def embed(self, texts: Sequence[str], *, label: str = "") -> NDArray[np.float32]:
@@ -218,8 +220,8 @@ class OpenAICompatibleLanguageModel:
         if not texts:
             return np.zeros((0, 0), np.float32)
         keys = [self._key("embed", text=text, embedding_model=self.options.embedding_model) for text in texts]
-        work = embedding_work(self.options, dict(zip(keys, texts, strict=True)))
-        values = self._answer([work], label or "Embedding", self.options.embedding_model)
+        question = embedding_question(self.options, dict(zip(keys, texts, strict=True)))
+        values = self._answer([question], label or "Embedding", self.options.embedding_model)
         found: list[list[float] | None] = [values[key]["vector"] for key in keys]
         dimension = max((len(vector) for vector in found if vector is not None), default=1)
         vectors = np.array([vector or [math.nan] * dimension for vector in found], dtype=np.float32)
@@ -227,40 +229,40 @@ class OpenAICompatibleLanguageModel:
 
     @cached_property
     def _client(self) -> ApiClient:
-        return ApiClient(self.options, find_api_key(self.options, self._credentials, self._env_file), self._spending)
+        return ApiClient(self.options, find_api_key(self.options, self._credentials, self._env_file), self._costs)
 
     @cached_property
     def _echoes(self) -> bool:
         self._client.stopping.clear()
         return echo.probe_echo(self._client, self.options)
 
-    def _answer(self, works: Sequence[Work], label: str, billed_model: str | None = None) -> dict[str, Fields]:
+    def _answer(self, questions: Sequence[Question], label: str, billed_model: str | None = None) -> dict[str, Fields]:
         """Return the values of every key, from the cache or the server."""
-        keys = list(dict.fromkeys(key for work in works for key in work.keys))
+        keys = list(dict.fromkeys(key for question in questions for key in question.keys))
         values = self._kept(keys)
         price = self.options.prices.get(billed_model or self.options.model)
-        self._spending.book_saved(len(values), sum((usage_in(value) for value in values.values()), Usage()), price)
-        jobs = plan_jobs(works, values)
-        if not jobs:
+        self._costs.book_saved(len(values), sum((usage_in(value) for value in values.values()), Usage()), price)
+        unsent = plan_requests(questions, values)
+        if not unsent:
             return values
-        expected = forecast(jobs, self.options)
+        expected = forecast(unsent, self.options)
         logger.info("%s with %s: %s; %d answers are in the cache", label, self._name, expected, len(values))
-        warn_of_budget(self._name, expected, self._spending.left())
+        warn_of_budget(self._name, expected, self._costs.left())
 
         def store(new: Mapping[str, Fields]) -> None:
             if self.cache is not None:
                 self.cache.put_many({key: json.dumps(fields) for key, fields in new.items()})
             values.update(new)
 
-        if not any(work.one_prompt is False for work in works):
-            jobs = bundled(jobs, self.options.prompts_per_request)
+        if not any(question.one_prompt is False for question in questions):
+            unsent = bundled(unsent, self.options.prompts_per_request)
         try:
             if self.options.send == "online":
-                run_jobs(jobs, self._client, store, self.options.concurrency, label)
+                send_requests(unsent, self._client, store, self.options.concurrency, label)
             else:
-                runner = BatchRunner(self._client, self.options, self._spending, store)
-                while jobs := plan_jobs(works, values):  # again for choices that a server left out
-                    runner.run(jobs, label)
+                runner = BatchRunner(self._client, self.options, self._costs, store)
+                while unsent := plan_requests(questions, values):  # again for choices that a server left out
+                    runner.run(unsent, label)
         finally:
             logger.info("%s so far: %s", self._name, self.spending)
         return values

@@ -54,7 +54,7 @@ class ApiOptions(Options):
     than the probability `least_covered` in all is undefined. `exact_choices` asks a vLLM server's chat for the
     probabilities of the choices' own tokens instead of the likeliest ones. `omit` names options that the server refuses
     and that are left out, `extra_body` goes into every request as it is. `strip_reasoning` takes
-    `<think>…</think>` out of the answers. Prompts longer than `max_prompt_characters` are cut in the post.
+    `<think>…</think>` out of the answers. Prompts longer than `max_prompt_characters` are truncated in the input.
     `timeout_seconds` is for a whole answer. `budget` is in USD and hard; `prices` maps model identifiers to
     prices.
     """

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 
-class Pace:
+class RateLimiter:
     """Spaces out what is used up, so that no minute sees more than `per_minute` of it (None: no limit).
 
     Every amount waits until those before it are paid off at the allowed rate; there is no burst at the

@@ -20,7 +20,7 @@ from ilf_kedro.language_models.openai.answers import (
     MalformedAnswerError,
     NoLogProbabilitiesError,
 )
-from ilf_kedro.language_models.openai.cost_tracker import Fault, Usage
+from ilf_kedro.language_models.openai.cost_tracker import AttemptFault, Usage
 from ilf_kedro.language_models.openai.options import ApiOptions
 from ilf_kedro.language_models.openai.reasoning import strip_reasoning
 from ilf_kedro.language_models.protocol import Completion, SamplingOptions
@@ -33,21 +33,21 @@ Fields = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Values:
+class ParsedAnswer:
     """What one answer gives: the fields to keep by key, its usage, and what was unusual in it."""
 
     values: Mapping[str, Fields]
     usage: Usage | None
-    remarks: tuple[Fault, ...] = ()
+    remarks: tuple[AttemptFault, ...] = ()
 
 
-def believed(answer: Answer | EmbeddingAnswer, bound: Usage) -> tuple[Usage | None, tuple[Fault, ...]]:
+def believed(answer: Answer | EmbeddingAnswer, bound: Usage) -> tuple[Usage | None, tuple[AttemptFault, ...]]:
     """Return what of the answer's usage can be true, and what is wrong with it."""
     spent = answer.spent
     if spent is None:
-        return None, (Fault.NO_USAGE,)
+        return None, (AttemptFault.NO_USAGE,)
     believed = spent.within(bound)
-    return believed, () if believed == spent else (Fault.INCREDIBLE_USAGE,)
+    return believed, () if believed == spent else (AttemptFault.INCREDIBLE_USAGE,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class CompletionReader:
     sampling: SamplingOptions
     seed: int
 
-    def read(self, answer: Answer, keys: Keys, bound: Usage) -> Values:
+    def read(self, answer: Answer, keys: Keys, bound: Usage) -> ParsedAnswer:
         """Return the completions of the choices that are whole, one for each key as far as they go."""
         choices = answer.whole[: len(keys)]
         spent, remarks = believed(answer, bound)
@@ -69,31 +69,31 @@ class CompletionReader:
         for position, (key, choice, n_tokens) in enumerate(zip(keys, choices, tokens, strict=False)):
             values[key] = self._completion(spent if position == 0 else None, choice, n_tokens, answer.model, faults)
         given = answer.choices or []
-        faults += [Fault.FAILED for choice in given if choice.failed]
+        faults += [AttemptFault.FAILED for choice in given if choice.failed]
         if len(given) < len(keys):
-            faults.append(Fault.FEWER_CHOICES)
-        return Values(values, spent, tuple(faults))
+            faults.append(AttemptFault.FEWER_CHOICES)
+        return ParsedAnswer(values, spent, tuple(faults))
 
     def _completion(
-        self, spent: Usage | None, choice: ApiChoice, n_tokens: int, model: str | None, faults: list[Fault]
+        self, spent: Usage | None, choice: ApiChoice, n_tokens: int, model: str | None, faults: list[AttemptFault]
     ) -> Fields:
         text, thought = strip_reasoning(choice.content) if self.options.strip_reasoning else (choice.content, False)
         text, stopped = requests.cut_at_stop(text, self.sampling.stop)
         finish = "stop" if stopped else choice.finish
         if finish == "refused":
-            faults.append(Fault.REFUSED)
+            faults.append(AttemptFault.REFUSED)
         elif not text and not stopped and (thought or choice.reasoning or finish == "length"):
-            faults.append(Fault.REASONING)
+            faults.append(AttemptFault.REASONING)
             finish = "length"  # the thoughts, shown or not, took all: the answer never began
         elif finish == "length":
-            faults.append(Fault.LENGTH)
+            faults.append(AttemptFault.LENGTH)
         if not choice.is_known:
-            faults.append(Fault.UNKNOWN_FINISH)
+            faults.append(AttemptFault.UNKNOWN_FINISH)
         log_probabilities: tuple[float, ...] | None = None
         if self.options.token_log_probabilities and not thought:
             log_probabilities = _all_values(choice)
             if log_probabilities is None and text:
-                faults.append(Fault.NO_LOG_PROBABILITIES)
+                faults.append(AttemptFault.NO_LOG_PROBABILITIES)
         completion = Completion(text, n_tokens, finish, self.seed, log_probabilities)
         return fields_of(spent, **completion_fields(completion), seed=self.seed, model=model)
 
@@ -105,7 +105,7 @@ def _all_values(choice: ApiChoice) -> tuple[float, ...] | None:
     return known if values and len(known) == len(values) else None
 
 
-def read_next_token(answer: Answer, key: str, bound: Usage) -> Values:
+def read_next_token(answer: Answer, key: str, bound: Usage) -> ParsedAnswer:
     """Return the likeliest next tokens; none where the model refused.
 
     Raises:
@@ -114,18 +114,20 @@ def read_next_token(answer: Answer, key: str, bound: Usage) -> Values:
     spent, remarks = believed(answer, bound)
     choice = answer.whole[0]
     if choice.finish == "refused":  # whatever is listed begins a refusal, and answers nothing
-        return Values({key: fields_of(spent, top={}, why=str(Fault.REFUSED))}, spent, (*remarks, Fault.REFUSED))
+        return ParsedAnswer(
+            {key: fields_of(spent, top={}, why=str(AttemptFault.REFUSED))}, spent, (*remarks, AttemptFault.REFUSED)
+        )
     sampled = choice.logprobs.sampled() if choice.logprobs else []
     top = sampled[0].likeliest() if sampled else {}
     if top:
-        return Values({key: fields_of(spent, top=dict(top), model=answer.model)}, spent, remarks)
+        return ParsedAnswer({key: fields_of(spent, top=dict(top), model=answer.model)}, spent, remarks)
     if choice.reasoning or (choice.message is not None and choice.message.content is None):
         found = "the answer lists no likeliest tokens (logprobs): its only token went into reasoning"
-        raise NoLogProbabilitiesError(answer.spent, found, Fault.REASONING)
+        raise NoLogProbabilitiesError(answer.spent, found, AttemptFault.REASONING)
     raise NoLogProbabilitiesError(answer.spent, "the answer lists no likeliest tokens (logprobs)")
 
 
-def read_embeddings(answer: EmbeddingAnswer, keys: Keys, bound: Usage) -> Values:
+def read_embeddings(answer: EmbeddingAnswer, keys: Keys, bound: Usage) -> ParsedAnswer:
     """Return the vectors by the keys of their texts.
 
     Raises:
@@ -139,13 +141,13 @@ def read_embeddings(answer: EmbeddingAnswer, keys: Keys, bound: Usage) -> Values
     vectors = {index: item.embedding for index, item in zip(named, data, strict=True) if index in range(len(keys))}
     if len(set(named)) < len(named) or not vectors:
         found = f"embeddings of texts {named[:8]} where 0 to {len(keys) - 1} were asked"
-        raise MalformedAnswerError(Fault.MALFORMED, answer.spent, found)
+        raise MalformedAnswerError(AttemptFault.MALFORMED, answer.spent, found)
     values = {
         keys[index]: fields_of(spent if place == 0 else None, vector=[*vector])
         for place, (index, vector) in enumerate(sorted(vectors.items()))
         if index is not None
     }
-    return Values(values, spent, (*remarks, Fault.FEWER_CHOICES) if len(values) < len(keys) else remarks)
+    return ParsedAnswer(values, spent, (*remarks, AttemptFault.FEWER_CHOICES) if len(values) < len(keys) else remarks)
 
 
 def read_fields(text: str) -> Fields | None:
@@ -167,7 +169,7 @@ def usage_in(fields: Fields) -> Usage:
     return Usage(*fields["usage"])
 
 
-def read_echo(answer: Answer, text: str, key: str, bound: Usage) -> Values:
+def read_echo(answer: Answer, text: str, key: str, bound: Usage) -> ParsedAnswer:
     """Return the log-probabilities of an echoed text's tokens.
 
     Raises:
@@ -177,7 +179,7 @@ def read_echo(answer: Answer, text: str, key: str, bound: Usage) -> Values:
     if tokens is None:
         raise NoLogProbabilitiesError(answer.spent, "the answer does not echo the text's logprobs")
     spent, remarks = believed(answer, bound)
-    return Values({key: fields_of(spent, tokens=tokens, model=answer.model)}, spent, remarks)
+    return ParsedAnswer({key: fields_of(spent, tokens=tokens, model=answer.model)}, spent, remarks)
 
 
 def _echoed_tokens(answer: Answer, text: str) -> list[JsonValue] | None:

@@ -13,9 +13,9 @@ from ilf_kedro.language_models.openai.client import ApiClient
 from ilf_kedro.language_models.openai.cost_tracker import Forecast, Usage
 from ilf_kedro.language_models.openai.errors import PromptUnansweredError
 from ilf_kedro.language_models.openai.options import ApiOptions
+from ilf_kedro.language_models.openai.questions import Question
 from ilf_kedro.language_models.openai.readers import Fields
 from ilf_kedro.language_models.openai.requests import ApiRequest
-from ilf_kedro.language_models.openai.work import Work
 
 logger = logging.getLogger(__name__)
 
@@ -23,45 +23,49 @@ Store = Callable[[Mapping[str, Fields]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class PendingRequest:
     """The keys that one request is to fill."""
 
-    work: Work
+    question: Question
     keys: tuple[str, ...]
 
     @property
     def request(self) -> ApiRequest:
         """The request that fills them."""
-        return self.work.request(self.keys)
+        return self.question.request(self.keys)
 
 
-def plan_jobs(works: Sequence[Work], known: Mapping[str, Fields]) -> list[Job]:
+def plan_requests(questions: Sequence[Question], known: Mapping[str, Fields]) -> list[PendingRequest]:
     """Return the requests that fill what is not known, each key once."""
     claimed = set(known)
-    jobs = []
-    for work in works:
-        missing = [key for key in dict.fromkeys(work.keys) if key not in claimed]
+    unsent = []
+    for question in questions:
+        missing = [key for key in dict.fromkeys(question.keys) if key not in claimed]
         claimed.update(missing)
-        size = work.keys_per_request
-        jobs += [Job(work, tuple(missing[start : start + size])) for start in range(0, len(missing), size)]
-    return jobs
+        size = question.keys_per_request
+        unsent += [
+            PendingRequest(question, tuple(missing[start : start + size])) for start in range(0, len(missing), size)
+        ]
+    return unsent
 
 
-def forecast(jobs: Sequence[Job], options: ApiOptions) -> Forecast:
-    """Add up what the jobs are likely to need."""
+def forecast(unsent: Sequence[PendingRequest], options: ApiOptions) -> Forecast:
+    """Add up what the requests are likely to need."""
     usage, usd = Usage(), 0.0
     priced = True
-    for job in jobs:
-        request = job.request
+    for pending_request in unsent:
+        request = pending_request.request
         usage += request.estimate
         price = options.prices.get(request.model)
         priced = priced and price is not None
         usd += request.estimate.cost(price, batch=options.send == "batch") if price else 0.0
-    return Forecast(len(jobs), usage, usd if priced else None)
+    return Forecast(len(unsent), usage, usd if priced else None)
 
 
-def run_jobs(jobs: Sequence[Job], client: ApiClient, store: Store, concurrency: int, label: str) -> None:
-    """Run the jobs, `concurrency` at a time, and hand every answer to `store` the moment it is there.
+def send_requests(
+    unsent: Sequence[PendingRequest], client: ApiClient, store: Store, concurrency: int, label: str
+) -> None:
+    """Send the requests, `concurrency` at a time, and hand every answer to `store` the moment it is there.
 
     At the first error, and at an interruption, nothing more is sent; what is under way is waited for and
     stored, then the error is raised.
@@ -70,8 +74,8 @@ def run_jobs(jobs: Sequence[Job], client: ApiClient, store: Store, concurrency: 
         ApiError, BudgetExceededError: see ApiClient.ask.
     """
     client.stopping.clear()
-    with ThreadPoolExecutor(min(concurrency, max(1, len(jobs))), thread_name_prefix="api") as pool:
-        futures = [pool.submit(_run_job, job, client, store) for job in jobs]
+    with ThreadPoolExecutor(min(concurrency, max(1, len(unsent))), thread_name_prefix="api") as pool:
+        futures = [pool.submit(_send_request, pending_request, client, store) for pending_request in unsent]
         try:
             for future in track(as_completed(futures), description=label, total=len(futures)):
                 future.result()
@@ -81,21 +85,21 @@ def run_jobs(jobs: Sequence[Job], client: ApiClient, store: Store, concurrency: 
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _run_job(job: Job, client: ApiClient, store: Store) -> None:
+def _send_request(pending_request: PendingRequest, client: ApiClient, store: Store) -> None:
     """Ask until every key is filled: a server may return fewer choices than it is asked for.
 
     Of several prompts in one request that the server will not answer, each is asked alone; a prompt that it
     will not answer alone gets the work's blank value.
     """
-    missing, at_once = job.keys, len(job.keys)
+    missing, at_once = pending_request.keys, len(pending_request.keys)
     while missing:
         asked = missing[:at_once]
         try:
-            values = client.ask(job.work.request(asked), job.work.reader(asked)).values
+            values = client.ask(pending_request.question.request(asked), pending_request.question.reader(asked)).values
         except PromptUnansweredError as error:
-            if len(asked) > 1 and not job.work.one_prompt:
+            if len(asked) > 1 and not pending_request.question.one_prompt:
                 at_once = 1
                 continue
-            values = client.blank(job.work, asked, error)
+            values = client.blank(pending_request.question, asked, error)
         store(values)
         missing = tuple(key for key in missing if key not in values)

@@ -28,7 +28,7 @@ def token_ids(client: ApiClient, options: ApiOptions, choices: Sequence[Choice])
     # The way to the tokenizer is not below the version of OpenAI's protocol.
     url = f"{options.base_url.rstrip('/').removesuffix('/v1')}/tokenize"
     found: dict[int, None] = {}
-    for spelling in dict.fromkeys(spelling for choice in choices for spelling in choice.spellings):
+    for spelling in dict.fromkeys(spelling for choice in choices for spelling in choice.verbalizers):
         body = {"model": options.model, "prompt": spelling, "add_special_tokens": False}
         answer = client.guard(lambda body=body: client.openai.post(url, cast_to=object, body=body))  # type: ignore[misc]
         try:

@@ -25,7 +25,7 @@ def choice_probabilities_from_top(
 ) -> ChoiceProbabilities:
     """Turn the log-probabilities of the likeliest next tokens (text → nats) into those of the choices.
 
-    A token counts for a choice if it is one of its spellings, or such a spelling followed by no letter or
+    A token counts for a choice if it is one of its verbalizers, or such a spelling followed by no letter or
     digit ("Yes."), or a beginning of it ("Tr" of "True") that begins no other choice. A token that is not
     listed is at most as probable as the least listed one, and all of them together as what the list
     leaves: so much is assumed for a choice that the list lacks. `bound` is the largest difference between
@@ -54,21 +54,21 @@ def choice_probabilities_from_top(
 def _mass(
     probabilities: Mapping[str, float], choice: Choice, choices: Sequence[Choice], least: float, rest: float
 ) -> _Mass:
-    others = [spelling for other in choices if other is not choice for spelling in other.spellings]
+    others = [spelling for other in choices if other is not choice for spelling in other.verbalizers]
     sure = own = shared = 0.0
     seen: set[str] = set()
     for token, probability in probabilities.items():
-        spelled = {spelling for spelling in choice.spellings if _says(token, spelling)}
+        spelled = {spelling for spelling in choice.verbalizers if _says(token, spelling)}
         seen |= spelled
         if spelled:
             sure += probability
-        elif not _begins(token, choice.spellings) or any(_says(token, spelling) for spelling in others):
+        elif not _begins(token, choice.verbalizers) or any(_says(token, spelling) for spelling in others):
             continue
         elif _begins(token, others):  # such as a lone blank, which may go on as either
             shared += probability
         else:
             own += probability
-    unlisted = least * sum(spelling not in seen for spelling in choice.spellings)
+    unlisted = least * sum(spelling not in seen for spelling in choice.verbalizers)
     return _Mass(sure, sure + own, sure + own + shared + min(rest, unlisted))
 
 
@@ -76,9 +76,9 @@ def _says(token: str, spelling: str) -> bool:
     return token.startswith(spelling) and not token[len(spelling) : len(spelling) + 1].isalnum()
 
 
-def _begins(token: str, spellings: Iterable[str]) -> bool:
+def _begins(token: str, verbalizers: Iterable[str]) -> bool:
     # The end-of-sequence token, which some servers show as the empty text, begins nothing.
-    return token != "" and any(spelling.startswith(token) for spelling in spellings)
+    return token != "" and any(spelling.startswith(token) for spelling in verbalizers)
 
 
 def _share(part: float, others: float) -> float:

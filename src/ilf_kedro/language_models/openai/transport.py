@@ -10,10 +10,10 @@ from typing import Any
 import httpx2
 from openai import DefaultHttpxClient
 
-from ilf_kedro.language_models.openai.cost_tracker import Fault, Spending
+from ilf_kedro.language_models.openai.cost_tracker import AttemptFault, CostTracker
 from ilf_kedro.language_models.openai.errors import Failure
 from ilf_kedro.language_models.openai.options import ApiOptions
-from ilf_kedro.language_models.openai.rate_limiter import Pace
+from ilf_kedro.language_models.openai.rate_limiter import RateLimiter
 from ilf_kedro.language_models.openai.server_words import read_server_words
 
 __all__ = ["Call", "StoppedError", "WatchedClient"]
@@ -40,14 +40,14 @@ class _RedirectError(httpx2.RequestError):
 class WatchedClient(DefaultHttpxClient):
     """An HTTP client that watches every attempt, retries included: limits, budget, time and faults."""
 
-    def __init__(self, options: ApiOptions, spending: Spending, stopping: threading.Event) -> None:
+    def __init__(self, options: ApiOptions, spending: CostTracker, stopping: threading.Event) -> None:
         self._seconds = options.timeout_seconds
         super().__init__(
             timeout=httpx2.Timeout(self._seconds, connect=min(self._seconds, 10.0)),
             event_hooks={"response": [_refuse_other_hosts]},
         )
-        self.tokens = Pace(options.tokens_per_minute, sleep=stopping.wait)
-        self._requests = Pace(options.requests_per_minute, sleep=stopping.wait)
+        self.tokens = RateLimiter(options.tokens_per_minute, sleep=stopping.wait)
+        self._requests = RateLimiter(options.requests_per_minute, sleep=stopping.wait)
         self._spending = spending
         self._stopping = stopping
         self._local = threading.local()
@@ -71,20 +71,23 @@ class WatchedClient(DefaultHttpxClient):
         try:
             response = self._whole(request, *args, **kwargs)
         except _RedirectError:
-            self._fail(call, Fault.REDIRECTED)
+            self._fail(call, AttemptFault.REDIRECTED)
             raise
         except httpx2.RequestError as error:
             unreached = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
             timeout = isinstance(error, httpx2.TimeoutException)
-            self._fail(call, Fault.UNREACHABLE if unreached else Fault.TIMEOUT if timeout else Fault.DROPPED)
+            self._fail(
+                call,
+                AttemptFault.UNREACHABLE if unreached else AttemptFault.TIMEOUT if timeout else AttemptFault.DROPPED,
+            )
             raise
         if response.status_code == 429:
             self._requests.hold_back(_retry_after(response))
-            self._fail(call, Fault.RATE_LIMITED)
+            self._fail(call, AttemptFault.RATE_LIMITED)
             if Failure(read_server_words(response.content), 429).is_out_of_credit:
                 response.headers["x-should-retry"] = "false"  # which the openai client obeys
         elif response.status_code >= 400:
-            self._fail(call, Fault.SERVER_ERROR if response.status_code >= 500 else Fault.REJECTED)
+            self._fail(call, AttemptFault.SERVER_ERROR if response.status_code >= 500 else AttemptFault.REJECTED)
         return response
 
     def settle(self, call: Call, *, lost: bool) -> None:
@@ -112,9 +115,9 @@ class WatchedClient(DefaultHttpxClient):
         finally:
             response.close()
 
-    def _fail(self, call: Call, fault: Fault) -> None:
+    def _fail(self, call: Call, fault: AttemptFault) -> None:
         self._spending.book_fault(fault)
-        self.settle(call, lost=fault in (Fault.TIMEOUT, Fault.DROPPED))
+        self.settle(call, lost=fault in (AttemptFault.TIMEOUT, AttemptFault.DROPPED))
 
 
 def _refuse_other_hosts(response: httpx2.Response) -> None:

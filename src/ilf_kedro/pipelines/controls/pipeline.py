@@ -10,7 +10,7 @@ from ilf_kedro.pipelines.controls import nodes
 from ilf_kedro.pipelines.controls.section import describe_controls
 from ilf_kedro.pipelines.names import RefinementMethod
 from ilf_kedro.pipelines.pages import page_node
-from ilf_kedro.pipelines.refinement.pipeline import OTHER_FEEDBACK, refinement_nodes
+from ilf_kedro.pipelines.refinement.pipeline import CONTROL_FEEDBACK, refinement_nodes
 from ilf_kedro.pipelines.selection.nodes import (
     collect_refinements,
     collect_scores,
@@ -106,7 +106,7 @@ def _reporting_nodes() -> list[Node]:
         "refiner": "refiner",
         "instruct_rm": "instruct_rm",
     }
-    described |= {name.replace(".", "_"): f"controls.{name}" for name in OTHER_FEEDBACK.values()}
+    described |= {name.replace(".", "_"): f"controls.{name}" for name in CONTROL_FEEDBACK.values()}
     return [
         Node(
             nodes.measure_controls,

@@ -15,7 +15,7 @@ from ilf_kedro.pipelines.data_prep.records import columns_of
 from ilf_kedro.schemas import Fault, InvalidDataError, RawLines, printable, show_value
 from ilf_kedro.tasks.reading.json_rows import parse_object
 
-__all__ = ["Fault", "InvalidDataError", "Row", "read_rows"]
+__all__ = ["Fault", "InvalidDataError", "ParsedRow", "read_rows"]
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
 
@@ -24,7 +24,7 @@ _OTHER_BYTE = re.compile("[\udc80-\udcff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Row(Generic[RecordT]):
+class ParsedRow(Generic[RecordT]):
     """A line of a file: what it holds where it is a JSON object, and the record where it is valid."""
 
     number: int
@@ -33,14 +33,14 @@ class Row(Generic[RecordT]):
     record: RecordT | None
 
 
-def read_rows(raw: RawLines, record_type: type[RecordT]) -> tuple[list[Row[RecordT]], list[Fault]]:
+def read_rows(raw: RawLines, record_type: type[RecordT]) -> tuple[list[ParsedRow[RecordT]], list[Fault]]:
     """Read one JSON object per line, and validate each on its own as a `record_type`.
 
     A byte-order mark, carriage returns and blank lines are ignored; NaN (which Python writes for a
     missing number) is null. Every line that is not blank gives a row; invalid ones, and those with a byte
     that is not UTF-8, have no record.
     """
-    rows: list[Row[RecordT]] = []
+    rows: list[ParsedRow[RecordT]] = []
     faults: list[Fault] = []
     for number, line in enumerate(raw.lines, start=1):
         text = line.removeprefix("\ufeff").strip() if number == 1 else line.strip()
@@ -54,7 +54,7 @@ def read_rows(raw: RawLines, record_type: type[RecordT]) -> tuple[list[Row[Recor
     return rows, faults
 
 
-def _read_row(file: str, number: int, text: str, record_type: type[RecordT]) -> tuple[Row[RecordT], list[Fault]]:
+def _read_row(file: str, number: int, text: str, record_type: type[RecordT]) -> tuple[ParsedRow[RecordT], list[Fault]]:
     """Read one line; a row that is not UTF-8 has no other fault."""
     raw = printable(_OTHER_BYTE.sub(lambda match: f"\\x{_byte(match[0]):02x}", text))
     values, record, faults = {}, None, []
@@ -69,7 +69,7 @@ def _read_row(file: str, number: int, text: str, record_type: type[RecordT]) -> 
         faults = [_explain(detail, columns, file, number, raw) for detail in error.errors(include_url=False)]
     except (ValueError, RecursionError) as error:
         faults = faults or [Fault(file, number, None, str(error), "one JSON object on each line", raw)]
-    return Row(number, raw, values, record), faults
+    return ParsedRow(number, raw, values, record), faults
 
 
 def _byte(escaped: str) -> int:

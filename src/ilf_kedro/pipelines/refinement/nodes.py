@@ -34,7 +34,7 @@ def refine(
 
 
 @asks("the pipeline refinement", refiner=Capability.GENERATE)
-def refine_by_other_feedback(
+def refine_by_control_feedback(
     examples: DataFrame[Examples],
     feedback: DataFrame[FeedbackTexts],
     refiner: LanguageModel,

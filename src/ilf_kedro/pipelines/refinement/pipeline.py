@@ -8,13 +8,13 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from ilf_kedro.pipelines.namespaces import bind
-from ilf_kedro.pipelines.refinement import nodes, other_feedback
+from ilf_kedro.pipelines.refinement import control_feedback, nodes
 
-__all__ = ["OTHER_FEEDBACK", "create_pipeline", "refinement_nodes"]
+__all__ = ["CONTROL_FEEDBACK", "create_pipeline", "refinement_nodes"]
 
 WITH_FEEDBACK = "refinement_with_feedback"
 # The methods that see feedback which is not the example's own, and the data set of that feedback.
-OTHER_FEEDBACK = {
+CONTROL_FEEDBACK = {
     "refinement_with_shuffled_feedback": "feedback.shuffled",
     "refinement_with_model_feedback": "feedback.model",
 }
@@ -42,13 +42,13 @@ def refinement_nodes(
     if "refinement_with_shuffled_feedback" in methods:
         inputs = [examples, "params:seed", *chosen]
         created.append(
-            Node(other_feedback.shuffle_feedback, inputs, f"{prefix}feedback.shuffled", name="shuffle_feedback")
+            Node(control_feedback.shuffle_feedback, inputs, f"{prefix}feedback.shuffled", name="shuffle_feedback")
         )
     if "refinement_with_model_feedback" in methods:
         inputs = [examples, "refiner", "prompt.feedback", "params:refinement", "params:seed", *chosen]
         created.append(
             Node(
-                other_feedback.write_feedback,
+                control_feedback.write_feedback,
                 inputs,
                 f"{prefix}feedback.model",
                 name="write_feedback",
@@ -58,10 +58,10 @@ def refinement_nodes(
     for method in methods:
         function: Callable[..., Any] = nodes.refine_all if subsets is None else nodes.refine
         inputs = [examples, *chosen]
-        if method in OTHER_FEEDBACK:
-            function, inputs = nodes.refine_by_other_feedback, [examples, f"{prefix}{OTHER_FEEDBACK[method]}"]
+        if method in CONTROL_FEEDBACK:
+            function, inputs = nodes.refine_by_control_feedback, [examples, f"{prefix}{CONTROL_FEEDBACK[method]}"]
         # Whoever's feedback it is, the request is the same: only its words differ.
-        prompt = f"prompt.{WITH_FEEDBACK if method in OTHER_FEEDBACK else method}"
+        prompt = f"prompt.{WITH_FEEDBACK if method in CONTROL_FEEDBACK else method}"
         created.append(
             Node(
                 bind(function, method=method),

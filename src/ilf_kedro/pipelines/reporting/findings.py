@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ilf_kedro.evaluation.win_rates import ALL_MODELS, SteadyVerdicts, tells_models_apart
+from ilf_kedro.evaluation.win_rates import ALL_MODELS, ConsistentVerdicts, tells_models_apart
 from ilf_kedro.pipelines.reporting.trainings import Training
 from ilf_kedro.report.labels import arm_and_size, in_order, number_or_none
 from ilf_kedro.report.prose import Prose
@@ -14,11 +14,11 @@ from ilf_kedro.schemas.run_record import RunRecord
 
 __all__ = [
     "FEW_POSTS",
+    "consistent_sentence",
     "judge_sentence",
     "likelihood_sentence",
     "opening",
     "reward_model_sentence",
-    "steady_sentence",
     "weak_models",
 ]
 
@@ -31,7 +31,7 @@ _DEMONSTRATION_MODELS = ("smollm2-135m", "tiny-random")
 def opening(
     metrics: DataFrame[ModelMetrics],
     agreement: DataFrame[JudgeAgreement],
-    verdicts: SteadyVerdicts,
+    verdicts: ConsistentVerdicts,
     accuracy: DataFrame[RewardModelAccuracy],
     trainings: Sequence[Training],
     *,
@@ -48,7 +48,7 @@ def opening(
     return [sentence for sentence in sentences if sentence]
 
 
-def judge_sentence(agreement: DataFrame[JudgeAgreement], verdicts: SteadyVerdicts, confidence: float) -> str:
+def judge_sentence(agreement: DataFrame[JudgeAgreement], verdicts: ConsistentVerdicts, confidence: float) -> str:
     """Say whether the judge can tell the models apart, and from what one knows that."""
     overall = agreement[agreement["model"] == ALL_MODELS]
     if overall.empty:
@@ -58,15 +58,15 @@ def judge_sentence(agreement: DataFrame[JudgeAgreement], verdicts: SteadyVerdict
         return _PROSE.no_verdicts(row)
     coverage = _PROSE.coverage(row, little=row["covered"] < ENOUGH_COVERED)
     if tells_models_apart(float(row["lower"])):
-        return _PROSE.judge_tells(row, confidence, steady_sentence(verdicts), coverage)
+        return _PROSE.judge_tells(row, confidence, consistent_sentence(verdicts), coverage)
     if row["agreement"] > 0.5:
         return _PROSE.judge_not_known(row, confidence, coverage)
     return _PROSE.judge_cannot_tell(row, confidence, coverage)
 
 
-def steady_sentence(verdicts: SteadyVerdicts) -> str:
+def consistent_sentence(verdicts: ConsistentVerdicts) -> str:
     """Say how many of the verdicts that both orders agree on went to the reference, and to the longer one."""
-    return _PROSE.steady(verdicts)
+    return _PROSE.consistent(verdicts)
 
 
 def likelihood_sentence(metrics: DataFrame[ModelMetrics], trainings: Sequence[Training], confidence: float) -> str:

@@ -201,7 +201,7 @@ def write_report(
         Report(
             metrics=metrics,
             agreement=agreement,
-            verdicts=win_rates.steady_verdicts(outcomes, outputs, test),
+            verdicts=win_rates.consistent_verdicts(outcomes, outputs, test),
             accuracy=RewardModelAccuracy.from_rows([]) if accuracy is None else accuracy,
             refinement_metrics=compared,
             statistics=text_statistics,

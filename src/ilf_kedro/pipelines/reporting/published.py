@@ -18,7 +18,7 @@ from ilf_kedro.schemas import (
     TextStatistics,
 )
 
-__all__ = ["Comparison", "Figure", "Row", "beside_ours"]
+__all__ = ["Comparison", "Figure", "PublishedRow", "beside_ours"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PublishedRow:
     """A method's published figures and ours."""
 
     method: str
@@ -48,7 +48,7 @@ class Comparison:
     paper: str
     here: str
     digits: int
-    rows: tuple[Row, ...]
+    rows: tuple[PublishedRow, ...]
 
 
 _JOINT = "finetuned_on_feedback_and_refinements"
@@ -134,9 +134,9 @@ def beside_ours(
     return [comparison for comparison in found if any(row.ours for row in comparison.rows)]
 
 
-def _rows(published: pd.DataFrame, ours: Mapping[str, Iterable[Figure]]) -> tuple[Row, ...]:
+def _rows(published: pd.DataFrame, ours: Mapping[str, Iterable[Figure]]) -> tuple[PublishedRow, ...]:
     return tuple(
-        Row(str(method), tuple(_published_figures(group)), tuple(ours.get(str(method), ())))
+        PublishedRow(str(method), tuple(_published_figures(group)), tuple(ours.get(str(method), ())))
         for method, group in published.groupby("method", sort=False)
     )
 

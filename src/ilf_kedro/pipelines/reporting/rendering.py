@@ -10,8 +10,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from ilf_kedro.evaluation.win_rates import SteadyVerdicts
-from ilf_kedro.pipelines.reporting.findings import FEW_POSTS, opening, steady_sentence, weak_models
+from ilf_kedro.evaluation.win_rates import ConsistentVerdicts
+from ilf_kedro.pipelines.reporting.findings import FEW_POSTS, consistent_sentence, opening, weak_models
 from ilf_kedro.pipelines.reporting.main_table import main_table
 from ilf_kedro.pipelines.reporting.published import beside_ours
 from ilf_kedro.pipelines.reporting.trainings import Training
@@ -43,7 +43,7 @@ class Report:
 
     metrics: DataFrame[ModelMetrics]
     agreement: DataFrame[JudgeAgreement]
-    verdicts: SteadyVerdicts
+    verdicts: ConsistentVerdicts
     accuracy: DataFrame[RewardModelAccuracy]
     refinement_metrics: DataFrame[RefinementMetrics]
     statistics: DataFrame[TextStatistics]
@@ -78,7 +78,7 @@ def render_report(report: Report) -> str:
             confidence=report.confidence,
         ),
         models=main_table(report.metrics, report.trainings, report.best_of_n, report.best_of_n_from),
-        steady=steady_sentence(report.verdicts),
+        consistent=consistent_sentence(report.verdicts),
         labels=partial(model_label, best_of_n=report.best_of_n),
         agreement=_by_model(report.agreement),
         accuracy=report.accuracy.to_dict("records"),

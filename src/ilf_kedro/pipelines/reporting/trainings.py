@@ -12,7 +12,7 @@ __all__ = ["Training", "trainings"]
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How many examples a training had, how many of their inputs were cut, and how many steps it took.
+    """How many examples a training had, how many of their inputs were truncated, and how many steps it took.
 
     `asked` is the train size that its name tells; null where it tells none.
     """

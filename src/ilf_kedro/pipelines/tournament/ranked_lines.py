@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from pydantic_core import PydanticCustomError
 
 from ilf_kedro.pipelines.data_prep.records import Identifier, Text
-from ilf_kedro.pipelines.data_prep.validation import Fault, InvalidDataError, Row, read_rows
+from ilf_kedro.pipelines.data_prep.validation import Fault, InvalidDataError, ParsedRow, read_rows
 from ilf_kedro.schemas import DataFrame, Examples, RawLines, text_or_empty
 from ilf_kedro.schemas.wording import counted
 
@@ -103,7 +103,9 @@ def read_rankings(raw: RawLines, development: DataFrame[Examples]) -> pd.DataFra
     return pd.DataFrame(table)
 
 
-def _faults_between(file: str, rows: Sequence[Row[RankedLine]], development: DataFrame[Examples]) -> Iterator[Fault]:
+def _faults_between(
+    file: str, rows: Sequence[ParsedRow[RankedLine]], development: DataFrame[Examples]
+) -> Iterator[Fault]:
     """Find what is wrong only in view of other rows, or of the development split."""
     initial = dict(zip(development["example_id"], development["initial_output"], strict=True))
     first: dict[tuple[str, str], int] = {}
@@ -122,7 +124,7 @@ def _faults_between(file: str, rows: Sequence[Row[RankedLine]], development: Dat
 
 
 def _faults_of_initial(
-    file: str, row: Row[RankedLine], record: RankedLine, initial: Mapping[str, object]
+    file: str, row: ParsedRow[RankedLine], record: RankedLine, initial: Mapping[str, object]
 ) -> Iterator[Fault]:
     known = _folded(text_or_empty(initial[record.example_id]))
     for index, candidate in enumerate(record.candidates):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ilf_kedro.language_models.local.run_statistics import RunStatistics
-from ilf_kedro.language_models.openai.cost_tracker import Spending, SpendingReport
+from ilf_kedro.language_models.openai.cost_tracker import CostTracker, SpendingReport
 from ilf_kedro.language_models.protocol import Model
 from ilf_kedro.schemas.run_record import ApiSpending, LanguageModelUsed, LocalWork
 
@@ -18,7 +18,7 @@ class _Entry:
     name: str
     revision: str
     statistics: list[RunStatistics] = field(default_factory=list)
-    ledgers: list[Spending] = field(default_factory=list)
+    ledgers: list[CostTracker] = field(default_factory=list)
 
 
 class LanguageModelsUsed:
@@ -32,7 +32,7 @@ class LanguageModelsUsed:
         entry = self._entries.setdefault((dataset, node), _Entry(model.name, model.revision))
         if isinstance(statistics := getattr(model, "statistics", None), RunStatistics):
             entry.statistics.append(statistics)
-        if isinstance(ledger := getattr(model, "ledger", None), Spending):
+        if isinstance(ledger := getattr(model, "ledger", None), CostTracker):
             entry.ledgers.append(ledger)
 
     def describe(self) -> tuple[LanguageModelUsed, ...]:

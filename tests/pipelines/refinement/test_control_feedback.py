@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
-from ilf_kedro.pipelines.refinement.nodes import refine_by_other_feedback
+from ilf_kedro.pipelines.refinement.control_feedback import shuffle_feedback, write_feedback
+from ilf_kedro.pipelines.refinement.nodes import refine_by_control_feedback
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
-from ilf_kedro.pipelines.refinement.other_feedback import shuffle_feedback, write_feedback
 from ilf_kedro.pipelines.requirements import MissingColumnError
 from ilf_kedro.schemas import UserError
 from tests.support.example_tables import WITH_FEEDBACK, WITHOUT_FEEDBACK, examples, subsets
@@ -92,7 +92,7 @@ def test_the_refiner_sees_the_other_feedback_in_place_of_the_examples_own() -> N
         return f"Text {i}."
 
     model = ScriptedLanguageModel(complete=complete)
-    refined = refine_by_other_feedback(
+    refined = refine_by_control_feedback(
         table, shuffled.iloc[:2], model, WITH_FEEDBACK, OPTIONS, 0, method="refinement_with_shuffled_feedback"
     )
     assert seen == dict(zip(shuffled["example_id"][:2], shuffled["feedback"][:2], strict=True))

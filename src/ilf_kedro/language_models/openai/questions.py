@@ -13,13 +13,13 @@ from ilf_kedro.language_models.openai.answers import (
     EmbeddingAnswer,
     read_answer,
 )
-from ilf_kedro.language_models.openai.cost_tracker import Fault
+from ilf_kedro.language_models.openai.cost_tracker import AttemptFault
 from ilf_kedro.language_models.openai.options import ApiOptions
 from ilf_kedro.language_models.openai.readers import (
     CompletionReader,
     Fields,
     Keys,
-    Values,
+    ParsedAnswer,
     fields_of,
     read_echo,
     read_embeddings,
@@ -32,7 +32,7 @@ EMBEDDINGS_PER_REQUEST = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class Question:
     """Cache keys to fill, so many with one request.
 
     `request` gives the request that fills some of the keys; `read` takes its answer's body and the same
@@ -42,19 +42,19 @@ class Work:
 
     keys: tuple[str, ...]
     request: Callable[[Keys], ApiRequest]
-    read: Callable[[bytes, Keys], Values]
-    blank: Callable[[Fault], Fields]
+    read: Callable[[bytes, Keys], ParsedAnswer]
+    blank: Callable[[AttemptFault], Fields]
     keys_per_request: int = 1
     one_prompt: bool = True
 
-    def reader(self, keys: Keys) -> Callable[[bytes], Values]:
+    def reader(self, keys: Keys) -> Callable[[bytes], ParsedAnswer]:
         """Return `read` for the answer that is to fill these keys."""
         return lambda body: self.read(body, keys)
 
 
-def generation_work(
+def generation_question(
     options: ApiOptions, text: str, sampling: SamplingOptions, *, example_id: str, seed: int, samples: Mapping[str, int]
-) -> Work:
+) -> Question:
     """Complete one prompt; `samples` maps keys to sample indices. Unanswered, it is refused."""
 
     def first_seed(keys: Keys) -> int:
@@ -63,52 +63,52 @@ def generation_work(
     def request(keys: Keys) -> ApiRequest:
         return requests.generation_request(options, text, sampling, samples=len(keys), seed=first_seed(keys))
 
-    def read(body: bytes, keys: Keys) -> Values:
+    def read(body: bytes, keys: Keys) -> ParsedAnswer:
         reader = CompletionReader(options, sampling, first_seed(keys))
         return reader.read(read_answer(body, Answer), keys, request(keys).bound)
 
-    def blank(fault: Fault) -> Fields:
+    def blank(fault: AttemptFault) -> Fields:
         return fields_of(None, **completion_fields(Completion("", 0, "refused", seed)), seed=seed, why=str(fault))
 
-    return Work(tuple(samples), request, read, blank, options.samples_each)
+    return Question(tuple(samples), request, read, blank, options.samples_each)
 
 
-def next_token_work(options: ApiOptions, text: str, key: str, token_ids: Sequence[int] = ()) -> Work:
+def next_token_question(options: ApiOptions, text: str, key: str, token_ids: Sequence[int] = ()) -> Question:
     """Ask for the likeliest next tokens after one prompt, or for those named; unanswered, none is known."""
 
     def request(keys: Keys) -> ApiRequest:
         del keys  # there is one
         return requests.next_token_request(options, text, token_ids)
 
-    def read(body: bytes, keys: Keys) -> Values:
+    def read(body: bytes, keys: Keys) -> ParsedAnswer:
         return read_next_token(read_answer(body, Answer), keys[0], request(keys).bound)
 
-    return Work((key,), request, read, lambda fault: fields_of(None, top={}, why=str(fault)))
+    return Question((key,), request, read, lambda fault: fields_of(None, top={}, why=str(fault)))
 
 
-def echo_work(options: ApiOptions, text: str, key: str) -> Work:
+def echo_question(options: ApiOptions, text: str, key: str) -> Question:
     """Ask for the log-probabilities of one text's own tokens; unanswered, they are none."""
 
     def request(keys: Keys) -> ApiRequest:
         del keys  # there is one
         return requests.echo_request(options, text)
 
-    def read(body: bytes, keys: Keys) -> Values:
+    def read(body: bytes, keys: Keys) -> ParsedAnswer:
         return read_echo(read_answer(body, Answer), text, keys[0], request(keys).bound)
 
-    return Work((key,), request, read, lambda fault: fields_of(None, tokens=[], why=str(fault)))
+    return Question((key,), request, read, lambda fault: fields_of(None, tokens=[], why=str(fault)))
 
 
-def embedding_work(options: ApiOptions, texts: Mapping[str, str]) -> Work:
+def embedding_question(options: ApiOptions, texts: Mapping[str, str]) -> Question:
     """Ask for the vectors of texts by key; unanswered, a text has none."""
 
     def request(keys: Keys) -> ApiRequest:
         return requests.embedding_request(options, [texts[key] for key in keys])
 
-    def read(body: bytes, keys: Keys) -> Values:
+    def read(body: bytes, keys: Keys) -> ParsedAnswer:
         return read_embeddings(read_answer(body, EmbeddingAnswer), keys, request(keys).bound)
 
     blank = partial(fields_of, None, vector=None)
-    return Work(
+    return Question(
         tuple(texts), request, read, lambda fault: blank(why=str(fault)), EMBEDDINGS_PER_REQUEST, one_prompt=False
     )

@@ -95,10 +95,10 @@ def write_feedback(
 
 
 def _write(
-    refiner: LanguageModel, prompts: list[Prompt], samples: range, sampling: SamplingOptions, seed: int
+    refiner: LanguageModel, prompts: list[Prompt], sample_indices: range, sampling: SamplingOptions, seed: int
 ) -> dict[str, str]:
     """Return the first text that is not empty of each example's samples, or the empty text."""
-    draws = refiner.generate(prompts, samples, sampling, seed=seed, label="feedback")
+    draws = refiner.generate(prompts, sample_indices, sampling, seed=seed, label="feedback")
     texts = {}
     for prompt, drawn in zip(prompts, draws, strict=True):
         cleaned = (clean_completion(draw.text, ended_by_length=draw.finish_reason == "length") for draw in drawn)
