@@ -53,7 +53,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     ]
     selections = Selections.from_rows(chosen)
     compared = comparisons([("Good and short.", "Bad.", "a")] * len(table), **table[["example_id", "title", "post"]])
-    output = prompt("output")
+    output = prompt("policy")
     explicit, implicit = export_reward_pairs(compared, output)
     records = {
         "supervised": export_supervised(targets, output),
