@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from kedro.pipeline import Pipeline
 
-from ilf_kedro.pipelines import (
-    analysis,
-    controls,
-    data_prep,
-    export,
-    finetune,
-    refinement,
-    reporting,
-    reward_model,
-    reward_model_comparison,
-    rounds,
-    selection,
-    sweep,
-    tournament,
-    word_removal,
-    word_removal_probe,
-)
+from ilf_kedro.pipelines import data_prep, finetune, refinement, reporting, reward_model, selection, word_removal
+from ilf_kedro.pipelines.analyses import MainJob, analyses
 from ilf_kedro.pipelines.finetune.arms import RefinementSource
-from ilf_kedro.pipelines.policy_arms import policy_arms
 from ilf_kedro.pipelines.refine_and_select import needed_scorers
 from ilf_kedro.wiring.context import configuration, declared_parameters
 from ilf_kedro.wiring.parameters import Parameters
 from ilf_kedro.wiring.previews import with_previews
 
 __all__ = ["register_pipelines"]
-
-SECTIONS = ("tournament", "controls", "reward_model_comparison", "sweep", "rounds", "analysis", "word_removal_probe")
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -47,14 +30,14 @@ def register_pipelines() -> dict[str, Pipeline]:
     """
     parameters = declared_parameters()
     source = _refinement_source(parameters)
-    main, analyses = _main_job(parameters, source), _analyses(parameters, source)
+    main, others = _main_job(parameters, source), _analyses(parameters, source)
     tasks = {"word_removal": word_removal.create_pipeline()}  # an hour long, so not part of `full`
-    found = [name for name in SECTIONS if name in analyses]
+    found = [name for name, each in analyses().items() if each.section and name in others]
     sections = (*found, *finetune.sections(parameters.finetune.arms, source))
-    whole = {**main, **analyses, "reporting": _reporting(parameters, sections)}
+    whole = {**main, **others, "reporting": _reporting(parameters, sections)}
     sums = {name: sum(each.values(), Pipeline([])) for name, each in (("main", main), ("full", whole))}
     default = tasks.get(parameters.default_pipeline, sums["main"])
-    registered = {**main, **analyses, **tasks, "__default__": default, "full": sums["full"]}
+    registered = {**main, **others, **tasks, "__default__": default, "full": sums["full"]}
     loader = configuration()
     return with_previews(registered, str(loader.conf_source), loader.env)
 
@@ -74,21 +57,13 @@ def _main_job(parameters: Parameters, source: RefinementSource) -> dict[str, Pip
 
 def _analyses(parameters: Parameters, source: RefinementSource) -> dict[str, Pipeline]:
     """Return what each answers a question of its own, with a page of its own; export writes files."""
-    arms, sizes = policy_arms(parameters.finetune.arms), parameters.train_sizes
-    rewarded, comparison = parameters.task.has_comparisons, parameters.reward_model.comparison
-    rewards = {"reward_model_comparison": reward_model_comparison.create_pipeline(comparison)} if rewarded else {}
-    return {
-        "tournament": tournament.create_pipeline(parameters.tournament.that_can_run(rewarded=rewarded)),
-        "controls": controls.create_pipeline(parameters.controls.points),
-        **rewards,
-        "sweep": sweep.create_pipeline(parameters.sweep.arms, parameters.sweep.train_size or min(sizes), source),
-        "rounds": rounds.create_pipeline(parameters.rounds, source.scorers),
-        "analysis": analysis.create_pipeline(
-            parameters.finetune.arms, sizes, parameters.analysis.split, source.scorers
-        ),
-        "word_removal_probe": word_removal_probe.create_pipeline(parameters.word_removal_probe.models),
-        "export": export.create_pipeline(arms, max(sizes), parameters.export, compared=rewarded),
+    rewarded = parameters.task.has_comparisons
+    job = MainJob(parameters.finetune.arms, parameters.train_sizes, source, rewarded)
+    created = {
+        name: each.create(attrgetter(each.options)(parameters) if each.options else None, job)
+        for name, each in analyses().items()
     }
+    return {name: pipeline for name, pipeline in created.items() if pipeline is not None}
 
 
 def _refinement_source(parameters: Parameters) -> RefinementSource:

@@ -1,5 +1,17 @@
 """Rounds of feedback, refinement and finetuning, each beside one round of the same total size."""
 
+from __future__ import annotations
+
+from kedro.pipeline import Pipeline
+
+from ilf_kedro.pipelines.analyses import MainJob, analysis
+from ilf_kedro.pipelines.rounds.options import RoundsOptions
 from ilf_kedro.pipelines.rounds.pipeline import create_pipeline
 
 __all__ = ["create_pipeline"]
+
+
+@analysis(place=50)
+def from_parameters(options: RoundsOptions, job: MainJob) -> Pipeline:
+    """Create the pipeline that the parameters ask for."""
+    return create_pipeline(options, job.source.scorers)
