@@ -1,5 +1,6 @@
 """What a task is: its columns, its words, and what the data have for it."""
 
+from ilf_kedro.tasks.left_out import left_out
 from ilf_kedro.tasks.mapping import Mapped, map_rows
 from ilf_kedro.tasks.offer import Offer
 from ilf_kedro.tasks.options import (
@@ -16,7 +17,7 @@ from ilf_kedro.tasks.options import (
 )
 from ilf_kedro.tasks.rows import Comparison, Example, Preference, Subject
 from ilf_kedro.tasks.splits import Divided, divide
-from ilf_kedro.tasks.tables import comparisons_table, examples_table, fields_of
+from ilf_kedro.tasks.tables import Field, comparisons_table, examples_table, fields_of
 
 __all__ = [
     "Columns",
@@ -25,6 +26,7 @@ __all__ = [
     "ComparisonFiles",
     "Divided",
     "Example",
+    "Field",
     "InputField",
     "Mapped",
     "NearDuplicates",
@@ -39,6 +41,7 @@ __all__ = [
     "divide",
     "examples_table",
     "fields_of",
+    "left_out",
     "map_rows",
     "plain_task",
 ]

@@ -257,6 +257,26 @@ class Task(Options):
         return self.columns.comparison is not None or self.comparisons is not None
 
     @property
+    def has_feedback(self) -> bool:
+        """Tell whether the data have feedback on outputs."""
+        return self.columns.feedback is not None
+
+    @property
+    def has_initial_outputs(self) -> bool:
+        """Tell whether the data have the outputs that feedback is on."""
+        return self.columns.initial_output is not None
+
+    @property
+    def has_references(self) -> bool:
+        """Tell whether the data have outputs that people wrote."""
+        return self.columns.reference is not None
+
+    @property
+    def has_test(self) -> bool:
+        """Tell whether there is a test split."""
+        return self.splits.test > 0 if isinstance(self.splits, Shares) else "test" in self.given_splits
+
+    @property
     def given_splits(self) -> tuple[Split, ...]:
         """Return the splits that have a source of their own; none where one source is split by shares."""
         if isinstance(self.splits, Shares):

@@ -24,7 +24,7 @@ from ilf_kedro.schemas.redaction import redact
 from ilf_kedro.wiring.command_parameters import read_parameters
 from ilf_kedro.wiring.selected_names import find_unknown_names
 
-__all__ = ["CommandError", "CommandInterruptedError", "explain", "with_one_message"]
+__all__ = ["CommandError", "CommandInterruptedError", "explain", "quiet_log", "with_one_message"]
 
 logger = logging.getLogger(__name__)
 _node_logger = logging.getLogger("kedro.pipeline.node")
@@ -85,6 +85,17 @@ def with_one_message(command: click.Command) -> click.Command:
             )
         )
     return covered
+
+
+@contextmanager
+def quiet_log() -> Iterator[None]:
+    """Keep the log for errors, while a command asks nodes for what it shows itself."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def explain(error: BaseException) -> str | None:

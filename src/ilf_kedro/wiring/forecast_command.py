@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -13,7 +10,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import ProjectMetadata
 from kedro.pipeline import Pipeline
 
-from ilf_kedro.wiring.command_line import CommandError
+from ilf_kedro.wiring.command_line import CommandError, quiet_log
 from ilf_kedro.wiring.selected_names import find_unknown_names
 
 __all__ = ["forecast_command"]
@@ -30,7 +27,7 @@ def forecast_command(metadata: ProjectMetadata, names: str, env: str | None, par
 
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     created = KedroSession.create(metadata.project_path, env=env, runtime_params=params or None)
-    with created, _quiet():
+    with created, quiet_log():  # nodes speak of made-up texts
         context = created.load_context()
         if unknown := find_unknown_names({"pipelines": wanted}):
             raise CommandError("\n".join(unknown))
@@ -38,14 +35,3 @@ def forecast_command(metadata: ProjectMetadata, names: str, env: str | None, par
         forecast = forecast_run(chosen, context.catalog.load)
     for line in forecast.lines():
         click.echo(line)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the log for errors: nodes speak of made-up texts."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)

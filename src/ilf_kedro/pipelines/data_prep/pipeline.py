@@ -8,14 +8,22 @@ from ilf_kedro.pipelines.data_prep.nodes import COMPARISONS, UNDIVIDED, describe
 from ilf_kedro.schemas import SPLITS
 from ilf_kedro.tasks import Task
 
+__all__ = ["create_pipeline", "raw_sources"]
 
-def create_pipeline(task: Task) -> Pipeline:
-    """Map the raw splits that the task has, nest the training subsets, and describe the texts."""
-    examples = [f"examples.{split}" for split in SPLITS]
+
+def raw_sources(task: Task) -> dict[str, str]:
+    """Return the catalog's name of each source that `map_splits` takes, by the name under which it takes it."""
     names = task.given_splits or (UNDIVIDED,)
     sources: dict[str, str] = {name: f"raw.{name}" for name in names}
     if task.comparisons is not None:
         sources |= {f"{COMPARISONS}{name}": f"raw.comparisons.{name}" for name in names}
+    return sources
+
+
+def create_pipeline(task: Task) -> Pipeline:
+    """Map the raw splits that the task has, nest the training subsets, and describe the texts."""
+    examples = [f"examples.{split}" for split in SPLITS]
+    sources = raw_sources(task)
     tables = {f"{kind}_{split}": f"{kind}.{split}" for kind in ("examples", "comparisons") for split in SPLITS}
     return Pipeline(
         [
