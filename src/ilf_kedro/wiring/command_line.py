@@ -70,10 +70,11 @@ def with_one_message(command: click.Command) -> click.Command:
 
     A group's subcommands are covered by the group.
     """
-    covered = copy.copy(command)
+    covered = _with_our_params(command)
     covered.__class__ = type(type(command).__name__, (_OneMessage, type(command)), {})
-    covered.params = [_with_our_values(option) for option in command.params]
-    if not isinstance(command, click.Group) and all(option.name != "verbose" for option in command.params):
+    if isinstance(covered, click.Group):
+        covered.commands = {name: _with_our_params(each) for name, each in covered.commands.items()}
+    elif all(option.name != "verbose" for option in command.params):
         covered.params.append(
             click.Option(
                 ["--verbose", "-v"],
@@ -179,6 +180,12 @@ def _log(text: str) -> str | None:
 
 def _set_verbose(context: click.Context, option: click.Parameter, value: bool) -> None:
     KedroCliError.VERBOSE_ERROR = value  # the switch of Kedro's own --verbose
+
+
+def _with_our_params(command: click.Command) -> click.Command:
+    copied = copy.copy(command)
+    copied.params = [_with_our_values(option) for option in command.params]
+    return copied
 
 
 def _with_our_values(option: click.Parameter) -> click.Parameter:

@@ -9,7 +9,7 @@ import click
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import ProjectMetadata
 
-from ilf_kedro.schemas import SPLITS, InvalidDataError, UserError
+from ilf_kedro.schemas import SPLITS, InvalidDataError, Split, UserError
 from ilf_kedro.wiring.command_line import quiet_log
 
 __all__ = ["task_group"]
@@ -61,7 +61,7 @@ def check(metadata: ProjectMetadata, /, rows: int, lines: int, **options: Any) -
 @_configured
 @click.option("--split", type=click.Choice(SPLITS), default="train", show_default=True, help="The split of the row.")
 @click.pass_obj
-def show(metadata: ProjectMetadata, /, number: int, split: str, **options: Any) -> None:
+def show(metadata: ProjectMetadata, /, number: int, split: Split, **options: Any) -> None:
     """Show row N of a split in full, from 1: what the project sees of it, and every prompt that it fills."""
     from ilf_kedro.wiring.task_view import TaskView
 
@@ -86,4 +86,5 @@ def _read(metadata: ProjectMetadata, options: dict[str, Any]) -> Any:
         save_on_close=False,
     )
     with session, quiet_log():
-        return read_task_data(session.load_context(), chosen)  # type: ignore[attr-defined]  # Kedro's class
+        context = session.load_context()
+        return read_task_data(context, chosen)  # type: ignore[arg-type]  # settings.py says that it is the project's

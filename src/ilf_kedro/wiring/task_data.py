@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from kedro.framework.project import pipelines
-from kedro.io import CatalogProtocol, DatasetError
+from kedro.io import DatasetError
 
 from ilf_kedro.pipelines.data_prep.nodes import map_splits
 from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
@@ -60,7 +61,7 @@ def read_task_data(context: ProjectContext, chosen_prompts: Sequence[str] = ()) 
         offer=Offer.of(task, examples, comparisons),
         faults=faults,
         refused=bool(faults) and parameters.data_prep.on_invalid == "stop",
-        prompts=_prompts(catalog, chosen_prompts),
+        prompts=_prompts(catalog.load, chosen_prompts),
     )
 
 
@@ -69,18 +70,18 @@ def _fault(row: Mapping[object, object]) -> Fault:
     return Fault(str(row["file"]), int(str(row["row"])), column, str(row["found"]), str(row["expected"]), raw)
 
 
-def _prompts(catalog: CatalogProtocol, chosen: Sequence[str]) -> dict[str, PromptTemplate | str]:
+def _prompts(load: Callable[[str], Any], chosen: Sequence[str]) -> dict[str, PromptTemplate | str]:
     """Load the prompts in the order in which the main job asks them; a faulty one is its message."""
     asked = [name for node in pipelines["__default__"].nodes for name in node.inputs if name.startswith(_PROMPT)]
     known = list(dict.fromkeys(name.removeprefix(_PROMPT) for name in asked))
     if unknown := [name for name in chosen if name not in known]:
         raise UserError("\n".join(f"the main job asks no prompt {name!r}; {suggest(name, known)}" for name in unknown))
-    return {name: _load(catalog, name) for name in chosen or known}
+    return {name: _load(load, name) for name in chosen or known}
 
 
-def _load(catalog: CatalogProtocol, name: str) -> PromptTemplate | str:
+def _load(load: Callable[[str], Any], name: str) -> PromptTemplate | str:
     try:
-        template: PromptTemplate = catalog.load(f"{_PROMPT}{name}")
+        template: PromptTemplate = load(f"{_PROMPT}{name}")
     except DatasetError as error:
         return str(error)
     return template

@@ -24,6 +24,7 @@ __all__ = ["TaskView"]
 _COUNTED = ("examples", "inputs", "feedback", "initial_outputs", "references", "comparisons", "annotators", "groups")
 _ALWAYS = _COUNTED[:6]
 _WORDS = ("initial_output", "feedback", "reference", "annotator", "group")
+_WIDE = 80  # columns of a terminal that has room for expressions
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -44,13 +45,17 @@ class TaskView:
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("")
         for split in there:
-            table.add_column(split, justify="right")
-        table.add_column("looked for in", overflow="fold", style="dim")
-        places: Mapping[str, str | None] = {**offer.columns, "annotators": task.columns.annotator}
+            table.add_column(split, justify="right", min_width=5)
+        if is_wide := self.console.width >= _WIDE:
+            table.add_column("looked for in", overflow="fold", style="dim")
+        places: dict[str, str | None] = {str(what): place for what, place in offer.columns.items()}
+        places |= {"inputs": "", "annotators": task.columns.annotator, "groups": task.columns.group}
         for what in shown:
             counts = [f"{getattr(offer.splits[split], what):,}" for split in there]
-            place = task.columns.group if what == "groups" else places.get(what)
-            table.add_row(what.replace("_", " "), *counts, _safe(place or ("" if what == "inputs" else "–")))
+            place = places[what]
+            table.add_row(
+                what.replace("_", " "), *counts, *([_safe("–" if place is None else place)] if is_wide else [])
+            )
         self.console.print(table)
         for sentence in left_out(task, offer):
             self._line(f"• {sentence}")
@@ -85,7 +90,7 @@ class TaskView:
         row = self._row(split, number)
         names = counted(len(self.data.prompts), "prompt")
         self.console.print()
-        title = f"{names} of the main job, filled from {split} {number}; ‹…› stands for what a run makes"
+        title = f"{names}, filled from {split} {number}; ‹…›: made by a run"
         self.console.print(Rule(Text(title, style="bold"), align="left"))
         for name, template in self.data.prompts.items():
             text = _rendered(template, row, self.data.task.inputs)
