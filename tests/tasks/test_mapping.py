@@ -55,6 +55,23 @@ def test_a_cell_that_is_not_what_it_must_be_is_a_fault_with_its_remedy(changes: 
     assert found.startswith(fault)
 
 
+def test_identifiers_that_differ_in_case_or_blanks_alone_are_refused_with_both() -> None:
+    found = map_rows(task(), sources(train=[row(1, id="Case 7")], test=[row(2, id="case  7 "), row(3, id="7")]))
+    assert [(each.file, each.row, each.column, each.found) for each in found.every_fault] == [
+        ("test.jsonl", 1, "id", '"case  7", which, but for case and blanks, is "Case 7" in train.jsonl:1')
+    ]
+
+
+def test_the_identifier_of_a_faulty_row_counts_against_later_ones_and_a_missing_one_against_none() -> None:
+    found = faults(task(), row(1, text=7), row(2, id="r1"), row(3, id=None), row(4, id=None), row(5, id="None"))
+    assert [each.split(";")[0] for each in found] == [
+        "1 text: 7",
+        '2 id: "r1", which is also in train.jsonl:1',
+        "3 id: null",
+        "4 id: null",
+    ]
+
+
 def test_every_fault_of_every_file_is_found_at_once_and_their_rows_give_nothing() -> None:
     found = map_rows(task(), sources(train=[row(1, text=7, note=[]), row(2)], test=[row(3, id=None), row(4)]))
     assert [(each.file, each.row, each.column) for each in found.every_fault] == [
@@ -156,6 +173,12 @@ def test_a_list_is_exploded_into_an_example_of_each_member() -> None:
 def test_an_identifier_of_the_member_is_not_counted() -> None:
     own = task(explode="notes", columns={"example_id": "item.n", "feedback": "item.text"})
     assert ids(own, row(1, notes=[{"text": "a", "n": 5}, {"text": "b", "n": 4}])) == ["5", "4"]
+
+
+def test_members_of_one_row_with_the_same_identifier_are_faults() -> None:
+    own = task(explode="notes", columns={"example_id": "item.n", "feedback": "item.text"})
+    (fault,) = faults(own, row(1, notes=[{"text": "a", "n": 5}, {"text": "b", "n": 5}]))
+    assert fault.startswith('1 item.n: "5", which is also in train.jsonl:1')
 
 
 def test_what_is_no_list_is_not_exploded() -> None:

@@ -64,6 +64,7 @@ def main() -> None:
         ends = answer.get("failure") == "out of memory" or _has_children()
         _reply(replies, {**answer, "ends": ends})
         if ends:
+            requests.read()  # until the parent kills this process: if it ended first, nobody could find its children
             return
 
 

@@ -122,5 +122,7 @@ class Identity:
         if self.example_id is None:
             self.counts[hashed] = self.counts.get(hashed, 0) + 1
             return hashed if self.counts[hashed] == 1 else f"{hashed}-{self.counts[hashed]}"
-        name = str(self.example_id.value(member))
+        name = self.example_id.value(member)
+        if name is None:
+            return ""  # a fault already
         return name if member.number is None or ITEM in self.example_id.getter.columns else f"{name}-{member.number}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ilf_kedro.schemas import Fault, show_value
 from ilf_kedro.tasks.options import Task
-from ilf_kedro.tasks.rows import Comparison, Example
+from ilf_kedro.tasks.rows import Comparison, Example, Subject
 
 __all__ = ["shared_faults"]
 
@@ -18,8 +18,9 @@ def shared_faults(
 ) -> dict[str, list[Fault]]:
     """Return the faults by source: with train first, never a row of train for a leak.
 
-    Inputs are compared after folding case and white space. Comparisons of one split may not have an input that
-    another split has either, for a reward model learns from them.
+    Identifiers and inputs are compared after folding case and white space, which people and programs mix up; a row
+    with faults of its own counts as well, so that all faults are told at once. Comparisons of one split may not have
+    an input that another split has either, for a reward model learns from them.
     """
     faults: dict[str, list[Fault]] = {source: [] for source in (*examples, *comparisons)}
     for rows in (examples, comparisons if task.comparisons else {}):
@@ -34,15 +35,16 @@ def shared_faults(
 def _repeated_ids(
     task: Task, sources: Mapping[str, Sequence[Example] | Sequence[Comparison]]
 ) -> Iterator[tuple[str, Fault]]:
-    first: dict[str, _Place] = {}
+    first: dict[str, Subject] = {}
+    column = task.columns.example_id or "(hash of the inputs)"
     for source, rows in sources.items():
-        for each in rows:
-            row = each.subject
-            known = first.setdefault(row.example_id, (source, row.file, row.number))
-            if known == (source, row.file, row.number):
+        for row in (each.subject for each in rows if each.subject.example_id):  # a missing one is a fault already
+            folded = " ".join(row.example_id.split()).casefold()
+            if (known := first.setdefault(folded, row)) is row:
                 continue
-            found = f"{show_value(row.example_id)}, which is also in {known[1]}:{known[2]}"
-            column = task.columns.example_id or "(hash of the inputs)"
+            own, other = show_value(row.example_id), show_value(known.example_id)
+            like = "which is also" if own == other else f"which, but for case and blanks, is {other}"
+            found = f"{own}, {like} in {known.file}:{known.number}"
             yield source, Fault(row.file, row.number, column, found, "an id of its own (example_id)")
 
 

@@ -52,10 +52,8 @@ class TaskView:
         places |= {"inputs": "", "annotators": task.columns.annotator, "groups": task.columns.group}
         for what in shown:
             counts = [f"{getattr(offer.splits[split], what):,}" for split in there]
-            place = places[what]
-            table.add_row(
-                what.replace("_", " "), *counts, *([_safe("–" if place is None else place)] if is_wide else [])
-            )
+            place = "–" if (column := places[what]) is None else _safe(column)
+            table.add_row(what.replace("_", " "), *counts, *([place] if is_wide else []))
         self.console.print(table)
         for sentence in left_out(task, offer):
             self._line(f"• {sentence}")

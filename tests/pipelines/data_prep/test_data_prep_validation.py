@@ -76,12 +76,13 @@ def test_lists_all_faults_of_all_files_at_once() -> None:
         mapped(*files, options=STOP)
     lines = str(caught.value).splitlines()
     starts = [
-        "The raw data have 9 faults in 9 rows:",
+        "The raw data have 10 faults in 10 rows:",
         "  train.jsonl:1 (row): found broken JSON",
         '  train.jsonl:2 post: found " "',
         '  train.jsonl:4 id: found "t2", which is also in train.jsonl:3; expected an id of its own',
         "  development.jsonl:1-2, 4 title: found 1; expected text",
         "  validation.jsonl:0 (row): found an empty file",
+        '  test.jsonl:1 id: found "T2", which, but for case and blanks, is "t2" in train.jsonl:3; expected an id',
         '  test.jsonl:2 post: found "the  POST of t2.", which is also in train.jsonl:3; expected an input that no',
         "  test.jsonl:3 post: found null",
         "Correct these rows",
