@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sqlite3
 from contextlib import closing
@@ -62,6 +63,18 @@ def test_the_report_says_which_version_of_which_table_by_which_node_it_shows(
     assert by_name["outputs"][1] == "finetune.collect_outputs"
     assert len(by_name) >= 15
     assert report.count('<details class="origin">') == report.count("<figcaption>") + 8
+
+
+@pytest.mark.parametrize("pipeline", KILL_AT)
+def test_a_pipeline_runs_alone_without_a_warning(
+    pipeline: str,
+    undisturbed: tuple[WholeProject, str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    result = undisturbed[0].kedro_run_here(monkeypatch, "--env", "test", "--pipelines", pipeline)
+    assert result.exit_code == 0, result.output
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 @pytest.mark.slow

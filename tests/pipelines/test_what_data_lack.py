@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from ilf_kedro.wiring.parameter_check import find_faults
@@ -55,6 +56,7 @@ def test_parameters_that_ask_for_what_the_data_lack_are_refused_with_the_column(
     assert "finetune.arms: initial_outputs needs task.columns.initial_output" in fault.message
 
 
+@pytest.mark.slow
 def test_data_without_comparisons_run_from_files_to_the_report(tmp_path: Path) -> None:
     project = WholeProject.create(tmp_path)
     local, mine = tmp_path / "conf" / "local", tmp_path / "mine"

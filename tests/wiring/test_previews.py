@@ -39,7 +39,9 @@ def test_every_node_with_a_prompt_previews_it(registered: dict[str, Pipeline]) -
         if any(name.startswith("prompt.") or ".prompt." in name for name in node.inputs)
     ]
     assert len(asking) > 20
-    for node in {tuple(sorted(node.inputs)): node for node in asking}.values():
+    of_each_prompt = {name: node for node in asking for name in node.inputs if "prompt." in name}
+    assert len(of_each_prompt) > 10
+    for node in of_each_prompt.values():
         shown = node.preview()
         assert isinstance(shown, TextPreview)
         assert re.match(r"(\w+\.)?prompt\.\w+, (example|no example)", shown.content), node.name
