@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 
 from kedro.pipeline import Pipeline
 
-from ilf_kedro.pipelines import data_prep, finetune, refinement, reporting, reward_model, selection, word_removal
+from ilf_kedro.pipelines import (
+    data_prep,
+    finetune,
+    initial_outputs,
+    refinement,
+    reporting,
+    reward_model,
+    selection,
+    word_removal,
+)
 from ilf_kedro.pipelines.analyses import MainJob, analyses
 from ilf_kedro.pipelines.finetune.arms import RefinementSource
 from ilf_kedro.pipelines.refine_and_select import needed_scorers
+from ilf_kedro.tasks import Task
 from ilf_kedro.wiring.context import configuration, declared_parameters
 from ilf_kedro.wiring.parameters import Parameters
 from ilf_kedro.wiring.previews import with_previews
@@ -23,7 +33,7 @@ def register_pipelines() -> dict[str, Pipeline]:
 
     `__default__` is the main job, or the task that an environment is for; `full` is the main job with every
     analysis, and one report of all. Arms, sizes, scorers and rounds are those that the parameters of the
-    chosen environment and `--params` declare.
+    chosen environment and `--params` declare; what the task's data lack is left out (tasks/left_out.py).
 
     Raises:
         ParameterError: the parameters are wrong.
@@ -33,7 +43,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     main, others = _main_job(parameters, source), _analyses(parameters, source)
     tasks = {"word_removal": word_removal.create_pipeline()}  # an hour long, so not part of `full`
     found = [name for name, each in analyses().items() if each.section and name in others]
-    sections = (*found, *finetune.sections(parameters.finetune.arms, source))
+    sections = (*found, *finetune.sections(parameters.arms, source, parameters.task))
     whole = {**main, **others, "reporting": _reporting(parameters, sections)}
     sums = {name: sum(each.values(), Pipeline([])) for name, each in (("main", main), ("full", whole))}
     default = tasks.get(parameters.default_pipeline, sums["main"])
@@ -43,27 +53,40 @@ def register_pipelines() -> dict[str, Pipeline]:
 
 
 def _main_job(parameters: Parameters, source: RefinementSource) -> dict[str, Pipeline]:
-    arms, sizes, sampler = parameters.finetune.arms, parameters.train_sizes, parameters.finetune.best_of_n_from
-    rewarded = parameters.task.has_comparisons
-    return {
-        "data_prep": data_prep.create_pipeline(parameters.task),
-        "refinement": refinement.create_pipeline(parameters.refinement.methods),
-        "selection": selection.create_pipeline(parameters.selection.scorers, parameters.refinement.methods),
-        **({"reward_model": reward_model.create_pipeline()} if rewarded else {}),
-        "finetune": finetune.create_pipeline(arms, sizes, source, sampler, rewarded=rewarded),
+    arms, sizes, sampler = parameters.arms, parameters.train_sizes, parameters.finetune.best_of_n_from
+    task, methods = parameters.task, parameters.refinement.methods
+    refining = {
+        "refinement": refinement.create_pipeline(methods),
+        "selection": selection.create_pipeline(parameters.selection.scorers, methods),
+    }
+    job = {
+        **(refining if task.has_feedback else {}),
+        **({"reward_model": reward_model.create_pipeline()} if task.has_comparisons else {}),
+        "finetune": finetune.create_pipeline(arms, sizes, source, sampler, task),
         "reporting": _reporting(parameters),
     }
+    return {"data_prep": data_prep.create_pipeline(task), **_answered(task, job)}
+
+
+def _answered(task: Task, pipelines: Mapping[str, Pipeline]) -> dict[str, Pipeline]:
+    """Return the pipelines over examples that have initial outputs: the data's, or else the base model's."""
+    if task.has_initial_outputs:
+        return dict(pipelines)
+    answered = {name: initial_outputs.with_initial_outputs(pipeline) for name, pipeline in pipelines.items()}
+    if "refinement" in answered:
+        answered["refinement"] = initial_outputs.create_pipeline() + answered["refinement"]
+    return answered
 
 
 def _analyses(parameters: Parameters, source: RefinementSource) -> dict[str, Pipeline]:
     """Return what each answers a question of its own, with a page of its own; export writes files."""
-    rewarded = parameters.task.has_comparisons
-    job = MainJob(parameters.finetune.arms, parameters.train_sizes, source, rewarded)
+    job = MainJob(parameters.arms, parameters.train_sizes, source, parameters.task)
     created = {
         name: each.create(attrgetter(each.options)(parameters) if each.options else None, job)
         for name, each in analyses().items()
     }
-    return {name: pipeline for name, pipeline in created.items() if pipeline is not None}
+    able = {name: pipeline for name, pipeline in created.items() if pipeline is not None}
+    return _answered(parameters.task, able)
 
 
 def _refinement_source(parameters: Parameters) -> RefinementSource:
@@ -72,7 +95,6 @@ def _refinement_source(parameters: Parameters) -> RefinementSource:
 
 
 def _reporting(parameters: Parameters, sections: Sequence[str] = ()) -> Pipeline:
-    rewarded = parameters.task.has_comparisons
-    arms, sizes, sampler = parameters.finetune.arms, parameters.train_sizes, parameters.finetune.best_of_n_from
-    models = finetune.model_names(arms, sizes, sampler, rewarded=rewarded)
-    return reporting.create_pipeline(models, sections, rewarded=rewarded)
+    arms, sizes, sampler = parameters.arms, parameters.train_sizes, parameters.finetune.best_of_n_from
+    models = finetune.model_names(arms, sizes, sampler, parameters.task)
+    return reporting.create_pipeline(models, sections, parameters.task)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from kedro.pipeline import Pipeline
 
+from ilf_kedro import pipeline_registry
 from ilf_kedro.wiring.parameter_check import find_faults
 from ilf_kedro.wiring.parameters import Parameters
 from tests.support.whole_project import WholeProject
@@ -44,35 +47,126 @@ def of_functions(text: str) -> str:
     return text.replace("truncate: post", "truncate: problem")
 
 
-def test_parameters_that_ask_for_what_the_data_lack_are_refused_with_the_column() -> None:
-    asked = {
-        "task": TASK | {"columns": {"feedback": "said"}},
-        "selection": {"scorers": ["random", "longest", "instruct_rm", "reward_model"]},
-    }
-    whole = Parameters.model_validate(RIGHT).model_dump(mode="json") | asked
-    (fault,) = find_faults(whole)
+def parameters(task: dict[str, Any], **asked: Any) -> dict[str, Any]:
+    return Parameters.model_validate(RIGHT).model_dump(mode="json") | {"task": TASK | task, **asked}
+
+
+@pytest.mark.parametrize(
+    ("arm", "column"),
+    [
+        ("refinements", "feedback"),
+        ("references", "reference"),
+        ("initial_outputs", "initial_output"),
+        ("best_of_n_outputs", "comparison"),
+        ("refinement_model", "feedback"),
+        ("feedback_and_refinement", "initial_output"),
+    ],
+)
+def test_an_arm_that_needs_what_the_data_lack_is_refused_with_the_column(arm: str, column: str) -> None:
+    asked = parameters({"columns": {}}, finetune={"arms": [arm]})
+    (fault,) = find_faults(asked)
+    assert f"finetune.arms: {arm} needs task.columns.{column}, which is null; name the column" in fault.message
+
+
+def test_a_scorer_that_needs_what_the_data_lack_is_refused_with_the_column() -> None:
+    (fault,) = find_faults(parameters({}, selection={"scorers": ["random", "longest", "instruct_rm", "reward_model"]}))
     assert "selection.scorers: reward_model needs task.columns.comparison, which is null" in fault.message
-    assert "finetune.arms: references needs task.columns.reference" in fault.message
-    assert "finetune.arms: initial_outputs needs task.columns.initial_output" in fault.message
 
 
-@pytest.mark.slow
-def test_data_without_comparisons_run_from_files_to_the_report(tmp_path: Path) -> None:
-    project = WholeProject.create(tmp_path)
-    local, mine = tmp_path / "conf" / "local", tmp_path / "mine"
-    mine.mkdir()
-    for split, n in {"train": 4, "development": 2, "validation": 2, "test": 3}.items():
-        (mine / f"{split}.jsonl").write_text(rows(split, n))
-    (local / "parameters_task.yml").write_text(yaml.safe_dump({"task": TASK, "train_sizes": [4]}))
+@pytest.mark.parametrize(
+    ("columns", "arms"),
+    [
+        ({"feedback": "said", "reference": "better"}, ("refinements", "references")),
+        ({"feedback": "said", "initial_output": "code"}, ("refinements", "initial_outputs")),
+        ({"reference": "better"}, ("references",)),
+        ({}, ()),
+    ],
+)
+def test_arms_that_nobody_named_are_those_that_the_data_have(columns: dict[str, str], arms: tuple[str, ...]) -> None:
+    free = Parameters.model_validate(parameters({"columns": columns}, finetune={"arms": None}))
+    assert free.arms == arms
+
+
+def test_the_registry_follows_what_the_data_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of inputs alone, without a test split, there is data_prep; annotators need no more."""
+
+    def registered(task: dict[str, Any]) -> dict[str, Pipeline]:
+        given = Parameters.model_validate(parameters(task, finetune={"arms": None}, sweep={"arms": None}))
+        monkeypatch.setattr(pipeline_registry, "declared_parameters", lambda: given)
+        return pipeline_registry.register_pipelines()
+
+    bare = registered({"columns": {}, "splits": ["train"]})
+    assert {"data_prep", "finetune", "reporting", "export", "word_removal_probe"} <= set(bare)
+    assert not {"refinement", "selection", "reward_model", "rounds", "sweep", "analysis", "controls"} & set(bare)
+    assert not [name for name in bare["__default__"].datasets() if name.startswith(("finetune.", "outputs", "verdict"))]
+    untold = registered({"columns": {"feedback": "said"}})
+    assert "examples.train" in untold["refinement"].inputs()
+    reads = {name for each in ("selection", "finetune", "reporting") for name in untold[each].inputs()}
+    assert {"answered_examples.train"} == {name for name in reads if name.endswith("examples.train")}
+    assert not untold["__default__"].inputs() & {"answered_examples.train", "log_likelihoods", "outcomes"}
+
+
+def lacking(project: WholeProject, splits: dict[str, int], task: dict[str, Any], *changed: dict[str, Any]) -> str:
+    """Run the main job of a task whose data lack something; return the report's text."""
+    path = project.path
+    (path / "mine").mkdir()
+    for split, n in splits.items():
+        own = [json.loads(line) for line in rows(split, n).splitlines()]
+        own = [row | changes for row, changes in zip_longest(own, changed if split == "train" else (), fillvalue={})]
+        (path / "mine" / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in own))
+    local = path / "conf" / "local"
+    (local / "parameters_task.yml").write_text(yaml.safe_dump({"task": task, "train_sizes": [splits["train"]]}))
     entry = {"type": "ilf_kedro.datasets.RawRowsDataset", "filepath": "mine/{split}.jsonl"}
     (local / "catalog_raw.yml").write_text(yaml.safe_dump({"raw.{split}": entry}))
     (local / "globals.yml").write_text("prompts: prompts\n")
-    (tmp_path / "prompts").mkdir()
+    (path / "prompts").mkdir()
     for file in PROMPTS.glob("*.yml"):
-        (tmp_path / "prompts" / file.name).write_text(of_functions(file.read_text("utf-8")))
+        (path / "prompts" / file.name).write_text(of_functions(file.read_text("utf-8")))
     project.kedro("run", "--env", "test")
-    (report,) = (tmp_path / "data" / "test" / "08_reporting" / "report.html").glob("*/report.html")
-    page = report.read_text("utf-8")
+    (report,) = (path / "data" / "test" / "08_reporting" / "report.html").glob("*/report.html")
+    return " ".join(report.read_text("utf-8").split())
+
+
+SPLITS = {"train": 4, "development": 2, "validation": 2, "test": 3}
+
+
+@pytest.mark.slow
+def test_without_references_or_some_feedback_the_report_says_what_is_left_out(tmp_path: Path) -> None:
+    project = WholeProject.create(tmp_path)
+    columns = {"initial_output": "code", "feedback": "said"}
+    page = lacking(project, SPLITS, TASK | {"columns": columns}, {"said": None})
+    assert "1 of 4 training examples have no feedback (task.columns.feedback: said) and are not refined." in page
+    assert "There are no likelihoods, no ROUGE-L and no judge&#39;s win rates" in page
+    tables = project.tables()
+    assert tables["04_feature/refinements/all.parquet"]["example_id"].nunique() == 3
+    assert set(tables["08_reporting/model_metrics.parquet"]["metric"]) == {"length_tokens", "length_words"}
+    assert set(tables["08_reporting/model_metrics.parquet"]["model"]) == {
+        "finetune.base",
+        "finetune.refinements.n4",
+        "finetune.initial_outputs.n4",
+    }
+    assert not [name for name in tables if "likelihood" in name or "verdict" in name]
+
+
+@pytest.mark.slow
+def test_without_initial_outputs_or_a_test_split_the_base_model_writes_them_first(tmp_path: Path) -> None:
+    project = WholeProject.create(tmp_path)
+    task = TASK | {"columns": {"feedback": "said", "reference": "better"}, "splits": ["train", "development"]}
+    page = lacking(project, {"train": 4, "development": 2}, task)
+    assert "The base model writes the initial outputs: the data have none (task.columns.initial_output)" in page
+    assert "Models are trained but not measured: there is no test split (task.splits)." in page
+    tables = project.tables()
+    answered = tables["03_primary/answered_examples/train.parquet"]
+    assert answered["initial_output"].notna().all()
+    assert tables["03_primary/examples/train.parquet"]["initial_output"].isna().all()
+    trained = {name.split("/")[-1] for name in tables if name.endswith("training_log.parquet") or "finetune" in name}
+    assert trained
+    assert not [name for name in tables if name.endswith("outputs.parquet") and "initial" not in name]
+
+
+def test_data_without_comparisons_run_from_files_to_the_report(tmp_path: Path) -> None:
+    project = WholeProject.create(tmp_path)
+    page = lacking(project, SPLITS, TASK)
     assert "There is no reward model and no best-of-N" in page
     assert "Write function train number 0." in page
     assert not list((tmp_path / "data" / "test").rglob("*reward*"))

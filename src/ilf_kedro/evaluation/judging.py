@@ -9,7 +9,7 @@ import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, Choice, LanguageModel, require
 from ilf_kedro.prompting import Prompt, PromptTemplate, fill
-from ilf_kedro.schemas import DataFrame, Examples, Outputs, UserError, Verdicts
+from ilf_kedro.schemas import DataFrame, Examples, Outputs, Verdicts
 
 __all__ = ["REFERENCE", "judge_outputs", "judged_examples"]
 
@@ -18,18 +18,8 @@ ORDERS = ("model_first", "baseline_first")
 
 
 def judged_examples(examples: DataFrame[Examples], n_judged: int | None = None) -> pd.DataFrame:
-    """Return the first `n_judged` examples (all where None) that have a reference, in file order.
-
-    Raises:
-        UserError: no example has one.
-    """
+    """Return the first `n_judged` examples (all where None) that have a reference, in file order; perhaps none."""
     with_output = examples[examples["reference"].fillna("").str.strip() != ""].sort_values("position")
-    if with_output.empty:
-        splits = ", ".join(sorted(examples["split"].unique())) or "empty"
-        raise UserError(
-            f"the {splits} split has no reference in any of its {len(examples)} rows, but it is the baseline of win "
-            "rates and ROUGE-L: name the column that has them (task.columns.reference)"
-        )
     return with_output.head(n_judged) if n_judged is not None else with_output
 
 
@@ -48,10 +38,11 @@ def judge_outputs(
 
     Raises:
         MissingCapabilityError: before any request, where the judge cannot weigh choices.
-        UserError: no example has a reference.
     """
     require(judge, Capability.CHOICE_PROBABILITIES, user="the judge")
     inputs = judged_examples(examples, n_judged)
+    if inputs.empty:
+        return Verdicts.from_rows([])
     first = outputs.loc[outputs["sample_index"] == 0, ["example_id", "model", "text"]]
     pairs = inputs.merge(first, on="example_id").sort_values(["model", "position"]).drop(columns="position")
     asked = pairs.merge(pd.DataFrame({"order": ORDERS}), how="cross")

@@ -14,6 +14,7 @@ from kedro.pipeline import Pipeline
 
 from ilf_kedro.pipelines.finetune.arms import RefinementSource
 from ilf_kedro.pipelines.names import Arm
+from ilf_kedro.tasks import Task
 
 __all__ = ["Analysis", "MainJob", "analyses", "analysis"]
 
@@ -23,15 +24,12 @@ _registered: dict[str, Analysis] = {}
 
 @dataclass(frozen=True, slots=True)
 class MainJob:
-    """What an analysis may build on: the main job's arms and train sizes, and where its refinements come from.
-
-    `rewarded`: the data have comparisons, and so there is a reward model.
-    """
+    """What an analysis may build on: the main job's arms and train sizes, where its refinements come from, its task."""
 
     arms: Sequence[Arm]
     train_sizes: Sequence[int]
     source: RefinementSource
-    rewarded: bool
+    task: Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,8 @@ def repeated_values(values: Sequence[object]) -> str:
 def each_once(thing: str, *fields: str) -> Callable[..., Any]:
     """Return the validator of options that refuses a `thing` which one of `fields` names more than once."""
 
-    def check(values: Sequence[object]) -> Sequence[object]:
-        if repeated := repeated_values(values):
+    def check(values: Sequence[object] | None) -> Sequence[object] | None:
+        if values and (repeated := repeated_values(values)):
             raise ValueError(f"each {thing} once, found {repeated} more often; name it once")
         return values
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,8 @@ from kedro.pipeline.node import Node
 
 from ilf_kedro.language_models.protocol import Capability, is_model_protocol
 from ilf_kedro.schemas import DataFrame, Examples, UserError
+
+logger = logging.getLogger(__name__)
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _MARK = "__asked_capabilities__"
@@ -72,6 +75,22 @@ def _without_partial(function: Callable[..., Any]) -> Callable[..., Any]:
 def project_words(slots: Sequence[str]) -> list[str]:
     """Return the slots that are the project's words, which an example may lack; inputs were checked by data_prep."""
     return [slot for slot in slots if slot in ("initial_output", "feedback", "reference")]
+
+
+def having_texts(examples: DataFrame[Examples], columns: Sequence[str], *, user: str) -> DataFrame[Examples]:
+    """Return the examples that have a text in each of `columns`; how many are left out is logged.
+
+    Raises:
+        MissingColumnError: none has, though there are examples.
+    """
+    there = (examples[list(columns)].fillna("") != "").all(axis=1)
+    if there.all():
+        return examples
+    if not there.any():
+        require_texts(examples, columns, user=user)
+    lacking = int((~there).sum())
+    logger.info("%s: %d of %d examples lack %s, and are left out", user, lacking, len(examples), " or ".join(columns))
+    return Examples.validate(examples[there])
 
 
 def require_texts(examples: DataFrame[Examples], columns: Sequence[str], *, user: str) -> None:

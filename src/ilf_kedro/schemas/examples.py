@@ -99,6 +99,20 @@ class NearDuplicatePairs(Table):
     other_text: Series[str]
 
 
+class Offers(Table):
+    """How many examples of a split have what; one row per split. `inputs` counts different ones."""
+
+    split: Series[str] = pa.Field(unique=True, isin=list(SPLITS))
+    examples: Series[int]
+    inputs: Series[int]
+    feedback: Series[int]
+    initial_outputs: Series[int]
+    references: Series[int]
+    comparisons: Series[int]
+    annotators: Series[int]
+    groups: Series[int]
+
+
 class Subsets(Table):
     """Nested training subsets: the first `train_size` examples of the train split, or all that were not set aside."""
 

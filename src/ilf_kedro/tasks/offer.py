@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from ilf_kedro.schemas import SPLITS, Comparisons, DataFrame, Examples, Options, Split
+from ilf_kedro.schemas import SPLITS, Comparisons, DataFrame, Examples, Offers, Options, Split
 from ilf_kedro.tasks.options import Task
 
 __all__ = ["Offer", "Offered", "SplitOffer"]
@@ -49,16 +49,18 @@ class Offer(Options):
     ) -> Offer:
         """Count what the tables have."""
         counts = {split: _count(examples[split], comparisons[split]) for split in SPLITS}
-        columns = task.columns
-        preference = task.comparisons or columns.comparison
-        places: dict[Offered, str | None] = {
-            "examples": ", ".join(each.column for each in task.inputs.values()),
-            "feedback": columns.feedback,
-            "initial_outputs": columns.initial_output,
-            "references": columns.reference,
-            "comparisons": f"{preference.a}, {preference.b}" if preference else None,
-        }
-        return cls(splits=counts, columns=places)
+        return cls(splits=counts, columns=_places(task))
+
+    @classmethod
+    def from_table(cls, task: Task, table: DataFrame[Offers]) -> Offer:
+        """Return what a table of counts says of the task's data."""
+        counts = {split: SplitOffer() for split in SPLITS}
+        counts |= {row.pop("split"): SplitOffer.model_validate(row) for row in table.to_dict("records")}
+        return cls(splits=counts, columns=_places(task))
+
+    def table(self) -> DataFrame[Offers]:
+        """Return the counts as a table."""
+        return Offers.from_rows({"split": split, **has.model_dump()} for split, has in self.splits.items())
 
     def has(self, what: Offered, split: Split | None = None) -> bool:
         """Tell whether a split has any of it; without a split, whether one has."""
@@ -75,6 +77,19 @@ class Offer(Options):
         if column is None:
             return f"the data have no {named}: task.{_COLUMNS[what]} is null; name the column that has them"
         return f"no row of {split} has {named} (task.{_COLUMNS[what]}: {column})"
+
+
+def _places(task: Task) -> dict[Offered, str | None]:
+    """Return where the task looks for what."""
+    columns = task.columns
+    preference = task.comparisons or columns.comparison
+    return {
+        "examples": ", ".join(each.column for each in task.inputs.values()),
+        "feedback": columns.feedback,
+        "initial_outputs": columns.initial_output,
+        "references": columns.reference,
+        "comparisons": f"{preference.a}, {preference.b}" if preference else None,
+    }
 
 
 def _count(examples: DataFrame[Examples], comparisons: DataFrame[Comparisons]) -> SplitOffer:

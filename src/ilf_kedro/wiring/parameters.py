@@ -54,6 +54,18 @@ __all__ = [
 ]
 
 
+_REWARD = "reward_model"
+# The columns that an arm's texts come from.
+_NEEDS: dict[Arm, tuple[str, ...]] = {
+    "refinements": ("feedback",),
+    "references": ("reference",),
+    "initial_outputs": ("initial_output",),
+    "feedback_and_refinement": ("feedback", "initial_output"),
+    "best_of_n_outputs": ("comparison",),
+    "refinement_model": ("feedback", "initial_output", "reference"),
+}
+
+
 class Parameters(Options):
     """The whole of conf/*/parameters*.yml.
 
@@ -97,27 +109,21 @@ class Parameters(Options):
     @model_validator(mode="after")
     def _check_what_the_data_have(self) -> Self:
         """Refuse what asks for texts that the task has no column for."""
-        columns = self.task.columns
-        needs = {
-            "columns.comparison": (
-                self.task.has_comparisons,
-                [f"finetune.arms: {arm}" for arm in self.finetune.arms if arm == "best_of_n_outputs"]
-                + [f"selection.scorers: {name}" for name in self.selection.scorers if name == "reward_model"],
-            ),
-            "columns.reference": (
-                columns.reference is not None,
-                [f"finetune.arms: {arm}" for arm in self.finetune.arms if arm in ("references", "refinement_model")],
-            ),
-            "columns.initial_output": (
-                columns.initial_output is not None,
-                [f"finetune.arms: {arm}" for arm in self.finetune.arms if arm == "initial_outputs"],
-            ),
+        task, asked = self.task, {f"finetune.arms: {arm}": _NEEDS[arm] for arm in self.finetune.arms or ()}
+        if task.has_references:  # else there is no sweep
+            asked |= {f"sweep.arms: {arm}": _NEEDS[arm] for arm in self.sweep.arms or ()}
+        asked |= {f"selection.scorers: {name}": ("comparison",) for name in self.selection.scorers if name == _REWARD}
+        there = {
+            "comparison": task.has_comparisons,
+            "feedback": task.has_feedback,
+            "initial_output": task.has_initial_outputs,
+            "reference": task.has_references,
         }
-        faults = [
-            f"{', '.join(users)} needs task.{column}, which is null; name the column that has it, or leave it out"
-            for column, (there, users) in needs.items()
-            if users and not there
-        ]
+        faults = []
+        for column in (name for name, is_there in there.items() if not is_there):
+            if users := [user for user, needed in asked.items() if column in needed]:
+                remedy = "name the column that has it, or leave it out"
+                faults.append(f"{', '.join(users)} needs task.columns.{column}, which is null; {remedy}")
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -125,7 +131,7 @@ class Parameters(Options):
     @model_validator(mode="after")
     def _check_sampler(self) -> Self:
         asked_otherwise = ("refinement_model", "feedback_and_refinement")  # than by an input alone
-        arms = [arm for arm in self.finetune.arms if arm not in asked_otherwise]
+        arms = [arm for arm in self.arms if arm not in asked_otherwise]
         known = ["finetune.base", *(f"finetune.{arm}.n{size}" for arm in arms for size in self.train_sizes)]
         if self.finetune.best_of_n_from not in (None, *known):
             raise ValueError(
@@ -133,6 +139,18 @@ class Parameters(Options):
                 f"expected null or one of {', '.join(known)}"
             )
         return self
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """The arms that are finetuned: those that are named, else those that the data have the texts for."""
+        if self.finetune.arms is not None:
+            return self.finetune.arms
+        default: dict[Arm, bool] = {
+            "refinements": self.task.has_feedback,
+            "references": self.task.has_references,
+            "initial_outputs": self.task.has_initial_outputs,
+        }
+        return tuple(arm for arm, is_there in default.items() if is_there)
 
     @property
     def unused_sizes(self) -> tuple[int, ...]:

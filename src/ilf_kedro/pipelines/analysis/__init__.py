@@ -12,6 +12,8 @@ __all__ = ["create_pipeline"]
 
 
 @analysis(place=60)
-def from_parameters(options: AnalysisOptions, job: MainJob) -> Pipeline:
-    """Create the pipeline that the parameters ask for."""
+def from_parameters(options: AnalysisOptions, job: MainJob) -> Pipeline | None:
+    """Create the pipeline that the parameters ask for; divergences are of test inputs."""
+    if not job.task.has_test or not job.arms:
+        return None
     return create_pipeline(job.arms, job.train_sizes, options.split, job.source.scorers)

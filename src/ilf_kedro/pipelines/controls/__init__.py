@@ -12,6 +12,6 @@ __all__ = ["create_pipeline"]
 
 
 @analysis(place=20)
-def from_parameters(options: ControlsOptions, _job: MainJob) -> Pipeline:
-    """Create the pipeline that the parameters ask for."""
-    return create_pipeline(options.points)
+def from_parameters(options: ControlsOptions, job: MainJob) -> Pipeline | None:
+    """Create the pipeline that the parameters ask for; without feedback there is nothing to compare."""
+    return create_pipeline(options.points) if job.task.has_feedback else None

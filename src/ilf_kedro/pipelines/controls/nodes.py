@@ -6,7 +6,7 @@ from ilf_kedro.evaluation.control_metrics import control_metrics
 from ilf_kedro.evaluation.intervals import Bootstrap
 from ilf_kedro.language_models.protocol import Capability, LanguageModel
 from ilf_kedro.pipelines.controls.options import ControlsOptions
-from ilf_kedro.pipelines.requirements import asks, require_texts
+from ilf_kedro.pipelines.requirements import asks, having_texts
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.schemas import (
@@ -22,13 +22,13 @@ from ilf_kedro.scoring.feedback_points import list_points, point_scores, split_f
 
 
 def choose_examples(examples: DataFrame[Examples], options: ControlsOptions) -> DataFrame[Examples]:
-    """Take the first examples of the split.
+    """Take the first examples of the split that have an initial output and feedback.
 
     Raises:
-        MissingColumnError: one of them has no initial output or no feedback.
+        MissingColumnError: none has.
     """
-    chosen = examples.sort_values("position", kind="stable").head(options.n_examples or len(examples))
-    require_texts(chosen, ["initial_output", "feedback"], user="the pipeline controls")
+    able = having_texts(examples, ["initial_output", "feedback"], user="the pipeline controls")
+    chosen = able.sort_values("position", kind="stable").head(options.n_examples or len(able))
     return Examples.validate(chosen.reset_index(drop=True))
 
 

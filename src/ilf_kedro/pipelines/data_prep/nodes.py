@@ -19,6 +19,7 @@ from ilf_kedro.schemas import (
     Fault,
     InvalidDataError,
     NearDuplicatePairs,
+    Offers,
     RejectedRows,
     RowSource,
     Split,
@@ -37,7 +38,12 @@ UNDIVIDED = "all"
 _TEXTS = ("initial_output", "feedback", "reference")
 
 SplitTables = dict[
-    str, DataFrame[Examples] | DataFrame[Comparisons] | DataFrame[RejectedRows] | DataFrame[NearDuplicatePairs]
+    str,
+    DataFrame[Examples]
+    | DataFrame[Comparisons]
+    | DataFrame[Offers]
+    | DataFrame[RejectedRows]
+    | DataFrame[NearDuplicatePairs],
 ]
 
 
@@ -46,8 +52,8 @@ def map_splits(task: Task, options: DataPrepOptions, seed: int, **sources: RowSo
 
     `sources` are named by their split, or `all` where the task divides them by shares; files of comparisons alone have
     the prefix `comparisons_of_`. The result has examples_{split} and comparisons_{split} of every split, empty where
-    there is none, rejected_rows, one row per fault, and near_duplicates. With `on_invalid: quarantine` rows with faults
-    are left out of the others.
+    there is none, offer with how many have what, rejected_rows, one row per fault, and near_duplicates. With
+    `on_invalid: quarantine` rows with faults are left out of the others.
 
     Raises:
         InvalidDataError: there are faults and `on_invalid` is stop, or a source keeps no row at all;
@@ -64,10 +70,12 @@ def map_splits(task: Task, options: DataPrepOptions, seed: int, **sources: RowSo
     mapped = divided.mapped
     examples = {split: examples_table(task, split, mapped.examples.get(split, ())) for split in SPLITS}
     comparisons = {split: comparisons_table(task, split, mapped.comparisons.get(split, ())) for split in SPLITS}
-    _log_offer(Offer.of(task, examples, comparisons))
+    offer = Offer.of(task, examples, comparisons)
+    _log_offer(offer)
     return {
         **{f"examples_{split}": table for split, table in examples.items()},
         **{f"comparisons_{split}": table for split, table in comparisons.items()},
+        "offer": offer.table(),
         "rejected_rows": _rejected_table(mapped),
         "near_duplicates": divided.near_duplicates,
     }

@@ -30,7 +30,7 @@ def create_pipeline(task: Task) -> Pipeline:
             Node(
                 map_splits,
                 inputs={"task": "params:task", "options": "params:data_prep", "seed": "params:seed", **sources},
-                outputs={**tables, "rejected_rows": "rejected_rows", "near_duplicates": "near_duplicates"},
+                outputs={**tables, **{name: name for name in ("offer", "rejected_rows", "near_duplicates")}},
                 name="map_splits",
             ),
             Node(

@@ -16,4 +16,4 @@ __all__ = ["create_pipeline"]
 def from_parameters(options: ExportOptions, job: MainJob) -> Pipeline:
     """Create the pipeline that the parameters ask for."""
     arms, size = policy_arms(job.arms), max(job.train_sizes)
-    return create_pipeline(arms, size, options, compared=job.rewarded)
+    return create_pipeline(arms, size, options, job.task)

@@ -8,12 +8,26 @@ from kedro.pipeline import Node, Pipeline
 
 from ilf_kedro.pipelines.export import nodes
 from ilf_kedro.pipelines.export.options import ExportOptions
+from ilf_kedro.tasks import Task, plain_task
 
 
-def create_pipeline(arms: Sequence[str], train_size: int, options: ExportOptions, *, compared: bool = True) -> Pipeline:
-    """Create the nodes that write records of `arms` at `train_size`, of preferences, comparisons and feedback."""
+def create_pipeline(arms: Sequence[str], train_size: int, options: ExportOptions, task: Task | None = None) -> Pipeline:
+    """Create the nodes that write records of `arms` at `train_size`, of preferences, comparisons and feedback.
+
+    What the task's data lack is left out.
+    """
+    task = task or plain_task()
     members = [node for arm in arms for node in _supervised(arm, train_size, options)]
-    members += [
+    members += _of_feedback() if task.has_feedback else []
+    if task.has_comparisons:
+        pairs = ["export.reward_pairs", "export.reward_pairs_implicit"]
+        inputs = ["comparisons.train", "prompt.policy"]
+        members.append(Node(nodes.export_reward_pairs, inputs, pairs, name="export_reward_pairs"))
+    return Pipeline(members, namespace="export", prefix_datasets_with_namespace=False, tags="export")
+
+
+def _of_feedback() -> list[Node]:
+    return [
         Node(
             nodes.export_preferences,
             ["examples.train", "selections", "prompt.policy", "params:selection"],
@@ -27,11 +41,6 @@ def create_pipeline(arms: Sequence[str], train_size: int, options: ExportOptions
             name="export_privileged",
         ),
     ]
-    if compared:
-        pairs = ["export.reward_pairs", "export.reward_pairs_implicit"]
-        inputs = ["comparisons.train", "prompt.policy"]
-        members.append(Node(nodes.export_reward_pairs, inputs, pairs, name="export_reward_pairs"))
-    return Pipeline(members, namespace="export", prefix_datasets_with_namespace=False, tags="export")
 
 
 def _supervised(arm: str, train_size: int, options: ExportOptions) -> list[Node]:

@@ -10,7 +10,6 @@ from ilf_kedro.language_models.tables import cleaning_of, completion_rows
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.training_plan import plan_training
 from ilf_kedro.pipelines.names import Arm
-from ilf_kedro.pipelines.requirements import require_texts
 from ilf_kedro.pipelines.training_log import training_log
 from ilf_kedro.prompting import PromptTemplate, prompts_of
 from ilf_kedro.schemas import (
@@ -122,22 +121,26 @@ def log_likelihoods(
 def _human_log_likelihoods(
     model: TrainableModel, examples: DataFrame[Examples], template: PromptTemplate, model_name: str
 ) -> DataFrame[LogLikelihoods]:
-    """Sum the log-probabilities (nats) of each reference's tokens, the end token not counted."""
-    require_texts(examples, ["reference"], user="the log-likelihood of references")
+    """Sum the log-probabilities (nats) of each reference's tokens, the end token not counted.
+
+    Examples without a reference are left out; there may be none that has one.
+    """
+    examples = Examples.validate(examples[examples["reference"].notna()])
     continuations = [as_completion(text, model.source.format) for text in examples["reference"]]
     answers = model.log_likelihood(
         prompts_of(examples, template), continuations, label=f"log-likelihoods, {model_name}"
     )
-    table = pd.DataFrame(
+    rows = [
         {
-            "example_id": examples["example_id"],
+            "example_id": example_id,
             "model": model_name,
             "text_kind": "reference",
-            "log_likelihood": [sum(answer.log_probabilities) for answer in answers],
-            "n_tokens": [len(answer.log_probabilities) for answer in answers],
+            "log_likelihood": sum(answer.log_probabilities),
+            "n_tokens": len(answer.log_probabilities),
         }
-    )
-    return LogLikelihoods.validate(table)
+        for example_id, answer in zip(examples["example_id"], answers, strict=True)
+    ]
+    return LogLikelihoods.from_rows(rows)
 
 
 def _sample(

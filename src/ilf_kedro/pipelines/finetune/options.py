@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -29,6 +29,7 @@ class TrainingOverride(Options):
 class FinetuneOptions(Options):
     """Arms × train sizes, how each is trained, and how its outputs of test inputs are sampled.
 
+    `arms` null are those of refinements, references and initial_outputs whose texts the data have.
     `top_k` is how many refinements of each example the refinements arm learns from, `refiner` who writes them:
     the catalog's refiner in the pipeline refinement, or the finetuned refinement model. `best_of_n` outputs
     per post are sampled from the model `best_of_n_from` (such as finetune.base; null: that of the most
@@ -36,7 +37,7 @@ class FinetuneOptions(Options):
     feedback_and_refinement has at most `joint_max_new_tokens`.
     """
 
-    arms: tuple[Arm, ...] = Field(default=("refinements", "references", "initial_outputs"), min_length=1)
+    arms: Annotated[tuple[Arm, ...], Field(min_length=1)] | None = None
     training: TrainingOptions = TrainingOptions()
     per_size: tuple[TrainingOverride, ...] = ()
     sampling: SamplingOptions = SamplingOptions()

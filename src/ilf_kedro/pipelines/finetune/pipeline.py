@@ -24,6 +24,7 @@ from ilf_kedro.pipelines.refine_and_select import refine_with_checkpoint
 from ilf_kedro.pipelines.refinement.nodes import refine_all
 from ilf_kedro.pipelines.reward_model.inputs import REWARD_MODEL_INPUTS
 from ilf_kedro.pipelines.selection.scorers import scorer_nodes
+from ilf_kedro.tasks import Task, plain_task
 
 
 def create_pipeline(
@@ -31,51 +32,57 @@ def create_pipeline(
     train_sizes: Sequence[int],
     source: RefinementSource | None = None,
     best_of_n_from: str | None = None,
-    *,
-    rewarded: bool = True,
+    task: Task | None = None,
 ) -> Pipeline:
-    """Create the base model's measurements, one namespace per arm and size, and best-of-N if it is `rewarded`.
+    """Create the base model's measurements, one namespace per arm and size, and best-of-N.
 
-    `source` says where the refinements arm gets its refinements, `best_of_n_from` which model best-of-N samples
-    from; null means that of the most refinements.
+    What the task's data lack is left out: without a test split models are trained and not sampled, without
+    references there are no likelihoods of them, without comparisons no best-of-N. `source` says where the refinements
+    arm gets its refinements, `best_of_n_from` which model best-of-N samples from; null means that of the most
+    refinements.
     """
-    source = source or RefinementSource()
-    pipelines = [_measure_base()]
+    source, task = source or RefinementSource(), task or plain_task()
+    pipelines = [_measure_base(task)] if task.has_test else []
     if BEST_OF_N_OUTPUTS in arms:
         pipelines.append(_best_of_n_outputs())
     needed = [*arms]
     if source.by_refinement_model and "refinements" in arms and REFINEMENT_MODEL not in arms:
         needed.append(REFINEMENT_MODEL)
-    pipelines += [_finetune(arm, size, source) for arm in needed for size in train_sizes]
+    pipelines += [_finetune(arm, size, source, task) for arm in needed for size in train_sizes]
     if REFINEMENT_MODEL in needed:
         pipelines.append(_compare_refiners(train_sizes))
-    if sections(arms, source):
+    if sections(arms, source, task):
         pipelines.append(_describe_arms(arms, train_sizes, REFINEMENT_MODEL in needed))
-    if rewarded and (sampler := best_of_n_from or _default_sampler(arms, train_sizes)):
+    if sampler := _sampler(arms, train_sizes, best_of_n_from, task):
         pipelines.append(_best_of_n(sampler))
     return sum(pipelines, Pipeline([]))
 
 
 def model_names(
-    arms: Sequence[Arm], train_sizes: Sequence[int], best_of_n_from: str | None = None, *, rewarded: bool = True
+    arms: Sequence[Arm], train_sizes: Sequence[int], best_of_n_from: str | None = None, task: Task | None = None
 ) -> tuple[str, ...]:
-    """Return the names of all models that the pipeline samples outputs from, the base model first."""
+    """Return the names of all models that the pipeline trains or samples outputs from, the base model first."""
     names = ["finetune.base", *(f"finetune.{arm}.n{size}" for arm in summarising(arms) for size in train_sizes)]
-    has_best_of_n = rewarded and (best_of_n_from or _default_sampler(arms, train_sizes))
-    return (*names, "finetune.best_of_n") if has_best_of_n else tuple(names)
+    sampler = _sampler(arms, train_sizes, best_of_n_from, task or plain_task())
+    return (*names, "finetune.best_of_n") if sampler else tuple(names)
 
 
-def _default_sampler(arms: Sequence[Arm], train_sizes: Sequence[int]) -> str | None:
-    return f"finetune.refinements.n{max(train_sizes)}" if "refinements" in arms else None
+def _sampler(arms: Sequence[Arm], train_sizes: Sequence[int], chosen: str | None, task: Task) -> str | None:
+    """Return the model that best-of-N samples from; None where nothing is sampled, or no reward model chooses."""
+    if not (task.has_comparisons and task.has_test):
+        return None
+    return chosen or (f"finetune.refinements.n{max(train_sizes)}" if "refinements" in arms else None)
 
 
-def sections(arms: Sequence[Arm], source: RefinementSource | None = None) -> tuple[str, ...]:
+def sections(arms: Sequence[Arm], source: RefinementSource | None = None, task: Task | None = None) -> tuple[str, ...]:
     """Return the names of the sections that the pipeline adds to the report of `full`."""
+    if not (task or plain_task()).has_test:
+        return ()
     by_model = source is not None and source.by_refinement_model and "refinements" in arms
     return ("arms",) if by_model or {JOINT, REFINEMENT_MODEL} & set(arms) else ()
 
 
-def _finetune(arm: Arm, train_size: int, source: RefinementSource) -> Pipeline:
+def _finetune(arm: Arm, train_size: int, source: RefinementSource, task: Task) -> Pipeline:
     """Create targets → checkpoint → outputs and log-likelihoods of one arm at one size."""
     name = f"finetune.{arm}.n{train_size}"
     train = Node(
@@ -85,51 +92,40 @@ def _finetune(arm: Arm, train_size: int, source: RefinementSource) -> Pipeline:
         name="train",
         tags="training",
     )
-    return _namespaced(name, [*target_nodes(arm, train_size, source), train, *_answering_nodes(arm, name)])
+    return _namespaced(name, [*target_nodes(arm, train_size, source), train, *_answering_nodes(arm, name, task)])
 
 
-def _answering_nodes(arm: Arm, name: str) -> list[Node]:
-    """Create the nodes that ask a finetuned model about test inputs; of a refinement model, to refine."""
+def _answering_nodes(arm: Arm, name: str, task: Task) -> list[Node]:
+    """Create the nodes that ask a finetuned model about test inputs, if any; of a refinement model, to refine."""
     asked = ["base_model", "checkpoint", "examples.test", "prompt.policy"]
     if arm == REFINEMENT_MODEL:
         inputs = ["examples.development", "base_model", "checkpoint", ARMS[arm].prompt]
         return [_sampling(refine_with_checkpoint, [*inputs, "params:refinement"], "refinements", method=name)]
-    likelihoods = Node(
-        bind(nodes.log_likelihoods, model_name=name),
-        asked,
-        "log_likelihoods",
-        name="measure_log_likelihoods",
-        tags="language_model",
-    )
+    if not task.has_test:
+        return []
+    likelihoods = _likelihoods(nodes.log_likelihoods, asked, name) if task.has_references else []
     if arm != JOINT:
-        return [
-            _sampling(nodes.sample_outputs, [*asked, "params:finetune"], "outputs", model_name=name),
-            likelihoods,
-        ]
+        sample = _sampling(nodes.sample_outputs, [*asked, "params:finetune"], "outputs", model_name=name)
+        return [sample, *likelihoods]
     inputs = [*asked[:3], "finetune.base.outputs", ARMS[arm].prompt, "params:finetune"]
     return [
         _sampling(joint.sample_joint_outputs, inputs, "joint_outputs", model_name=name),
         Node(joint.joint_outputs, "joint_outputs", "outputs", name="joint_outputs"),
-        likelihoods,
+        *likelihoods,
     ]
 
 
-def _measure_base() -> Pipeline:
+def _measure_base(task: Task) -> Pipeline:
     name = "finetune.base"
     asked = ["base_model", "examples.test", "prompt.policy"]
-    return _namespaced(
-        name,
-        [
-            _sampling(nodes.sample_base_outputs, [*asked, "params:finetune"], "outputs", model_name=name),
-            Node(
-                bind(nodes.base_log_likelihoods, model_name=name),
-                asked,
-                "log_likelihoods",
-                name="measure_log_likelihoods",
-                tags="language_model",
-            ),
-        ],
-    )
+    sample = _sampling(nodes.sample_base_outputs, [*asked, "params:finetune"], "outputs", model_name=name)
+    likelihoods = _likelihoods(nodes.base_log_likelihoods, asked, name) if task.has_references else []
+    return _namespaced(name, [sample, *likelihoods])
+
+
+def _likelihoods(function: Callable[..., Any], asked: Sequence[str], model: str) -> list[Node]:
+    named = bind(function, model_name=model)
+    return [Node(named, list(asked), "log_likelihoods", name="measure_log_likelihoods", tags="language_model")]
 
 
 def _best_of_n(sampler: str) -> Pipeline:

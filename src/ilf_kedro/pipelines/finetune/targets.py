@@ -6,7 +6,7 @@ import logging
 
 import pandas as pd
 
-from ilf_kedro.pipelines.requirements import require_texts
+from ilf_kedro.pipelines.requirements import having_texts, require_texts
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting.joint_outputs import write_joint_output
 from ilf_kedro.schemas import DataFrame, Examples, Outputs, Selections, Subsets, Targets, UserError
@@ -64,13 +64,12 @@ def target_top_refinements(
 def target_texts(
     examples: DataFrame[Examples], subsets: DataFrame[Subsets], *, column: str, train_size: int
 ) -> DataFrame[Targets]:
-    """Take a text that stands in the split: the reference, or the initial one.
+    """Take a text that stands in the split: the reference, or the initial one; examples without it are left out.
 
     Raises:
-        MissingColumnError: an example of the subset lacks it.
+        MissingColumnError: no example of the subset has it.
     """
-    subset = _subset(examples, subsets, train_size)
-    require_texts(subset, [column], user=f"the pipeline finetune ({column})")
+    subset = having_texts(_subset(examples, subsets, train_size), [column], user=f"the pipeline finetune ({column})")
     table = subset.rename(columns={column: "target"})
     return _targets(table)
 
@@ -99,8 +98,6 @@ def target_joint_outputs(
     Raises:
         UserError: as for the refinements arm; or a text contains a marker, so that it could not be taken apart.
     """
-    subset = _subset(examples, subsets, train_size)
-    require_texts(subset, ["initial_output", "feedback"], user="the arm feedback_and_refinement")
     table = _chosen(examples, subsets, selections, options, train_size, arm="feedback_and_refinement")
     targets = []
     for row in table.to_dict("records"):
@@ -166,7 +163,7 @@ def _chosen(
     """Return the subset's examples with the target scorer's choices as targets, without empty ones."""
     scorer = options.target_scorer
     chosen = selections[(selections["scorer"] == scorer) & (selections["method"] == _WITH_FEEDBACK)]
-    subset = _subset(examples, subsets, train_size)
+    subset = having_texts(_subset(examples, subsets, train_size), ["initial_output", "feedback"], user=f"the arm {arm}")
     makers = "kedro run --pipelines refinement,selection"
     _require_all(subset, chosen["example_id"], f"refinements chosen by the scorer {scorer}", makers, train_size)
     chosen = chosen[["example_id", "text"]].rename(columns={"text": "target"})

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, LanguageModel, SamplingOptions, require
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
-from ilf_kedro.pipelines.requirements import asks, project_words, require_texts
+from ilf_kedro.pipelines.requirements import asks, having_texts, project_words, require_texts
 from ilf_kedro.prompting import Prompt, PromptTemplate, clean_completion, prompts_of
 from ilf_kedro.schemas import DataFrame, Examples, FeedbackTexts, Subsets, UserError
 
@@ -107,4 +107,8 @@ def _write(
 
 
 def _chosen(examples: DataFrame[Examples], subsets: DataFrame[Subsets] | None) -> DataFrame[Examples]:
-    return examples if subsets is None else examples[examples["example_id"].isin(subsets["example_id"])]
+    """Return the examples, or of `subsets` those that the pipeline refinement refines."""
+    if subsets is None:
+        return examples
+    subset = examples[examples["example_id"].isin(subsets["example_id"])]
+    return having_texts(subset, ["initial_output", "feedback"], user="the pipeline refinement")

@@ -10,7 +10,7 @@ import pandas as pd
 from ilf_kedro.language_models.protocol import Capability, Completion, LanguageModel, require
 from ilf_kedro.language_models.tables import cleaning_of
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
-from ilf_kedro.pipelines.requirements import asks, project_words, require_texts
+from ilf_kedro.pipelines.requirements import asks, having_texts, project_words, require_texts
 from ilf_kedro.prompting import Prompt, PromptTemplate, is_degenerate, keep_best_draws, prompts_of
 from ilf_kedro.schemas import DataFrame, Examples, FeedbackTexts, Refinements, Subsets
 
@@ -28,8 +28,15 @@ def refine(
     *,
     method: str,
 ) -> DataFrame[Refinements]:
-    """Sample N refinements for every example of the largest training subset; see `refine_all`."""
-    chosen = examples[examples["example_id"].isin(subsets["example_id"])]
+    """Sample N refinements for every example of the largest training subset; see `refine_all`.
+
+    Examples without an initial output or feedback are left out, whatever the method, so that methods compare.
+    """
+    chosen = having_texts(
+        examples[examples["example_id"].isin(subsets["example_id"])],
+        ["initial_output", "feedback"],
+        user="the pipeline refinement",
+    )
     return refine_all(chosen, refiner, template, options, seed, method=method)
 
 

@@ -40,7 +40,7 @@ def opening(
 ) -> list[str]:
     """Return the sentences of the first paragraph, the judge's worth first."""
     sentences = [
-        judge_sentence(agreement, verdicts, confidence),
+        judge_sentence(agreement, verdicts, confidence) if n_test else "",
         likelihood_sentence(metrics, trainings, confidence),
         reward_model_sentence(accuracy),
         _extent(agreement, trainings, n_test),
@@ -99,6 +99,8 @@ def weak_models(run: RunRecord, judges: Iterable[str]) -> list[str]:
 
 def _extent(agreement: DataFrame[JudgeAgreement], trainings: Sequence[Training], n_test: int) -> str:
     """Say how much the report rests on: inputs, how many of them were judged, and training examples."""
+    if not n_test:
+        return ""
     overall = agreement[agreement["model"] == ALL_MODELS]
     n_judged = int(overall["n_examples"].iloc[0]) if len(overall) else 0
     if n_test >= FEW_POSTS:

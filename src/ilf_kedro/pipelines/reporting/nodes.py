@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -28,6 +30,7 @@ from ilf_kedro.schemas import (
     JudgeAgreement,
     LogLikelihoods,
     ModelMetrics,
+    Offers,
     Outcomes,
     Outputs,
     PublishedResults,
@@ -47,7 +50,11 @@ from ilf_kedro.schemas import (
     Verdicts,
     WinRates,
 )
+from ilf_kedro.schemas.base import Table
 from ilf_kedro.schemas.run_record import RunRecord
+from ilf_kedro.tasks import Offer, Task, left_out
+
+TableT = TypeVar("TableT", bound=Table)
 
 _SAMPLE_PREFIX = "sample-"  # of the ids in data/01_raw/slf5k_sample
 
@@ -108,20 +115,20 @@ def count_wins(
 def measure_models(
     examples: DataFrame[Examples],
     outputs: DataFrame[Outputs],
-    log_likelihoods: DataFrame[LogLikelihoods],
-    outcomes: DataFrame[Outcomes],
     base_model: TokenCounter,
     options: ReportingOptions,
     seed: int,
+    log_likelihoods: DataFrame[LogLikelihoods] | None = None,
+    outcomes: DataFrame[Outcomes] | None = None,
     rewards: DataFrame[Rewards] | None = None,
 ) -> DataFrame[ModelMetrics]:
-    """Estimate every metric of every model, with errors over test inputs; rewards need a reward model."""
+    """Estimate every metric of every model that there are tables for, with errors over test inputs."""
     return model_metrics.model_metrics(
         examples,
         outputs,
-        log_likelihoods,
-        Rewards.from_rows([]) if rewards is None else rewards,
-        outcomes,
+        _or_empty(LogLikelihoods, log_likelihoods),
+        _or_empty(Rewards, rewards),
+        _or_empty(Outcomes, outcomes),
         count_tokens=base_model.count_tokens,
         bootstrap=_bootstrap(options, seed),
     )
@@ -172,60 +179,73 @@ def write_report(
     test: DataFrame[Examples],
     text_statistics: DataFrame[TextStatistics],
     rejected_rows: DataFrame[RejectedRows],
-    refinements: DataFrame[Refinements],
-    scores: DataFrame[Scores],
-    selections: DataFrame[Selections],
-    outputs: DataFrame[Outputs],
-    outcomes: DataFrame[Outcomes],
-    training_logs: DataFrame[TrainingLogs],
-    agreement: DataFrame[JudgeAgreement],
-    metrics: DataFrame[ModelMetrics],
-    compared: DataFrame[RefinementMetrics],
+    offered: DataFrame[Offers],
     published: DataFrame[PublishedResults],
-    scaling: go.Figure,
-    refinement_methods: go.Figure,
-    scorers: go.Figure,
-    training_loss: go.Figure,
     run_record: RunRecord,
+    task: Task,
     options: ReportingOptions,
     selection: SelectionOptions,
     finetune: FinetuneOptions,
+    refinements: DataFrame[Refinements] | None = None,
+    scores: DataFrame[Scores] | None = None,
+    selections: DataFrame[Selections] | None = None,
+    compared: DataFrame[RefinementMetrics] | None = None,
+    refinement_methods: go.Figure | None = None,
+    scorers: go.Figure | None = None,
+    outputs: DataFrame[Outputs] | None = None,
+    metrics: DataFrame[ModelMetrics] | None = None,
+    scaling: go.Figure | None = None,
+    outcomes: DataFrame[Outcomes] | None = None,
+    agreement: DataFrame[JudgeAgreement] | None = None,
+    training_logs: DataFrame[TrainingLogs] | None = None,
+    training_loss: go.Figure | None = None,
     rewards: DataFrame[Rewards] | None = None,
     accuracy: DataFrame[RewardModelAccuracy] | None = None,
     reward_model: go.Figure | None = None,
     **sections: Section,
 ) -> str:
-    """Write everything into one HTML file that opens without a network."""
-    rewards = Rewards.from_rows([]) if rewards is None else rewards
+    """Write everything into one HTML file that opens without a network.
+
+    What is None was left out, for the data lack what it needs; the report says so.
+    """
+    rewards, outputs = _or_empty(Rewards, rewards), _or_empty(Outputs, outputs)
+    outcomes, refinements = _or_empty(Outcomes, outcomes), _or_empty(Refinements, refinements)
+    scores, selections = _or_empty(Scores, scores), _or_empty(Selections, selections)
+    figures_ = {
+        "scaling": scaling,
+        "refinement_methods": refinement_methods,
+        "scorers": scorers,
+        "reward_model": reward_model,
+        "training_loss": training_loss,
+    }
     return render_report(
         Report(
-            metrics=metrics,
-            agreement=agreement,
+            metrics=_or_empty(ModelMetrics, metrics),
+            agreement=_or_empty(JudgeAgreement, agreement),
             verdicts=win_rates.consistent_verdicts(outcomes, outputs, test),
-            accuracy=RewardModelAccuracy.from_rows([]) if accuracy is None else accuracy,
-            refinement_metrics=compared,
+            accuracy=_or_empty(RewardModelAccuracy, accuracy),
+            refinement_metrics=_or_empty(RefinementMetrics, compared),
             statistics=text_statistics,
             rejected=rejected_rows,
+            left_out=tuple(left_out(task, Offer.from_table(task, offered))),
             published=published,
-            trainings=trainings(training_logs),
+            trainings=trainings(_or_empty(TrainingLogs, training_logs)),
             best_of_n=finetune.best_of_n,
             best_of_n_from=finetune.best_of_n_from,
             example=walk_through(train, refinements, scores, selections, selection.target_scorer),
             test_example=first_test_example(test, outputs, rewards, outcomes, finetune.best_of_n),
             n_test=len(test),
             is_embedded_sample=bool(test["example_id"].str.startswith(_SAMPLE_PREFIX).any()),
-            figures={
-                "scaling": scaling,
-                "refinement_methods": refinement_methods,
-                "scorers": scorers,
-                **({"reward_model": reward_model} if reward_model is not None else {}),
-                "training_loss": training_loss,
-            },
+            figures={name: figure for name, figure in figures_.items() if figure is not None},
             run=run_record,
             confidence=options.confidence,
             sections=tuple(sections.values()),
         )
     )
+
+
+def _or_empty(schema: type[TableT], table: DataFrame[TableT] | None) -> DataFrame[TableT]:
+    return schema.from_rows([]) if table is None else table
 
 
 def _bootstrap(options: ReportingOptions, seed: int) -> Bootstrap:

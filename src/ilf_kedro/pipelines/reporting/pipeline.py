@@ -10,37 +10,43 @@ from kedro.pipeline import Node, Pipeline
 from ilf_kedro.pipelines.reporting import best_of_n, nodes
 from ilf_kedro.pipelines.reward_model.inputs import REWARD_MODEL_INPUTS
 from ilf_kedro.report.labels import BEST_OF_N
+from ilf_kedro.tasks import Task, plain_task
 
 BASE = "finetune.base"
 
 Inputs = str | list[str] | dict[str, str]
 
 
-def create_pipeline(models: Sequence[str], sections: Sequence[str] = (), *, rewarded: bool = True) -> Pipeline:
+def create_pipeline(models: Sequence[str], sections: Sequence[str] = (), task: Task | None = None) -> Pipeline:
     """Create the nodes that measure, judge and report `models`, named such as finetune.refinements.n100.
 
     `sections` are the further analyses whose section.{name} the report holds as well.
-    Best-of-N has outputs only: its likelihoods are its sampler's, and it was never trained. Without comparisons
-    (`rewarded` is false) nothing is about a reward model.
+    Best-of-N has outputs only: its likelihoods are its sampler's, and it was never trained. Nothing is measured that
+    the task's data lack.
     """
+    task = task or plain_task()
     measured = [model for model in models if model != BEST_OF_N]
-    trained = [*(["reward_model"] if rewarded else []), *(model for model in measured if model != BASE)]
+    trained = [*(["reward_model"] if task.has_comparisons else []), *(model for model in measured if model != BASE)]
+    logs = {model: f"{model}.training_log" for model in trained}
+    outputs = [f"{model}.outputs" for model in models]
+    likelihoods = [f"{model}.log_likelihoods" for model in measured]
     collecting = [
-        _node(nodes.collect_outputs, [f"{model}.outputs" for model in models], "outputs"),
-        _node(nodes.collect_log_likelihoods, [f"{model}.log_likelihoods" for model in measured], "log_likelihoods"),
-        _node(nodes.collect_training_logs, {model: f"{model}.training_log" for model in trained}, "training_logs"),
+        *([_node(nodes.collect_outputs, outputs, "outputs")] if task.has_test else []),
+        *([_node(nodes.collect_log_likelihoods, likelihoods, "log_likelihoods")] if _is_judged(task) else []),
+        *([_node(nodes.collect_training_logs, logs, "training_logs")] if trained else []),
         *(_best_of_n_nodes() if BEST_OF_N in models else []),
     ]
     reporting = [
-        *_measuring_nodes(rewarded=rewarded),
-        *_figure_nodes(),
-        _report_node(["best_of_n", *sections] if BEST_OF_N in models else sections, rewarded=rewarded),
+        *(_measuring_nodes(task) if task.has_test else []),
+        *(_refinement_nodes() if task.has_feedback else []),
+        *([_node(nodes.draw_training_loss, "training_logs", "figure.training_loss", tags="figure")] if trained else []),
+        _report_node(["best_of_n", *sections] if BEST_OF_N in models else sections, task, has_trainings=bool(trained)),
     ]
     # What reads a table per model, or a table that nothing else reads, stands beside what makes it: one table comes
     # out, and kedro-viz folds the others away.
     return (
         _in_namespace("finetune", collecting)
-        + _in_namespace("reward_model", [_reward_model_figure_node()] if rewarded else [])
+        + _in_namespace("reward_model", [_reward_model_figure_node()] if task.has_comparisons else [])
         + _in_namespace("reporting", reporting)
     )
 
@@ -54,41 +60,35 @@ def _node(function: Callable[..., Any], inputs: Inputs, outputs: str | list[str]
     return Node(function, inputs, outputs, name=function.__name__, tags=tags)
 
 
-def _measuring_nodes(*, rewarded: bool) -> list[Node]:
+def _is_judged(task: Task) -> bool:
+    """Tell whether outputs are set against references."""
+    return task.has_test and task.has_references
+
+
+def _measuring_nodes(task: Task) -> list[Node]:
+    """Create the nodes from the outputs of test inputs to the metrics of models, and their figure."""
     inputs = [*REWARD_MODEL_INPUTS, "examples.test", "outputs"]
-    rewarding = [_node(nodes.score_rewards, inputs, "rewards", tags="language_model")] if rewarded else []
+    rewarding = [_node(nodes.score_rewards, inputs, "rewards", tags="language_model")]
+    asked = ["judge", "prompt.judge", "examples.test", "outputs", "params:reporting"]
+    judging = [
+        _node(nodes.judge_models, asked, "verdicts", tags="language_model"),
+        _node(nodes.count_wins, ["verdicts", "params:reporting"], ["outcomes", "win_rates", "judge_agreement"]),
+    ]
+    measured = {
+        "examples": "examples.test",
+        "outputs": "outputs",
+        "base_model": "base_model",
+        "options": "params:reporting",
+        "seed": "params:seed",
+        **({"log_likelihoods": "log_likelihoods", "outcomes": "outcomes"} if _is_judged(task) else {}),
+        **({"rewards": "rewards"} if task.has_comparisons else {}),
+    }
+    drawn = ["model_metrics", "params:reporting", "params:finetune"]
     return [
-        *rewarding,
-        _node(
-            nodes.judge_models,
-            ["judge", "prompt.judge", "examples.test", "outputs", "params:reporting"],
-            "verdicts",
-            tags="language_model",
-        ),
-        _node(
-            nodes.count_wins,
-            ["verdicts", "params:reporting"],
-            ["outcomes", "win_rates", "judge_agreement"],
-        ),
-        _node(
-            nodes.measure_models,
-            {
-                "examples": "examples.test",
-                "outputs": "outputs",
-                "log_likelihoods": "log_likelihoods",
-                "outcomes": "outcomes",
-                "base_model": "base_model",
-                "options": "params:reporting",
-                "seed": "params:seed",
-                **({"rewards": "rewards"} if rewarded else {}),
-            },
-            "model_metrics",
-        ),
-        _node(
-            nodes.compare_refinements,
-            ["scores", "selections", "params:reporting", "params:seed"],
-            ["refinement_metrics", "scorer_agreement"],
-        ),
+        *(rewarding if task.has_comparisons else []),
+        *(judging if _is_judged(task) else []),
+        _node(nodes.measure_models, measured, "model_metrics"),
+        _node(nodes.draw_scaling, drawn, "figure.scaling", tags="figure"),
     ]
 
 
@@ -104,13 +104,13 @@ def _best_of_n_nodes() -> list[Node]:
     ]
 
 
-def _figure_nodes() -> list[Node]:
+def _refinement_nodes() -> list[Node]:
+    """Create the nodes that compare refinement methods and scorers, and their figures."""
     return [
         _node(
-            nodes.draw_scaling,
-            ["model_metrics", "params:reporting", "params:finetune"],
-            "figure.scaling",
-            tags="figure",
+            nodes.compare_refinements,
+            ["scores", "selections", "params:reporting", "params:seed"],
+            ["refinement_metrics", "scorer_agreement"],
         ),
         _node(
             nodes.draw_refinement_methods,
@@ -124,7 +124,6 @@ def _figure_nodes() -> list[Node]:
             "figure.scorers",
             tags="figure",
         ),
-        _node(nodes.draw_training_loss, "training_logs", "figure.training_loss", tags="figure"),
     ]
 
 
@@ -137,36 +136,32 @@ def _reward_model_figure_node() -> Node:
     )
 
 
-def _report_node(sections: Sequence[str], *, rewarded: bool) -> Node:
-    figures = ("scaling", "refinement_methods", "scorers", "training_loss")
-    of_rewards = {"rewards": "rewards", "accuracy": "reward_model.accuracy", "reward_model": "figure.reward_model"}
-    tables = (
-        "text_statistics",
-        "rejected_rows",
-        "scores",
-        "selections",
-        "outputs",
-        "outcomes",
-        "training_logs",
-    )
-    return _node(
-        nodes.write_report,
-        {
-            **{table: table for table in tables},
-            **{figure: f"figure.{figure}" for figure in figures},
-            "train": "examples.train",
-            "test": "examples.test",
-            "refinements": "refinements.all",
-            "agreement": "judge_agreement",
-            "metrics": "model_metrics",
-            "compared": "refinement_metrics",
-            "published": "published_results",
-            "run_record": "run_record.so_far",
-            "options": "params:reporting",
-            "selection": "params:selection",
-            "finetune": "params:finetune",
-            **(of_rewards if rewarded else {}),
-            **{f"section_{name}": f"section.{name}" for name in sections},
-        },
-        "report",
-    )
+def _report_node(sections: Sequence[str], task: Task, *, has_trainings: bool) -> Node:
+    inputs = {
+        "text_statistics": "text_statistics",
+        "rejected_rows": "rejected_rows",
+        "offered": "offer",
+        "train": "examples.train",
+        "test": "examples.test",
+        "published": "published_results",
+        "run_record": "run_record.so_far",
+        "task": "params:task",
+        "options": "params:reporting",
+        "selection": "params:selection",
+        "finetune": "params:finetune",
+    }
+    if task.has_test:
+        inputs |= {"outputs": "outputs", "metrics": "model_metrics", "scaling": "figure.scaling"}
+    if _is_judged(task):
+        inputs |= {"outcomes": "outcomes", "agreement": "judge_agreement"}
+    if task.has_test and task.has_comparisons:
+        inputs |= {"rewards": "rewards"}
+    if task.has_comparisons:
+        inputs |= {"accuracy": "reward_model.accuracy", "reward_model": "figure.reward_model"}
+    if task.has_feedback:
+        inputs |= {name: name for name in ("scores", "selections")}
+        inputs |= {"refinements": "refinements.all", "compared": "refinement_metrics"}
+        inputs |= {name: f"figure.{name}" for name in ("refinement_methods", "scorers")}
+    if has_trainings:
+        inputs |= {"training_logs": "training_logs", "training_loss": "figure.training_loss"}
+    return _node(nodes.write_report, inputs | {f"section_{name}": f"section.{name}" for name in sections}, "report")

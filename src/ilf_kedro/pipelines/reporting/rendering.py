@@ -38,7 +38,8 @@ __all__ = ["Report", "render_report"]
 class Report:
     """Everything that the report shows; `figures` by their names in the catalog.
 
-    `sections` are those of further analyses; `is_embedded_sample` is whether the inputs are the project's own.
+    `left_out` are sentences on what the data lack, `sections` those of further analyses; `is_embedded_sample` is
+    whether the inputs are the project's own.
     """
 
     metrics: DataFrame[ModelMetrics]
@@ -48,6 +49,7 @@ class Report:
     refinement_metrics: DataFrame[RefinementMetrics]
     statistics: DataFrame[TextStatistics]
     rejected: DataFrame[RejectedRows]
+    left_out: tuple[str, ...]
     published: DataFrame[PublishedResults]
     trainings: tuple[Training, ...]
     best_of_n: int

@@ -14,4 +14,4 @@ __all__ = ["create_pipeline"]
 @analysis(place=30, options="reward_model.comparison")
 def from_parameters(options: ComparisonOptions, job: MainJob) -> Pipeline | None:
     """Create the pipeline that the parameters ask for."""
-    return create_pipeline(options) if job.rewarded else None
+    return create_pipeline(options) if job.task.has_comparisons else None

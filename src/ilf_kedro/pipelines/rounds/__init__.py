@@ -12,6 +12,7 @@ __all__ = ["create_pipeline"]
 
 
 @analysis(place=50)
-def from_parameters(options: RoundsOptions, job: MainJob) -> Pipeline:
-    """Create the pipeline that the parameters ask for."""
-    return create_pipeline(options, job.source.scorers)
+def from_parameters(options: RoundsOptions, job: MainJob) -> Pipeline | None:
+    """Create the pipeline that the parameters ask for; it compares with the test split's references."""
+    able = job.task.has_feedback and job.task.has_references and job.task.has_test
+    return create_pipeline(options, job.source.scorers) if able else None

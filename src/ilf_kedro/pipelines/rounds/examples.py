@@ -11,7 +11,7 @@ from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import Capability, LanguageModel, TrainableModel, require
 from ilf_kedro.pipelines.finetune.nodes import sample_base_outputs, sample_outputs
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
-from ilf_kedro.pipelines.requirements import require_texts
+from ilf_kedro.pipelines.requirements import having_texts
 from ilf_kedro.pipelines.rounds.options import RoundsOptions
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate, clean_completion, prompts_of
@@ -36,17 +36,17 @@ def first_examples(examples: DataFrame[Examples], options: RoundsOptions) -> Dat
     """Take the examples of all rounds with the split's own initial outputs and feedback, as one round has them.
 
     Raises:
-        UserError: the split has fewer examples than the rounds need.
-        MissingColumnError: an example lacks its initial output or feedback.
+        UserError: the split has fewer such examples than the rounds need.
+        MissingColumnError: no example has both.
     """
     needed = sum(options.sizes)
+    examples = having_texts(examples, ["initial_output", "feedback"], user="the pipeline rounds")
     if needed > len(examples):
         raise UserError(
             f"rounds.sizes is {list(options.sizes)}, {needed} examples together, but the train split has "
-            f"{len(examples)}; lower the sizes or add examples to the train file"
+            f"{len(examples)} with an initial output and feedback; lower the sizes or add examples to the train file"
         )
     chosen = examples.sort_values("position").head(needed)
-    require_texts(chosen, ["initial_output", "feedback"], user="the pipeline rounds")
     rounds = [number for number, size in enumerate(options.sizes) for _ in range(size)]
     return RoundExamples.validate(chosen.assign(round=rounds, output_by=SPLIT, feedback_source=DATA))
 

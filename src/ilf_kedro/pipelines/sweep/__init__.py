@@ -12,6 +12,8 @@ __all__ = ["create_pipeline"]
 
 
 @analysis(place=40)
-def from_parameters(options: SweepOptions, job: MainJob) -> Pipeline:
-    """Create the pipeline that the parameters ask for."""
-    return create_pipeline(options.arms, options.train_size or min(job.train_sizes), job.source)
+def from_parameters(options: SweepOptions, job: MainJob) -> Pipeline | None:
+    """Create the pipeline that the parameters ask for; settings are chosen by references."""
+    if not job.task.has_references:
+        return None
+    return create_pipeline(options.arms or job.arms, options.train_size or min(job.train_sizes), job.source)

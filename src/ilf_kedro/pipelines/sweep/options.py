@@ -19,10 +19,11 @@ class SweepOptions(Options):
     The design one_factor changes one option at a time from those that `finetune` has for the train size, which
     are the first trial; grid tries every combination. Each trial is trained with `n_seeds` seeds. The winner of
     an arm has the lowest negative log-likelihood per token on the development split: of the references,
-    or of the arm's own kind of targets. `train_size` null means the smallest of `train_sizes`.
+    or of the arm's own kind of targets. `train_size` null means the smallest of `train_sizes`, `arms` null
+    those of `finetune`.
     """
 
-    arms: tuple[Arm, ...] = Field(default=("refinements", "references", "initial_outputs"), min_length=1)
+    arms: Annotated[tuple[Arm, ...], Field(min_length=1)] | None = None
     train_size: int | None = Field(default=None, ge=1)
     design: Literal["one_factor", "grid"] = "one_factor"
     epochs: tuple[Annotated[int, Field(ge=1, strict=True)], ...] = (1, 2, 3, 4)
