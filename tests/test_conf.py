@@ -31,6 +31,9 @@ ENVIRONMENTS = sorted(
     if folder.is_dir() and folder.name != "local" and any(folder.rglob("*.yml"))
 )
 
+# The parts of the main job that an environment's data lack the texts for; no other environment lacks any.
+LEFT_OUT = {"code": {"reward_model"}, "ultrafeedback": {"reward_model"}}
+
 
 @pytest.fixture(scope="module")
 def variables() -> Iterator[pytest.MonkeyPatch]:
@@ -134,7 +137,7 @@ def test_every_pipeline_runs_alone_on_what_is_kept(environment: Environment) -> 
     """What one pipeline makes and another reads is persisted."""
     parts = {"data_prep", "refinement", "selection", "reward_model", "finetune", "reporting"}
     registered = parts & set(environment.pipelines)
-    assert parts - registered <= {"reward_model"}  # which needs comparisons
+    assert parts - registered == LEFT_OUT.get(environment.context.env or "", set())
     for key in sorted(registered):
         inputs = sorted(environment.pipelines[key].inputs())
         unknown = [name for name in inputs if name not in environment.catalog]

@@ -53,7 +53,7 @@ def test_the_structure_follows_the_environment(project_root: Path, env: str | No
     registered = in_context(project_root, env)
     declared = declared_parameters()
     for name in ("finetune", "__default__", "full"):
-        assert structure(registered[name]) == expected(list(declared.finetune.arms), list(declared.train_sizes))
+        assert structure(registered[name]) == expected(list(declared.arms), list(declared.train_sizes))
 
 
 def test_the_structure_follows_params_after_another_environment(project_root: Path) -> None:
@@ -80,9 +80,7 @@ def test_without_a_session_the_environment_is_that_of_the_variable(monkeypatch: 
     monkeypatch.delenv("KEDRO_ENV")
     of_base = declared_parameters()
     assert of_test.train_sizes != of_base.train_sizes
-    assert structure(register_pipelines()["finetune"]) == expected(
-        list(of_base.finetune.arms), list(of_base.train_sizes)
-    )
+    assert structure(register_pipelines()["finetune"]) == expected(list(of_base.arms), list(of_base.train_sizes))
 
 
 def test_sessions_of_two_threads_each_have_their_own_parameters(project_root: Path) -> None:

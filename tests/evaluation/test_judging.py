@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from ilf_kedro.evaluation.judging import judge_outputs
-from ilf_kedro.evaluation.win_rates import outcomes_from_verdicts
+from ilf_kedro.evaluation.win_rates import judge_agreement, outcomes_from_verdicts, win_rates
 from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceProbabilities, MissingCapabilityError
 from ilf_kedro.prompting import Prompt, PromptTemplate
-from ilf_kedro.schemas import Outputs, UserError
+from ilf_kedro.schemas import Outputs
 from tests.support import example_tables
 
 TEMPLATE = PromptTemplate(
@@ -109,9 +109,15 @@ def test_only_as_many_posts_are_judged_as_asked_and_those_with_references() -> N
     assert set(verdicts["example_id"]) == {"e1"}
 
 
-def test_missing_references_are_named() -> None:
-    with pytest.raises(UserError, match=r"test split has no reference in any of its 2 rows"):
-        judge_outputs(LongerIsBetter(), TEMPLATE, examples((None, " ")), outputs())
+def test_without_references_nothing_is_asked_and_there_are_no_win_rates() -> None:
+    judge = LongerIsBetter()
+    verdicts = judge_outputs(judge, TEMPLATE, examples((None, " ")), outputs())
+    assert verdicts.empty
+    assert judge.prompts == []
+    outcomes = outcomes_from_verdicts(verdicts)
+    assert outcomes.empty
+    assert win_rates(outcomes).empty
+    assert judge_agreement(verdicts, confidence=0.95).empty
 
 
 def test_a_judge_that_cannot_weigh_choices_is_refused_before_any_request() -> None:

@@ -77,6 +77,11 @@ class FakeRun:
         ]
         return schemas.Examples.validate(pd.DataFrame(rows))
 
+    def offer(self) -> pd.DataFrame:
+        counts = {"train": self.n_train, "test": self.n_test}
+        things = [name for name in schemas.Offers.column_names() if name != "split"]
+        return schemas.Offers.from_rows({"split": split, **dict.fromkeys(things, n)} for split, n in counts.items())
+
     def refinements(self, method: str) -> pd.DataFrame:
         rng = np.random.default_rng([self.seed, len(method)])
         rows = [

@@ -17,6 +17,7 @@ from ilf_kedro.pipelines.reporting import nodes
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import Prompt, PromptTemplate
 from ilf_kedro.report.options import ReportingOptions
+from tests.support.raw_rows import TASK
 from tests.support.report_inputs import FakeRun
 
 OPTIONS = ReportingOptions(bootstrap_resamples=200)
@@ -60,6 +61,7 @@ def catalog_of(run: FakeRun) -> DataCatalog:
         "examples.test": run.examples("test", run.n_test),
         "text_statistics": run.text_statistics(),
         "rejected_rows": run.rejected_rows(),
+        "offer": run.offer(),
         "published_results": run.published(),
         "scores": run.scores(),
         "selections": run.selections(),
@@ -75,6 +77,7 @@ def catalog_of(run: FakeRun) -> DataCatalog:
         "params:finetune": FINETUNE,
         "params:selection": SelectionOptions(),
         "params:seed": 0,
+        "params:task": TASK,
     }
     data["refinements.all"] = run.all_refinements()
     data |= {f"{model}.outputs": run.outputs(model) for model in run.models}
@@ -146,7 +149,7 @@ def small_report(
     if n_judged is not None:
         verdicts = verdicts[verdicts["example_id"].isin(test["example_id"].head(n_judged))]
     outcomes, _, agreement = nodes.count_wins(verdicts, OPTIONS)
-    metrics = nodes.measure_models(test, outputs, likelihoods, outcomes, Judge(), OPTIONS, 0, run.rewards())
+    metrics = nodes.measure_models(test, outputs, Judge(), OPTIONS, 0, likelihoods, outcomes, run.rewards())
     compared, alike = nodes.compare_refinements(run.scores(), run.selections(), OPTIONS, 0)
     accuracy = run.accuracy(n_comparisons)
     logs = nodes.collect_training_logs(reward_model=run.training_log(3))
@@ -164,6 +167,8 @@ def small_report(
         test=test,
         text_statistics=run.text_statistics(),
         rejected_rows=run.rejected_rows() if rejected is None else rejected,
+        offered=run.offer(),
+        task=TASK,
         refinements=run.all_refinements(),
         scores=run.scores(),
         selections=run.selections(),

@@ -167,7 +167,7 @@ def test_the_pipeline_runs_as_declared() -> None:
         "params:train_sizes": [1, 2],
         "base_model": WordCounter(),
     }
-    outputs = ["rejected_rows", "near_duplicates", "subsets", "text_statistics"]
+    outputs = ["offer", "rejected_rows", "near_duplicates", "subsets", "text_statistics"]
     outputs += [f"{table}.{split}" for table in ("examples", "comparisons") for split in SPLITS]
     datasets = {name: MemoryDataset(value) for name, value in inputs.items()}
     catalog = DataCatalog(datasets | {name: MemoryDataset() for name in outputs})

@@ -87,11 +87,13 @@ def test_selections_of_another_run_are_refused() -> None:
         )
 
 
-def test_other_arms_take_a_column_and_name_what_it_lacks() -> None:
+def test_other_arms_take_a_column_and_leave_out_what_it_lacks() -> None:
     table = examples(3, reference=["a", None, "c"])
     assert list(target_texts(table, subsets(table, 1), column="reference", train_size=1)["target"]) == ["a"]
-    with pytest.raises(MissingColumnError, match="reference: missing in 1 of 2"):
-        target_texts(table, subsets(table, 2), column="reference", train_size=2)
+    assert list(target_texts(table, subsets(table, 3), column="reference", train_size=3)["target"]) == ["a", "c"]
+    bare = examples(2, reference=[None, None])
+    with pytest.raises(MissingColumnError, match="reference: missing in 2 of 2"):
+        target_texts(bare, subsets(bare, 2), column="reference", train_size=2)
     with pytest.raises(ValueError, match=r"no subset of 9 examples, only of \[2\]"):
         target_texts(table, subsets(table, 2), column="reference", train_size=9)
 

@@ -9,6 +9,7 @@ from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.pipelines.refinement.nodes import refine
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
 from ilf_kedro.pipelines.requirements import MissingColumnError
+from ilf_kedro.prompting import PromptTemplate
 from tests.support.example_tables import WITH_FEEDBACK, WITHOUT_FEEDBACK, examples, subsets
 
 OPTIONS = RefinementOptions(n_refinements=2, max_tries=4, forbidden=("spam",))
@@ -51,10 +52,17 @@ def test_the_prompt_holds_the_feedback_only_where_the_template_asks_for_it() -> 
     assert not any("feedback" in text for text in seen)
 
 
-def test_missing_feedback_is_named_with_split_and_examples() -> None:
-    table = examples(3, feedback=["good", None, "good"])
-    with pytest.raises(MissingColumnError, match=r"'train'(.|\n)*feedback: missing in 1 of 2 examples \(train-1\)"):
-        run(lambda prompt, i: "x", table)
+@pytest.mark.parametrize("template", [WITH_FEEDBACK, WITHOUT_FEEDBACK])
+def test_examples_without_feedback_are_left_out_of_every_method(template: PromptTemplate) -> None:
+    """So that methods are compared on the same examples."""
+    table = examples(3, feedback=[None, "good", "good"])
+    refined, _ = run(lambda prompt, i: f"Text {i}.", table, template=template)
+    assert set(refined["example_id"]) == {"train-1"}
+
+
+def test_where_no_example_has_feedback_the_split_is_named() -> None:
+    with pytest.raises(MissingColumnError, match=r"'train'(.|\n)*feedback: missing in 2 of 2 examples \(train-0, "):
+        run(lambda prompt, i: "x", examples(3, feedback=[None, None, "good"]))
 
 
 def test_a_model_that_cannot_generate_is_refused_before_it_is_asked() -> None:
