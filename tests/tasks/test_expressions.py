@@ -67,6 +67,17 @@ def test_a_function_given_null_is_null_and_one_given_something_else_is_an_error(
         joined({"a": 3})
 
 
+def test_match_takes_a_part_of_a_text() -> None:
+    row = {"a": "TITLE: A b\n\nPOST: One.\n\nTwo.\n\nTL;DR:"}
+    assert compile_expression(r"match('TITLE: (.*?)\n\nPOST: ', a)", ["a"])(row) == "A b"
+    assert compile_expression(r"match('POST: (.*)\n\nTL;DR:$', a)", ["a"])(row) == "One.\n\nTwo."
+    assert compile_expression(r"match('T\w+', a)", ["a"])(row) == "TITLE"
+    assert compile_expression("match('x', a)", ["a"])(row) is None
+    assert compile_expression("match('x', a)", ["a"])({"a": None}) is None
+    with pytest.raises(EvaluationError, match="a regular expression that does not parse"):
+        compile_expression("match('(', a)", ["a"])(row)
+
+
 def test_a_line_break_in_a_quoted_text_is_one() -> None:
     assert compile_expression(r"join('\n', a)", ["a"])({"a": ["x", "y"]}) == "x\ny"
     assert compile_expression(r'join(`"\n"`, a)', ["a"])({"a": ["x", "y"]}) == "x\ny"

@@ -10,6 +10,7 @@ import yaml
 from ilf_kedro.schemas import RawRows, raw_rows
 from ilf_kedro.tasks import Mapped, Task, divide, map_rows
 from ilf_kedro.tasks.reading import read_bytes
+from tests.support.own_task_page import formats
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -19,8 +20,9 @@ def shipped(environment: str) -> Task:
     return Task.model_validate(parameters["task"])
 
 
-def own(text: str) -> Task:
-    return Task.model_validate({"name": "own", **yaml.safe_load(text)})
+def documented(heading: str) -> Task:
+    """The mapping as it stands on docs/own_task.md."""
+    return Task.model_validate(yaml.safe_load(formats()[heading])["task"])
 
 
 def whole(task: Task, rows: dict[str, RawRows], apart: dict[str, RawRows] | None = None) -> Mapped:
@@ -96,18 +98,7 @@ def test_ultrafeedback_by_its_shipped_mapping() -> None:
 
 
 def test_an_argilla_export() -> None:
-    task = own(
-        """
-        name: Summaries
-        inputs: {article: fields.article}
-        explode: responses
-        columns:
-          example_id: id
-          initial_output: fields.summary
-          feedback: item.values.feedback.value
-          annotator: item.user_id
-        """
-    )
+    task = documented("Argilla")
     record = {
         "id": "a1",
         "fields": {"article": "Rain fell.", "summary": "Rain."},
@@ -128,17 +119,7 @@ def test_an_argilla_export() -> None:
 
 
 def test_a_label_studio_export() -> None:
-    task = own(
-        r"""
-        name: Translations
-        inputs: {source: data.text}
-        columns:
-          example_id: id
-          initial_output: data.translation
-          feedback: annotations[0].result[?from_name=='feedback'].value.text[] | join('\n', @)
-          annotator: annotations[0].completed_by
-        """
-    )
+    task = documented("Label Studio")
     result = [
         {"from_name": "quality", "type": "rating", "value": {"rating": 3}},
         {"from_name": "feedback", "type": "textarea", "value": {"text": ["Wrong tense.", "Wrong noun."]}},
@@ -156,7 +137,7 @@ def test_a_label_studio_export() -> None:
 
 
 def test_trl_preferences_plain() -> None:
-    task = own("{inputs: {prompt: prompt}, columns: {comparison: {a: chosen, b: rejected}}}")
+    task = documented("TRL preferences")
     rows = [{"prompt": "The sky is", "chosen": " blue.", "rejected": " green."}]
     (pair,) = whole(task, {"train": raw_rows(rows, "pairs.jsonl")}).comparisons["train"]
     assert (pair.preference.chosen, pair.preference.rejected) == (" blue.", " green.")
@@ -164,18 +145,9 @@ def test_trl_preferences_plain() -> None:
 
 def test_trl_preferences_conversational_with_and_without_their_prompt_apart() -> None:
     prompt, good, bad = turns("What is two and two?"), "Four.", "Five."
-    apart = own(
-        """
-        inputs: {prompt: {column: prompt, kind: messages}}
-        columns: {comparison: {a: "chosen[-1].content", b: "rejected[-1].content"}}
-        """
-    )
-    within = own(
-        """
-        inputs: {prompt: {column: "chosen[:-1]", kind: messages}}
-        columns: {comparison: {a: "chosen[-1].content", b: "rejected[-1].content"}}
-        """
-    )
+    within = documented("TRL preferences, conversational")
+    request = within.inputs["request"].model_copy(update={"column": "prompt"})
+    apart = within.model_copy(update={"inputs": {"request": request}})
     answers = [[{"role": "assistant", "content": text}] for text in (good, bad)]
     (one,) = whole(
         apart, {"train": raw_rows([{"prompt": prompt, "chosen": answers[0], "rejected": answers[1]}], "p.jsonl")}
@@ -188,12 +160,7 @@ def test_trl_preferences_conversational_with_and_without_their_prompt_apart() ->
 
 
 def test_csv_of_a_spreadsheet() -> None:
-    task = own(
-        """
-        inputs: {question: Question}
-        columns: {example_id: No., initial_output: Answer, feedback: Feedback (Ann)}
-        """
-    )
+    task = documented("CSV of a spreadsheet")
     source = read_bytes("export.csv", '\ufeffNo.,Question,Answer,Feedback (Ann)\n007,"Why, then?",So.,\n'.encode())
     (example,) = whole(task, {"train": source}).examples["train"]
     assert (example.subject.example_id, example.feedback) == ("007", None)

@@ -9,6 +9,7 @@ from typing import Any
 
 import jmespath
 from jmespath.exceptions import JMESPathError
+from jmespath.functions import Functions, signature
 
 from ilf_kedro.schemas import nearest
 
@@ -19,6 +20,18 @@ ITEM = "item"
 
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'")
 _PLAIN_NAME = re.compile(r"[^\W\d][\w -]*")
+
+
+class _TextFunctions(Functions):
+    """JMESPath's functions, and one for texts that hold several things, which it has no way to take apart."""
+
+    @signature({"types": ["string"]}, {"types": ["string"]})
+    def _func_match(self, pattern: str, text: str) -> str | None:
+        found = re.search(pattern, text, re.DOTALL)
+        return found and (found[1] if found.re.groups else found[0])
+
+
+_OPTIONS = jmespath.Options(custom_functions=_TextFunctions())
 
 
 class ExpressionError(ValueError):
@@ -55,7 +68,9 @@ class Getter:
         if self._path is None:
             return values.get(self.text)
         try:
-            return self._path.search(values)
+            return self._path.search(values, _OPTIONS)
+        except re.error as error:
+            raise EvaluationError(f"a regular expression that does not parse ({error})") from None
         except JMESPathError as error:
             message = " ".join(str(error).split())
             if message.endswith('received: "null"'):
@@ -66,7 +81,9 @@ class Getter:
 def compile_expression(text: str, columns: Collection[str]) -> Getter:
     r"""Return the getter of a column of that name, or else of the JMESPath expression.
 
-    In a quoted text of an expression, such as join('\n', feedback), \n is a line break.
+    In a quoted text of an expression, such as join('\n', feedback), \n is a line break. Beside JMESPath's own functions
+    there is match(pattern, text): what the first group of a regular expression, else the whole of it, finds in a text;
+    null where it finds nothing.
 
     Raises:
         ExpressionError: there is no such column and the text does not parse, or it reads a column that no row has.
