@@ -1,7 +1,7 @@
 """The commands in the README and the documents: every shell block is run as it stands, in a project of its own.
 
-The walk of docs/own_task.md has a test of its own (test_own_task.py). A block that cannot be run has a comment on the line
-before it: `<!-- not run: the reason -->`.
+The walk of docs/own_task.md has a test of its own (test_own_task.py). A block that cannot be run has a comment on the
+line before it: `<!-- not run: the reason -->`.
 """
 
 from __future__ import annotations

@@ -164,6 +164,7 @@ def test_without_initial_outputs_or_a_test_split_the_base_model_writes_them_firs
     assert not [name for name in tables if name.endswith("outputs.parquet") and "initial" not in name]
 
 
+@pytest.mark.slow
 def test_data_without_comparisons_run_from_files_to_the_report(tmp_path: Path) -> None:
     project = WholeProject.create(tmp_path)
     page = lacking(project, SPLITS, TASK)
