@@ -9,6 +9,7 @@ import pandas as pd
 
 from ilf_kedro.evaluation.intervals import Bootstrap, mean_estimate
 from ilf_kedro.schemas import ControlMetrics, DataFrame, PointScores, Scores
+from ilf_kedro.schemas.names import WITH_FEEDBACK
 
 __all__ = ["CONTRASTS", "METRICS", "control_metrics"]
 
@@ -16,10 +17,10 @@ WITHOUT = "refinement_without_feedback"
 # Every method against the refinements that saw no feedback; and, since any words may help, real words against
 # those that somebody said of another post.
 CONTRASTS = (
-    ("refinement_with_feedback", WITHOUT),
+    (WITH_FEEDBACK, WITHOUT),
     ("refinement_with_shuffled_feedback", WITHOUT),
     ("refinement_with_model_feedback", WITHOUT),
-    ("refinement_with_feedback", "refinement_with_shuffled_feedback"),
+    (WITH_FEEDBACK, "refinement_with_shuffled_feedback"),
 )
 METRICS = ("instruct_rm_ensemble", "instruct_rm_chosen", "points_incorporated", "points_probability", "length_tokens")
 

@@ -13,10 +13,10 @@ from ilf_kedro.evaluation.judging import REFERENCE
 from ilf_kedro.evaluation.log_likelihoods import nll_difference, nll_per_token
 from ilf_kedro.evaluation.text_metrics import rouge_l, words
 from ilf_kedro.schemas import DataFrame, Examples, LogLikelihoods, ModelMetrics, Outcomes, Outputs, Rewards
+from ilf_kedro.schemas.names import BASE_MODEL
 
 __all__ = ["BASE_MODEL", "model_metrics", "with_references"]
 
-BASE_MODEL = "finetune.base"
 _BETWEEN_0_AND_1 = ("rouge_l", "reward")
 
 

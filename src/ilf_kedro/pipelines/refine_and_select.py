@@ -15,6 +15,7 @@ from ilf_kedro.pipelines.selection.nodes import collect_scores, select_refinemen
 from ilf_kedro.pipelines.selection.scorers import scorer_nodes
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import DataFrame, Examples, Refinements
+from ilf_kedro.schemas.names import WITH_FEEDBACK
 from ilf_kedro.scoring.registry import scorers
 
 __all__ = [
@@ -23,8 +24,6 @@ __all__ = [
     "refinement_node",
     "selection_nodes",
 ]
-
-METHOD = "refinement_with_feedback"
 
 
 def needed_scorers(target_scorer: str, declared: Sequence[str] = ()) -> tuple[str, ...]:
@@ -51,8 +50,8 @@ def refinement_node(examples: str, *, refiner: Sequence[str] = ("refiner",), pre
     """Create the node from `examples` to {prefix}refinements; `refiner` is a model, or a base and its checkpoint."""
     function = refine_all if len(refiner) == 1 else refine_with_checkpoint
     return Node(
-        bind(function, method=METHOD),
-        [examples, *refiner, f"prompt.{METHOD}", "params:refinement", "params:seed"],
+        bind(function, method=WITH_FEEDBACK),
+        [examples, *refiner, f"prompt.{WITH_FEEDBACK}", "params:refinement", "params:seed"],
         f"{prefix}refinements",
         name="refine",
         tags="language_model",

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ilf_kedro.schemas.names import BASE_MODEL, WITH_FEEDBACK
+
 __all__ = [
     "BEST_OF_N",
     "GREY",
@@ -30,10 +32,10 @@ BEST_OF_N = "finetune.best_of_n"
 _TRAINED = re.compile(r"finetune\.(?P<arm>.+)\.n(?P<size>\d+)")
 _NAMES = {
     "reference": "references themselves",
-    "finetune.base": "base model, not finetuned",
+    BASE_MODEL: "base model, not finetuned",
     "reward_model": "reward model",
     "instruct_rm_ensemble": "InstructRM mean",
-    "refinement_with_feedback": "with feedback",
+    WITH_FEEDBACK: "with feedback",
     "refinement_without_feedback": "without feedback",
     "refinement_with_shuffled_feedback": "with shuffled feedback",
     "refinement_with_model_feedback": "with model-written feedback",
@@ -47,9 +49,9 @@ _COLOURS = {
     "references": "#2a9d6f",
     "initial_outputs": "#d9822b",
     BEST_OF_N: "#b05cc6",
-    "finetune.base": GREY,
+    BASE_MODEL: GREY,
     "reference": "#c2496b",
-    "refinement_with_feedback": "#2f7fd1",
+    WITH_FEEDBACK: "#2f7fd1",
     "refinement_without_feedback": GREY,
     "refinement_with_shuffled_feedback": "#d9822b",
     "refinement_with_model_feedback": "#2a9d6f",
@@ -127,7 +129,7 @@ def in_order(models: Iterable[str]) -> list[str]:
         if trained is not None:
             arms = [name for name in _COLOURS if name not in _NAMES]
             return (2, arms.index(trained[0]) if trained[0] in arms else len(arms), trained[1], trained[0])
-        first = {"reference": 0, "finetune.base": 1, BEST_OF_N: 3}
+        first = {"reference": 0, BASE_MODEL: 1, BEST_OF_N: 3}
         return (first.get(model, 4), 0, 0, model)
 
     return sorted(set(models), key=place)

@@ -47,7 +47,7 @@ from ilf_kedro.schemas.export import (
     PrivilegedRecords,
     SupervisedRecords,
 )
-from ilf_kedro.schemas.faults import Fault, InvalidDataError, nearest, printable, show_value
+from ilf_kedro.schemas.faults import Fault, InvalidDataError, printable, show_value
 from ilf_kedro.schemas.finetune_arms import JointOutputs, RefinerMetrics
 from ilf_kedro.schemas.raw import RawRow, RawRows, RowSource, plain_value, raw_rows
 from ilf_kedro.schemas.refinements import (
@@ -60,6 +60,7 @@ from ilf_kedro.schemas.refinements import (
     UndefinedScores,
 )
 from ilf_kedro.schemas.rounds import RoundExamples, RoundMetrics, RoundModels, RoundTargets
+from ilf_kedro.schemas.suggestions import nearest
 from ilf_kedro.schemas.sweep import SweepWinners, Trials
 from ilf_kedro.schemas.tournament import RankedCandidates, ScorerContests, ScorerCosts, ScorerMetrics
 from ilf_kedro.schemas.training import (

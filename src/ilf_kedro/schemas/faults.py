@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from ilf_kedro.schemas.base import UserError
 from ilf_kedro.schemas.wording import counted
 
-__all__ = ["Fault", "InvalidDataError", "nearest", "printable", "show_value"]
+__all__ = ["Fault", "InvalidDataError", "printable", "show_value"]
 
 _MAX_FAULTS = 50
 _MAX_SHOWN = 80
@@ -43,14 +42,6 @@ class InvalidDataError(UserError):
             if len(kinds) > _MAX_FAULTS:
                 lines.append(f"{file}: and {len(kinds) - _MAX_FAULTS} more like these")
         super().__init__("\n  ".join(lines) + f"\n{advice}")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return what was probably meant: the known name most like `name`, in quotes, else all of them."""
-    names = list(known)
-    folded = {each.casefold(): each for each in reversed(names)}
-    close = difflib.get_close_matches(name.casefold(), folded, n=1)
-    return f"{folded[close[0]]!r}, perhaps" if close else f"one of {', '.join(names) or '(none)'}"
 
 
 def show_value(value: object) -> str:

@@ -26,6 +26,7 @@ from ilf_kedro.pipelines.tournament.options import TournamentOptions
 from ilf_kedro.pipelines.word_removal.options import WordRemovalOptions, WordRemovalProbeOptions
 from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.schemas import Options
+from ilf_kedro.schemas.names import BASE_MODEL
 from ilf_kedro.tasks import Task, plain_task
 from ilf_kedro.wiring.tracking_options import TrackingOptions
 
@@ -132,7 +133,7 @@ class Parameters(Options):
     def _check_sampler(self) -> Self:
         asked_otherwise = ("refinement_model", "feedback_and_refinement")  # than by an input alone
         arms = [arm for arm in self.arms if arm not in asked_otherwise]
-        known = ["finetune.base", *(f"finetune.{arm}.n{size}" for arm in arms for size in self.train_sizes)]
+        known = [BASE_MODEL, *(f"finetune.{arm}.n{size}" for arm in arms for size in self.train_sizes)]
         if self.finetune.best_of_n_from not in (None, *known):
             raise ValueError(
                 f"finetune.best_of_n_from is {self.finetune.best_of_n_from!r}, which is no model that summarises; "

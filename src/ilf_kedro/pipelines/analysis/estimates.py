@@ -7,9 +7,9 @@ import pandas as pd
 from ilf_kedro.evaluation.divergence import estimate
 from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, ratio_estimate
 from ilf_kedro.evaluation.perplexity import perplexity
-from ilf_kedro.pipelines.analysis.nodes import BASE
 from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.schemas import DataFrame, Divergences, DivergenceSamples, TargetLikelihoods, TargetLogLikelihoods
+from ilf_kedro.schemas.names import BASE_MODEL
 
 
 def estimate_likelihoods(
@@ -24,7 +24,7 @@ def estimate_likelihoods(
         identity = dict(zip(keys, key, strict=True))
         nll = ratio_estimate(-group["log_likelihood"], group["n_tokens"], bootstrap)
         found: dict[str, Estimate] = {"nll_per_token": nll, "perplexity": perplexity(nll)}
-        if identity["model"] != BASE:
+        if identity["model"] != BASE_MODEL:
             found["nll_minus_base"] = _minus_base(group, table, bootstrap)
         rows += [identity | {"metric": metric} | _cells(each) for metric, each in found.items()]
     return TargetLikelihoods.from_rows(rows)
@@ -50,7 +50,7 @@ def estimate_divergences(
 
 def _minus_base(group: pd.DataFrame, table: pd.DataFrame, bootstrap: Bootstrap) -> Estimate:
     """Estimate a model's nats per token less the base model's on the same held-out texts."""
-    base = table[(table["model"] == BASE) & (table["split"] != "train")]
+    base = table[(table["model"] == BASE_MODEL) & (table["split"] != "train")]
     pairs = group.merge(base, on=["arm", "split", "example_id"], suffixes=("", "_base"))
     return ratio_estimate(pairs["log_likelihood_base"] - pairs["log_likelihood"], pairs["n_tokens"], bootstrap)
 

@@ -11,10 +11,10 @@ import plotly.graph_objects as go
 from ilf_kedro.report.labels import GREY, arm_and_size, colour, in_order, model_label, words_of
 from ilf_kedro.report.plots import interval_bars, panels
 from ilf_kedro.schemas import DataFrame, Divergences, TargetLikelihoods
+from ilf_kedro.schemas.names import BASE_MODEL
 
 __all__ = ["divergences_figure", "likelihoods_figure", "train_targets_figure"]
 
-BASE = "finetune.base"
 _PANELS = {
     "nll_per_token": "NLL of the arm's own targets, nats per token",
     "perplexity": "Perplexity of the arm's own targets",
@@ -30,7 +30,7 @@ def likelihoods_figure(likelihoods: DataFrame[TargetLikelihoods], confidence: fl
     The base model on the same targets is a dashed line in the arm's colour.
     """
     held_out = likelihoods[likelihoods["split"] != "train"]
-    tuned = held_out[held_out["model"] != BASE]
+    tuned = held_out[held_out["model"] != BASE_MODEL]
     sizes = sorted({size for model in tuned["model"] if (size := _size(model))})
     figure = panels(list(_PANELS.values()), heights=[230] * len(_PANELS), shared_x=True)
     low, high = math.log10(min(sizes)) - 0.15, math.log10(max(sizes)) + 0.15
@@ -44,7 +44,7 @@ def likelihoods_figure(likelihoods: DataFrame[TargetLikelihoods], confidence: fl
             curve.update(name=words_of(arm), legendgroup=arm, showlegend=row == 1, mode="lines+markers")
             curve.update(line={"color": colour(arm, index), "width": 2}, marker={"size": 8})
             figure.add_trace(curve, row=row, col=1)
-            base = held_out.query("model == @BASE and arm == @arm and metric == @metric")["value"]
+            base = held_out.query("model == @BASE_MODEL and arm == @arm and metric == @metric")["value"]
             if len(base):
                 line = {"color": colour(arm, index), "width": 1.4, "dash": "dash"}
                 across = go.Scatter(x=[10**low, 10**high], y=[base.iloc[0]] * 2, mode="lines", line=line)

@@ -21,9 +21,8 @@ from ilf_kedro.schemas import (
     Targets,
     UserError,
 )
+from ilf_kedro.schemas.names import BASE_MODEL
 from ilf_kedro.training.examples import as_completion
-
-BASE = "finetune.base"
 
 
 def measure_divergences(
@@ -92,12 +91,14 @@ def measure_base_targets(
     `train_targets` are named by arm and size, such as refinements.n100.
     """
     tables = [
-        _log_likelihoods(base_model, targets[targets["arm"] == arm], template, model_name=BASE, arm=arm, split=split)
+        _log_likelihoods(
+            base_model, targets[targets["arm"] == arm], template, model_name=BASE_MODEL, arm=arm, split=split
+        )
         for arm in arms
     ]
     for name, table in train_targets.items():
         arm, _, size = name.rpartition(".n")
-        measured = _log_likelihoods(base_model, table, template, model_name=BASE, arm=arm, split="train")
+        measured = _log_likelihoods(base_model, table, template, model_name=BASE_MODEL, arm=arm, split="train")
         tables.append(measured.assign(train_size=float(size)))
     return TargetLogLikelihoods.validate(pd.concat(tables, ignore_index=True))
 

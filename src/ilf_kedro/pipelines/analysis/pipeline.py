@@ -14,6 +14,7 @@ from ilf_kedro.pipelines.namespaces import bind
 from ilf_kedro.pipelines.pages import page_node
 from ilf_kedro.pipelines.policy_arms import policy_arms
 from ilf_kedro.pipelines.refine_and_select import selection_nodes
+from ilf_kedro.schemas.names import WITH_FEEDBACK
 
 
 def create_pipeline(
@@ -49,7 +50,7 @@ def _held_out_targets(arms: Sequence[Arm], split: str, scorers: Sequence[str]) -
         members = [
             Node(
                 targets.refine_held_out,
-                [examples, "refiner", f"prompt.{targets.METHOD}", "params:refinement", "params:seed"],
+                [examples, "refiner", f"prompt.{WITH_FEEDBACK}", "params:refinement", "params:seed"],
                 "analysis.refinements",
                 name="refine_held_out",
                 tags="language_model",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ilf_kedro.pipelines.analysis.figures import BASE, divergences_figure, likelihoods_figure, train_targets_figure
+from ilf_kedro.pipelines.analysis.figures import divergences_figure, likelihoods_figure, train_targets_figure
 from ilf_kedro.pipelines.analysis.options import AnalysisOptions
 from ilf_kedro.pipelines.analysis.published import published_divergences, published_likelihoods, readable, with_error
 from ilf_kedro.pipelines.names import Arm
@@ -16,6 +16,7 @@ from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.report.prose import Prose
 from ilf_kedro.report.sections import Figure, Heading, Paragraph, Part, Section, Table
 from ilf_kedro.schemas import DataFrame, Divergences, MissingTargets, PublishedResults, TargetLikelihoods
+from ilf_kedro.schemas.names import BASE_MODEL
 
 _PROSE = Prose(__package__)
 _CONDITIONS = {"test_inputs": "given test inputs", "unconditional": "unconditional"}
@@ -74,7 +75,7 @@ def _likelihood_parts(
     reporting: ReportingOptions,
 ) -> list[Part]:
     held_out = likelihoods[likelihoods["split"] != "train"]
-    tuned = held_out[held_out["model"] != BASE]
+    tuned = held_out[held_out["model"] != BASE_MODEL]
     confidence = reporting.confidence
     parts: list[Part] = [
         Heading("Likelihood of each arm's own kind of target"),

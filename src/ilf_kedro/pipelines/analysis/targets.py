@@ -12,9 +12,9 @@ from ilf_kedro.pipelines.refinement.options import RefinementOptions
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import ArmTargets, DataFrame, Examples, MissingTargets, Refinements, Selections
+from ilf_kedro.schemas.names import WITH_FEEDBACK
 
 ARM_COLUMNS = {"references": "reference", "initial_outputs": "initial_output"}
-METHOD = "refinement_with_feedback"
 
 
 def refine_held_out(
@@ -32,7 +32,7 @@ def refine_held_out(
     if ready.empty:
         columns = {name: pd.Series(dtype=object) for name in Refinements.column_names()}
         return Refinements.validate(pd.DataFrame(columns))
-    return refine_all(ready, refiner, template, options, seed, method=METHOD)
+    return refine_all(ready, refiner, template, options, seed, method=WITH_FEEDBACK)
 
 
 def collect_targets(

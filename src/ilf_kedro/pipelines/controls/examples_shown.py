@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ilf_kedro.report.labels import words_of
+from ilf_kedro.schemas.names import WITH_FEEDBACK
 
 __all__ = ["one_example", "points_of_example"]
 
@@ -27,7 +28,7 @@ def one_example(
     """Return a row per method: the feedback that the refiner was shown, InstructRM's choice, and its score."""
     example_id = example["example_id"]
     seen = {
-        "refinement_with_feedback": example["feedback"],
+        WITH_FEEDBACK: example["feedback"],
         "refinement_with_shuffled_feedback": _text(shuffled, example_id),
         "refinement_with_model_feedback": _text(by_model, example_id),
     }

@@ -25,9 +25,10 @@ from ilf_kedro.schemas import (
     Selections,
     UndefinedScores,
 )
+from ilf_kedro.schemas.names import WITH_FEEDBACK
 
+SHUFFLED = "refinement_with_shuffled_feedback"
 _PROSE = Prose(__package__)
-REAL, SHUFFLED = "refinement_with_feedback", "refinement_with_shuffled_feedback"
 _FEW = 30
 
 
@@ -95,21 +96,21 @@ def _lead(metrics: pd.DataFrame, refiner: str, instruct_rm: str, confidence: flo
     """Say whether the words helped, claiming so only where intervals leave 0 out against both controls."""
     measures = []
     for metric, name in (("instruct_rm_ensemble", "InstructRM score"), ("points_incorporated", "Share of points done")):
-        real = _value(metrics, REAL, None, metric)
+        real = _value(metrics, WITH_FEEDBACK, None, metric)
         if real is not None:
             differences = [
                 f"{_difference(found, confidence)} against {against}"
                 for baseline, against in ((WITHOUT, "no feedback"), (SHUFFLED, "another post's feedback"))
-                if (found := _value(metrics, REAL, baseline, metric)) is not None
+                if (found := _value(metrics, WITH_FEEDBACK, baseline, metric)) is not None
             ]
             measures.append({"name": name, "value": real["value"], "differences": differences})
-    n = int(metrics.loc[metrics["method"] == REAL, "n"].max())
+    n = int(metrics.loc[metrics["method"] == WITH_FEEDBACK, "n"].max())
     return _PROSE.lead(_verdict(metrics), measures, n, refiner, instruct_rm)
 
 
 def _verdict(metrics: pd.DataFrame) -> Literal["better", "worse", "not shown"]:
-    rows = [_value(metrics, REAL, baseline, "instruct_rm_ensemble") for baseline in (WITHOUT, SHUFFLED)]
-    rows += [_value(metrics, REAL, baseline, "points_incorporated") for baseline in (WITHOUT, SHUFFLED)]
+    rows = [_value(metrics, WITH_FEEDBACK, baseline, "instruct_rm_ensemble") for baseline in (WITHOUT, SHUFFLED)]
+    rows += [_value(metrics, WITH_FEEDBACK, baseline, "points_incorporated") for baseline in (WITHOUT, SHUFFLED)]
     known = [row for row in rows if row is not None and pd.notna(row["lower"])]
     if len(known) == len(rows) and all(row["lower"] > 0 for row in known):
         return "better"
@@ -142,7 +143,7 @@ def _how_to_read(
 
 def _method_table(metrics: pd.DataFrame) -> pd.DataFrame:
     own = metrics[metrics["baseline"].isna()]
-    methods = [REAL, "refinement_with_model_feedback", SHUFFLED, WITHOUT]
+    methods = [WITH_FEEDBACK, "refinement_with_model_feedback", SHUFFLED, WITHOUT]
     rows = []
     for method in (name for name in methods if name in set(own["method"])):
         row: dict[str, object] = {"Shown to the refiner": words_of(method)}

@@ -22,6 +22,7 @@ from ilf_kedro.schemas import (
     Targets,
     UserError,
 )
+from ilf_kedro.schemas.names import WITH_FEEDBACK
 
 logger = logging.getLogger(__name__)
 
@@ -64,9 +65,7 @@ def export_preferences(
     Raises:
         UserError: no pair is left.
     """
-    chosen = selections[
-        (selections["scorer"] == options.target_scorer) & (selections["method"] == "refinement_with_feedback")
-    ]
+    chosen = selections[(selections["scorer"] == options.target_scorer) & (selections["method"] == WITH_FEEDBACK)]
     table = examples.merge(chosen[["example_id", "text"]], on="example_id")
     initial = table["initial_output"].fillna("").str.strip()
     usable = (table["text"].str.strip() != "") & (initial != "") & (table["text"].str.strip() != initial)

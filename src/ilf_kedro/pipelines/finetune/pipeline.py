@@ -24,6 +24,7 @@ from ilf_kedro.pipelines.refine_and_select import refine_with_checkpoint
 from ilf_kedro.pipelines.refinement.nodes import refine_all
 from ilf_kedro.pipelines.reward_model.inputs import REWARD_MODEL_INPUTS
 from ilf_kedro.pipelines.selection.scorers import scorer_nodes
+from ilf_kedro.schemas.names import BASE_MODEL
 from ilf_kedro.tasks import Task, plain_task
 
 
@@ -62,7 +63,7 @@ def model_names(
     arms: Sequence[Arm], train_sizes: Sequence[int], best_of_n_from: str | None = None, task: Task | None = None
 ) -> tuple[str, ...]:
     """Return the names of all models that the pipeline trains or samples outputs from, the base model first."""
-    names = ["finetune.base", *(f"finetune.{arm}.n{size}" for arm in summarising(arms) for size in train_sizes)]
+    names = [BASE_MODEL, *(f"finetune.{arm}.n{size}" for arm in summarising(arms) for size in train_sizes)]
     sampler = _sampler(arms, train_sizes, best_of_n_from, task or plain_task())
     return (*names, "finetune.best_of_n") if sampler else tuple(names)
 
@@ -107,7 +108,7 @@ def _answering_nodes(arm: Arm, name: str, task: Task) -> list[Node]:
     if arm != JOINT:
         sample = _sampling(nodes.sample_outputs, [*asked, "params:finetune"], "outputs", model_name=name)
         return [sample, *likelihoods]
-    inputs = [*asked[:3], "finetune.base.outputs", ARMS[arm].prompt, "params:finetune"]
+    inputs = [*asked[:3], f"{BASE_MODEL}.outputs", ARMS[arm].prompt, "params:finetune"]
     return [
         _sampling(joint.sample_joint_outputs, inputs, "joint_outputs", model_name=name),
         Node(joint.joint_outputs, "joint_outputs", "outputs", name="joint_outputs"),
@@ -116,7 +117,7 @@ def _answering_nodes(arm: Arm, name: str, task: Task) -> list[Node]:
 
 
 def _measure_base(task: Task) -> Pipeline:
-    name = "finetune.base"
+    name = BASE_MODEL
     asked = ["base_model", "examples.test", "prompt.policy"]
     sample = _sampling(nodes.sample_base_outputs, [*asked, "params:finetune"], "outputs", model_name=name)
     likelihoods = _likelihoods(nodes.base_log_likelihoods, asked, name) if task.has_references else []
@@ -131,7 +132,7 @@ def _likelihoods(function: Callable[..., Any], asked: Sequence[str], model: str)
 def _best_of_n(sampler: str) -> Pipeline:
     """Create best-of-N: sample from `sampler`, score by the reward model, keep the best."""
     name = "finetune.best_of_n"
-    by_base = sampler == "finetune.base"
+    by_base = sampler == BASE_MODEL
     checkpoint = [] if by_base else [f"{sampler}.checkpoint"]
     inputs = ["base_model", *checkpoint, "examples.test", "prompt.policy", "params:finetune"]
     function = nodes.sample_base_outputs if by_base else nodes.sample_outputs
@@ -142,7 +143,7 @@ def _best_of_n(sampler: str) -> Pipeline:
 def _best_of_n_outputs() -> Pipeline:
     """Create the base model's best-of-N outputs of training inputs, which an arm learns from."""
     inputs = ["base_model", "examples.train", "subsets", "prompt.policy", "params:finetune"]
-    sample = _sampling(nodes.sample_base_candidates, inputs, "candidates", model_name="finetune.base")
+    sample = _sampling(nodes.sample_base_candidates, inputs, "candidates", model_name=BASE_MODEL)
     return _namespaced("finetune.best_of_n_outputs", [sample, *_best_by_reward("examples.train")])
 
 

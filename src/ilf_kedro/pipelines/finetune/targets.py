@@ -10,10 +10,9 @@ from ilf_kedro.pipelines.requirements import having_texts, require_texts
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting.joint_outputs import write_joint_output
 from ilf_kedro.schemas import DataFrame, Examples, Outputs, Selections, Subsets, Targets, UserError
+from ilf_kedro.schemas.names import WITH_FEEDBACK
 
 logger = logging.getLogger(__name__)
-
-_WITH_FEEDBACK = "refinement_with_feedback"
 
 
 def target_refinements(
@@ -162,7 +161,7 @@ def _chosen(
 ) -> pd.DataFrame:
     """Return the subset's examples with the target scorer's choices as targets, without empty ones."""
     scorer = options.target_scorer
-    chosen = selections[(selections["scorer"] == scorer) & (selections["method"] == _WITH_FEEDBACK)]
+    chosen = selections[(selections["scorer"] == scorer) & (selections["method"] == WITH_FEEDBACK)]
     subset = having_texts(_subset(examples, subsets, train_size), ["initial_output", "feedback"], user=f"the arm {arm}")
     makers = "kedro run --pipelines refinement,selection"
     _require_all(subset, chosen["example_id"], f"refinements chosen by the scorer {scorer}", makers, train_size)

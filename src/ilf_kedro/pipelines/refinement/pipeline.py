@@ -9,10 +9,10 @@ from kedro.pipeline import Node, Pipeline
 
 from ilf_kedro.pipelines.namespaces import bind
 from ilf_kedro.pipelines.refinement import control_feedback, nodes
+from ilf_kedro.schemas.names import WITH_FEEDBACK
 
 __all__ = ["CONTROL_FEEDBACK", "create_pipeline", "refinement_nodes"]
 
-WITH_FEEDBACK = "refinement_with_feedback"
 # The methods that see feedback which is not the example's own, and the data set of that feedback.
 CONTROL_FEEDBACK = {
     "refinement_with_shuffled_feedback": "feedback.shuffled",

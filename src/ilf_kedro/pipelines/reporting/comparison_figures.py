@@ -16,6 +16,7 @@ from ilf_kedro.schemas import (
     RewardModelBreakdown,
     ScorerAgreement,
 )
+from ilf_kedro.schemas.names import WITH_FEEDBACK
 
 __all__ = ["refinement_methods_figure", "reward_model_figure", "scorers_figure"]
 
@@ -56,7 +57,7 @@ def scorers_figure(
     agreement: DataFrame[ScorerAgreement],
     confidence: float,
     *,
-    method: str = "refinement_with_feedback",
+    method: str = WITH_FEEDBACK,
 ) -> go.Figure:
     """Compare what each scorer chooses: how long it is, how InstructRM scores it, who chooses alike."""
     shown = metrics[(metrics["method"] == method) & (metrics["chosen_by"] != ANY)]

@@ -20,6 +20,7 @@ from ilf_kedro.report.labels import (
 )
 from ilf_kedro.report.plots import interval_bars, panels
 from ilf_kedro.schemas import DataFrame, ModelMetrics, TrainingLogs
+from ilf_kedro.schemas.names import BASE_MODEL
 
 __all__ = ["scaling_figure", "training_loss_figure"]
 
@@ -131,7 +132,7 @@ def _arms(table: pd.DataFrame) -> list[str]:
 
 def _singles(table: pd.DataFrame, best_of_n: int, best_of_n_from: str | None) -> dict[str, str]:
     """Return the models that are no curve, and what the legend calls them."""
-    names = {model: model_label(model, best_of_n) for model in ("finetune.base", "reference", BEST_OF_N)}
+    names = {model: model_label(model, best_of_n) for model in (BASE_MODEL, "reference", BEST_OF_N)}
     sampler = sampler_of_best_of_n(table["model"], best_of_n_from)
     if sampler is not None:
         names[BEST_OF_N] += f" by {model_label(sampler, best_of_n)}"
@@ -198,6 +199,6 @@ def _add_single(
         )
     else:
         ends = [10**start, 10**end]
-        dash = {"color": line, "width": 1.6, "dash": "dash" if model == "finetune.base" else "dot"}
+        dash = {"color": line, "width": 1.6, "dash": "dash" if model == BASE_MODEL else "dot"}
         trace = go.Scatter(x=ends, y=[point["value"]] * 2, mode="lines", line=dash, **shared)
     figure.add_trace(trace, row=row, col=1)

@@ -10,9 +10,8 @@ from kedro.pipeline import Node, Pipeline
 from ilf_kedro.pipelines.reporting import best_of_n, nodes
 from ilf_kedro.pipelines.reward_model.inputs import REWARD_MODEL_INPUTS
 from ilf_kedro.report.labels import BEST_OF_N
+from ilf_kedro.schemas.names import BASE_MODEL
 from ilf_kedro.tasks import Task, plain_task
-
-BASE = "finetune.base"
 
 Inputs = str | list[str] | dict[str, str]
 
@@ -26,7 +25,10 @@ def create_pipeline(models: Sequence[str], sections: Sequence[str] = (), task: T
     """
     task = task or plain_task()
     measured = [model for model in models if model != BEST_OF_N]
-    trained = [*(["reward_model"] if task.has_comparisons else []), *(model for model in measured if model != BASE)]
+    trained = [
+        *(["reward_model"] if task.has_comparisons else []),
+        *(model for model in measured if model != BASE_MODEL),
+    ]
     logs = {model: f"{model}.training_log" for model in trained}
     outputs = [f"{model}.outputs" for model in models]
     likelihoods = [f"{model}.log_likelihoods" for model in measured]

@@ -19,6 +19,7 @@ from ilf_kedro.schemas import (
     Selections,
     text_or_empty,
 )
+from ilf_kedro.schemas.names import WITH_FEEDBACK
 
 __all__ = ["Candidate", "ExampleWalk", "WalkedExample", "WrittenOutput", "first_test_example", "walk_through"]
 
@@ -161,7 +162,7 @@ def _candidates(
                 text=row["text"],
                 scores=tuple(score_of.get((*key, scorer)) for scorer in scorers),
                 chosen_by=tuple(words_of(scorer) for scorer in choosers),
-                is_target=row["method"] == "refinement_with_feedback" and target in choosers,
+                is_target=row["method"] == WITH_FEEDBACK and target in choosers,
             )
         )
     return tuple(candidates)

@@ -13,12 +13,13 @@ from ilf_kedro.pipelines.tournament.score_labels import label
 from ilf_kedro.report.labels import GREY, colour
 from ilf_kedro.report.plots import interval_bars, panels
 from ilf_kedro.schemas import DataFrame, ScorerMetrics
+from ilf_kedro.schemas.names import BASE_MODEL
 
 __all__ = ["forest_plot"]
 
 _ROW = 30
 _CONTROLLED = f"length_controlled_{WIN_RATE}"
-_SCORERS, _LONGEST, _RANDOM = colour("refinements"), colour("initial_outputs"), colour("finetune.base")
+_SCORERS, _LONGEST, _RANDOM = colour("refinements"), colour("initial_outputs"), colour(BASE_MODEL)
 _EQUAL_LENGTH = colour("finetune.best_of_n")
 
 

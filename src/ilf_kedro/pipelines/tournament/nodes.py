@@ -41,6 +41,7 @@ from ilf_kedro.schemas import (
     Scores,
     Subsets,
 )
+from ilf_kedro.schemas.names import WITH_FEEDBACK
 from ilf_kedro.schemas.run_record import RunRecord
 
 logger = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ def sample_candidates(
     """Sample refinements of the first `n_examples` development examples, as the pipeline refinement does."""
     wanted = first_examples(development, set(development["example_id"]), options.n_examples)
     subset = Subsets.validate(pd.DataFrame({"train_size": len(wanted), "example_id": wanted}))
-    return refine(development, subset, refiner, template, refinement, seed, method="refinement_with_feedback")
+    return refine(development, subset, refiner, template, refinement, seed, method=WITH_FEEDBACK)
 
 
 @asks("the judge of rankings", judge=Capability.CHOICE_PROBABILITIES)
