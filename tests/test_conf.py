@@ -32,7 +32,11 @@ ENVIRONMENTS = sorted(
 )
 
 # The parts of the main job that an environment's data lack the texts for; no other environment lacks any.
-LEFT_OUT = {"code": {"reward_model"}, "ultrafeedback": {"reward_model"}}
+LEFT_OUT = {
+    "code": {"reward_model"},
+    "ultrafeedback": {"reward_model"},
+    "more_posts": {"reward_model", "refinement", "selection"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +160,7 @@ def test_every_validator_can_be_loaded(environment: Environment) -> None:
 
 def test_every_prompt_that_a_pipeline_reads_is_in_order(environment: Environment) -> None:
     prompts = {name for name in environment.pipelines["full"].inputs() if name.startswith("prompt.")}
-    assert len(prompts) >= 10
+    assert len(prompts) >= 10 or "refinement" in LEFT_OUT.get(environment.context.env or "", set())
     for name in sorted(prompts):
         assert isinstance(environment.catalog.load(name), PromptTemplate)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 
 from ilf_kedro.schemas import RawRows, raw_rows
@@ -95,6 +98,17 @@ def test_ultrafeedback_by_its_shipped_mapping() -> None:
     example = found.examples["train"][0]
     assert example.feedback in ("Say more, one.", "Say more, two.")
     assert example.subject.annotator == "GPT-4"
+
+
+def test_more_posts_by_their_shipped_mapping() -> None:
+    prompt = "SUBREDDIT: r/dogs\n\nTITLE: A dog, who eats\n\nPOST: It eats.\n\nPOST: no more.\n\nTL;DR:"
+    rows = pa.Table.from_pylist([{"prompt": prompt, "completion": " My dog eats\nall."}])
+    buffer = io.BytesIO()
+    pq.write_table(rows, buffer)
+    source = read_bytes("data/train-00000-of-00001.parquet", buffer.getvalue())
+    (example,) = whole(shipped("more_posts"), {"train": source}).examples["train"]
+    assert example.subject.inputs == {"title": "A dog, who eats", "post": "It eats.\n\nPOST: no more."}
+    assert (example.reference, example.subject.group, example.feedback) == ("My dog eats\nall.", "dogs", None)
 
 
 def test_an_argilla_export() -> None:
