@@ -65,7 +65,7 @@ def _main_job(parameters: Parameters, source: RefinementSource) -> dict[str, Pip
         "finetune": finetune.create_pipeline(arms, sizes, source, sampler, task),
         "reporting": _reporting(parameters),
     }
-    return {"data_prep": data_prep.create_pipeline(task), **_answered(task, job)}
+    return {"data_prep": data_prep.create_pipeline(task, parameters.selection.unit_tests), **_answered(task, job)}
 
 
 def _answered(task: Task, pipelines: Mapping[str, Pipeline]) -> dict[str, Pipeline]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import io
 import time
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ilf_kedro.schemas import InvalidDataError, RawRows, raw_rows
 from ilf_kedro.tasks import map_rows
+from ilf_kedro.tasks.reading import read_bytes
 from tests.support.tasks import faults, mapped, row, sources, task
 
 COMPARED = {"example_id": "id", "comparison": {"a": "x", "b": "y", "preferred": "better"}}
@@ -45,6 +50,7 @@ def test_a_row_becomes_an_example_and_what_is_not_mapped_is_kept() -> None:
         ({"note": {"text": "a"}}, '2 note: {"text": "a"}; text; name one of its parts (note.text)'),
         ({"note": True}, "2 note: true; text; turn it"),
         ({"note": "half \ud83d"}, '2 note: "half \\ud83d"; text without half a surrogate pair'),
+        ({"note": {"text": ["a"]}}, '2 note: {"text": ["a"]}; text; name one of its parts (note.text)'),
         ({"id": None}, "2 id: null; text that is not empty (task.columns.example_id)"),
         ({"id": True}, "2 id: true; text"),
         ({"id": "r1"}, '2 id: "r1", which is also in train.jsonl:1; an id of its own (example_id)'),
@@ -53,6 +59,34 @@ def test_a_row_becomes_an_example_and_what_is_not_mapped_is_kept() -> None:
 def test_a_cell_that_is_not_what_it_must_be_is_a_fault_with_its_remedy(changes: dict[str, Any], fault: str) -> None:
     (found,) = faults(task(), row(1), row(2, **changes))
     assert found.startswith(fault)
+
+
+def test_an_expression_that_gives_a_list_where_text_is_wanted_is_named_with_its_remedy() -> None:
+    (found,) = faults(task(columns={"feedback": "notes[].text"}), row(1, notes=[{"text": "a"}, {"text": "b"}]))
+    assert found.startswith("""1 notes[].text: ["a", "b"]; text; take one (notes[].text[0]), join them (join('\\n', """)
+
+
+def test_a_nested_or_null_column_of_parquet_is_named_like_any_other() -> None:
+    nested = pa.Table.from_pylist([row(1, note={"said": "a"}, draft=None), row(2, note=None, draft=None)])
+    buffer = io.BytesIO()
+    pq.write_table(nested.append_column("when", pa.array([dt.datetime(2026, 1, 2)] * 2)), buffer)
+    source = {"train": read_bytes("x.parquet", buffer.getvalue())}
+    found = map_rows(task(inputs={"source": "text", "day": "when"}), source)
+    assert [(each.row, each.column, each.found) for each in found.every_fault] == [(1, "note", '{"said": "a"}')]
+    assert [each.subject.inputs["day"] for each in found.examples["train"]] == ["2026-01-02T00:00:00"]
+    assert found.examples["train"][0].initial_output is None
+
+
+def test_a_field_that_its_check_refuses_is_a_fault_of_the_row() -> None:
+    def even(value: object) -> None:
+        if int(str(value)) % 2:
+            raise ValueError("it is odd")
+
+    rows = [row(1, n=2), row(2, n=3), row(3, n=None)]
+    found = map_rows(task(), sources(train=rows), checks={"n": even})
+    assert [(each.row, each.column, each.found) for each in found.every_fault] == [(2, "n", "3")]
+    assert found.every_fault[0].expected.endswith("it is odd")
+    assert [each.subject.example_id for each in found.examples["train"]] == ["r1", "r3"]
 
 
 def test_identifiers_that_differ_in_case_or_blanks_alone_are_refused_with_both() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ilf_kedro.schemas import Fault, RawRow, RawRows
+from ilf_kedro.schemas import Fault, RawRow, RawRows, show_value
 from ilf_kedro.tasks.cells import Cell, PreferenceCells, members
 from ilf_kedro.tasks.compiler import Compiler, Identity
 from ilf_kedro.tasks.options import ComparisonFiles, Task
@@ -13,6 +13,10 @@ from ilf_kedro.tasks.rows import Comparison, Example, Subject
 from ilf_kedro.tasks.shared_inputs import shared_faults
 
 __all__ = ["Mapped", "map_rows"]
+
+
+Check = Callable[[object], object]
+"""Raises ValueError, which says what is wrong, where a value cannot be used."""
 
 
 @dataclass(slots=True)
@@ -34,13 +38,18 @@ class Mapped:
 
 
 def map_rows(
-    task: Task, sources: Mapping[str, RawRows], comparison_sources: Mapping[str, RawRows] | None = None
+    task: Task,
+    sources: Mapping[str, RawRows],
+    comparison_sources: Mapping[str, RawRows] | None = None,
+    *,
+    checks: Mapping[str, Check] | None = None,
 ) -> Mapped:
     """Map the rows of every source to examples and comparisons; the names of the sources are those of the splits.
 
     Faults are collected, not raised: a column or key that no row has, an expression that does not parse or is null
     in every row, cells that hold something else than they must, identifiers that repeat and, where the splits are
-    given, inputs that two of them share. `comparison_sources` are read by `task.comparisons`.
+    given, inputs that two of them share. `comparison_sources` are read by `task.comparisons`; `checks` are of inputs
+    and kept columns, by their names, where a row has them.
     """
     apart = comparison_sources or {}
     every = list(dict.fromkeys((*sources, *apart)))
@@ -51,6 +60,9 @@ def map_rows(
     if task.comparisons is not None:
         options = task.comparisons
         _map_sources(apart, mapped, lambda compiler: _ComparisonMapper.compiled(task, options, compiler))
+    for source, examples in mapped.examples.items():
+        for example in examples:
+            mapped.faults[source] += _check(task, example, checks or {})
     for source, faults in shared_faults(task, mapped.examples, mapped.comparisons).items():
         mapped.faults[source] += faults
     _leave_out_faulty(mapped)
@@ -151,6 +163,19 @@ class _ComparisonMapper:
             if self.preference is not None and (preference := self.preference.value(member, subject.example_id)):
                 mapped.comparisons[source].append(Comparison(subject, preference))
         return faults
+
+
+def _check(task: Task, example: Example, checks: Mapping[str, Check]) -> Iterator[Fault]:
+    """Yield a fault for each field of the example that its check refuses."""
+    for name, check in checks.items():
+        value = example.subject.inputs.get(name, example.other.get(name))
+        try:
+            if value is not None:
+                check(value)
+        except ValueError as error:
+            column = task.inputs[name].column if name in task.inputs else name
+            place, expected = example.subject, f"what can be used; correct the row, or leave {name!r} null: {error}"
+            yield Fault(place.file, place.number, column, show_value(value), expected)
 
 
 def _leave_out_faulty(mapped: Mapped) -> None:

@@ -50,7 +50,8 @@ def read_task_data(context: ProjectContext, chosen_prompts: Sequence[str] = ()) 
     parameters, catalog = context.parameters, context.catalog
     task = parameters.task
     sources = {name: catalog.load(dataset) for name, dataset in raw_sources(task).items()}
-    tables = map_splits(task, DataPrepOptions(on_invalid="quarantine"), parameters.seed, **sources)
+    options, tests = DataPrepOptions(on_invalid="quarantine"), parameters.selection.unit_tests
+    tables = map_splits(task, options, parameters.seed, unit_tests=tests, **sources)
     examples = {split: Examples.validate(tables[f"examples_{split}"]) for split in SPLITS}
     comparisons = {split: Comparisons.validate(tables[f"comparisons_{split}"]) for split in SPLITS}
     faults = [_fault(row) for row in tables["rejected_rows"].to_dict("records")]

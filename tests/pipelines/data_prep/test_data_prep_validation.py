@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from ilf_kedro.pipelines.data_prep.nodes import map_splits
 from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
 from ilf_kedro.pipelines.data_prep.validation import InvalidDataError
-from tests.support.raw_rows import mapped, raw, raw_splits, row
+from tests.support.raw_rows import TASK, mapped, raw, raw_splits, row
 
 STOP = DataPrepOptions(on_invalid="stop")
 QUARANTINE = DataPrepOptions(on_invalid="quarantine")
@@ -91,6 +92,19 @@ def test_lists_all_faults_of_all_files_at_once() -> None:
     for line, start in zip(lines, starts, strict=True):
         assert line.startswith(start)
     assert "data_prep.on_invalid=quarantine" in lines[-1]
+
+
+def test_a_row_whose_unit_tests_do_not_parse_is_named_before_anything_runs() -> None:
+    rows = [row("a", tests="assert f(1) == 1"), row("b", tests="assert f(1) ="), row("c", tests="x = 1"), row("d")]
+    sources = {"train": raw("train", *rows), "test": raw("test", row("e"))}
+    task = TASK.model_copy(update={"splits": ("train", "test")})
+    with pytest.raises(InvalidDataError) as caught:
+        map_splits(task, STOP, 0, unit_tests="tests", **sources)
+    message = str(caught.value)
+    assert 'train.jsonl:2 tests: found "assert f(1) ="; expected what can be used; correct the row' in message
+    assert "the tests in 'tests' do not parse: SyntaxError" in message
+    assert 'train.jsonl:3 tests: found "x = 1"' in message
+    assert len(caught.value.faults) == 2
 
 
 def test_caps_the_kinds_of_fault_of_each_file() -> None:

@@ -30,6 +30,7 @@ from ilf_kedro.schemas import (
 )
 from ilf_kedro.schemas.wording import counted
 from ilf_kedro.tasks import Mapped, Offer, Task, comparisons_table, divide, examples_table, map_rows
+from ilf_kedro.verifiers.unit_tests import tests_of
 
 logger = logging.getLogger(__name__)
 
@@ -47,13 +48,16 @@ SplitTables = dict[
 ]
 
 
-def map_splits(task: Task, options: DataPrepOptions, seed: int, **sources: RowSource) -> SplitTables:
+def map_splits(
+    task: Task, options: DataPrepOptions, seed: int, *, unit_tests: str | None = None, **sources: RowSource
+) -> SplitTables:
     """Map the rows of all splits to examples and comparisons, and tell faulty rows apart.
 
     `sources` are named by their split, or `all` where the task divides them by shares; files of comparisons alone have
     the prefix `comparisons_of_`. The result has examples_{split} and comparisons_{split} of every split, empty where
     there is none, offer with how many have what, rejected_rows, one row per fault, and near_duplicates. With
-    `on_invalid: quarantine` rows with faults are left out of the others.
+    `on_invalid: quarantine` rows with faults are left out of the others. `unit_tests` is the field whose tests the
+    verifier will run: a row whose tests do not parse is faulty.
 
     Raises:
         InvalidDataError: there are faults and `on_invalid` is stop, or a source keeps no row at all;
@@ -61,7 +65,8 @@ def map_splits(task: Task, options: DataPrepOptions, seed: int, **sources: RowSo
     """
     rows = {name: raw_rows(source, f"raw.{name}") for name, source in sources.items()}
     apart = {name.removeprefix(COMPARISONS): rows.pop(name) for name in list(rows) if name.startswith(COMPARISONS)}
-    mapped = map_rows(task, rows, apart)
+    checks = {unit_tests: lambda tests: tests_of(tests, unit_tests)} if unit_tests else None
+    mapped = map_rows(task, rows, apart, checks=checks)
     if not task.given_splits:  # faults can leave too little to divide
         _stop_or_warn(mapped, options)
     divided = divide(task, mapped, seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from ilf_kedro.pipelines.data_prep.nodes import COMPARISONS, UNDIVIDED, describe_texts, map_splits, nest_subsets
+from ilf_kedro.pipelines.namespaces import bind
 from ilf_kedro.schemas import SPLITS
 from ilf_kedro.tasks import Task
 
@@ -20,15 +21,18 @@ def raw_sources(task: Task) -> dict[str, str]:
     return sources
 
 
-def create_pipeline(task: Task) -> Pipeline:
-    """Map the raw splits that the task has, nest the training subsets, and describe the texts."""
+def create_pipeline(task: Task, unit_tests: str | None = None) -> Pipeline:
+    """Map the raw splits that the task has, nest the training subsets, and describe the texts.
+
+    `unit_tests` is the field whose tests the verifier will run, if it will.
+    """
     examples = [f"examples.{split}" for split in SPLITS]
     sources = raw_sources(task)
     tables = {f"{kind}_{split}": f"{kind}.{split}" for kind in ("examples", "comparisons") for split in SPLITS}
     return Pipeline(
         [
             Node(
-                map_splits,
+                bind(map_splits, unit_tests=unit_tests),
                 inputs={"task": "params:task", "options": "params:data_prep", "seed": "params:seed", **sources},
                 outputs={**tables, **{name: name for name in ("offer", "rejected_rows", "near_duplicates")}},
                 name="map_splits",

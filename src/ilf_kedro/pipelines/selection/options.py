@@ -14,6 +14,7 @@ from ilf_kedro.scoring.ensemble import SCORER as ENSEMBLE
 from ilf_kedro.scoring.ensemble import EnsembleOptions
 from ilf_kedro.scoring.names import scores_of
 from ilf_kedro.scoring.registry import scorers as registered
+from ilf_kedro.scoring.verifier import SCORER as VERIFIER
 from ilf_kedro.scoring.verifier import VerifierOptions
 
 
@@ -31,6 +32,13 @@ class SelectionOptions(Options):
     ensembles: tuple[EnsembleOptions, ...] = ()
 
     _each_once = each_once("scorer", "scorers")
+
+    @property
+    def unit_tests(self) -> str | None:
+        """Return the field whose tests the verifier runs; None where it runs none."""
+        if VERIFIER not in self.scorers or self.verifier.callable != "ilf_kedro.verifiers:passes_tests":
+            return None
+        return str(self.verifier.arguments.get("tests", "tests"))
 
     @field_validator("ensembles")
     @classmethod

@@ -15,7 +15,7 @@ from ilf_kedro.language_models.protocol import TrainableModel
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.training_plan import TrainingPlan, plan_training
 from ilf_kedro.pipelines.names import Arm
-from ilf_kedro.pipelines.requirements import require_texts
+from ilf_kedro.pipelines.requirements import having_texts, require_texts
 from ilf_kedro.pipelines.sweep.design import FACTORS, Trial, list_trials
 from ilf_kedro.pipelines.sweep.options import SweepOptions
 from ilf_kedro.prompting import PromptTemplate, prompts_of
@@ -69,9 +69,9 @@ def run_trials(
     one resumes. A trial whose loss diverges has no score, and the sweep goes on.
 
     Raises:
-        MissingColumnError: a development example has no reference.
+        MissingColumnError: no development example has a reference.
     """
-    require_texts(development, ["reference"], user="the pipeline sweep")
+    development = having_texts(development, ["reference"], user="the pipeline sweep")
     if arm == "refinement_model":
         require_texts(development, ["initial_output", "feedback"], user="the pipeline sweep (refinement_model)")
     bootstrap = Bootstrap(reporting.confidence, reporting.bootstrap_resamples, seed)
