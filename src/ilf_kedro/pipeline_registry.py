@@ -69,8 +69,8 @@ def _main_job(parameters: Parameters, source: RefinementSource) -> dict[str, Pip
 
 
 def _answered(task: Task, pipelines: Mapping[str, Pipeline]) -> dict[str, Pipeline]:
-    """Return the pipelines over examples that have initial outputs: the data's, or else the base model's."""
-    if task.has_initial_outputs:
+    """Return the pipelines over examples that have initial outputs, which are refined: the data's, or the base's."""
+    if task.has_initial_outputs or not task.has_feedback:
         return dict(pipelines)
     answered = {name: initial_outputs.with_initial_outputs(pipeline) for name, pipeline in pipelines.items()}
     if "refinement" in answered:

@@ -99,6 +99,7 @@ def test_the_registry_follows_what_the_data_have(monkeypatch: pytest.MonkeyPatch
     assert {"data_prep", "finetune", "reporting", "export", "word_removal_probe"} <= set(bare)
     assert not {"refinement", "selection", "reward_model", "rounds", "sweep", "analysis", "controls"} & set(bare)
     assert not [name for name in bare["__default__"].datasets() if name.startswith(("finetune.", "outputs", "verdict"))]
+    assert not [name for each in bare.values() for name in each.datasets() if name.startswith("answered_")]
     untold = registered({"columns": {"feedback": "said"}})
     assert "examples.train" in untold["refinement"].inputs()
     reads = {name for each in ("selection", "finetune", "reporting") for name in untold[each].inputs()}

@@ -35,10 +35,12 @@ def _feedback(task: Task, offer: Offer) -> str:
 
 
 def _initial_outputs(task: Task, offer: Offer) -> str:
-    if task.has_initial_outputs:
+    if task.has_initial_outputs or not task.has_feedback:
         return ""
-    reason = "The base model writes the initial outputs: the data have none (task.columns.initial_output)"
-    return f"{reason}, so that their feedback is on other outputs." if task.has_feedback else f"{reason}."
+    return (
+        "The base model writes the initial outputs: the data have none (task.columns.initial_output). Their feedback "
+        "is therefore on other outputs."
+    )
 
 
 def _tests(task: Task, offer: Offer) -> tuple[str, ...]:

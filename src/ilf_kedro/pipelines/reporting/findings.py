@@ -40,7 +40,7 @@ def opening(
 ) -> list[str]:
     """Return the sentences of the first paragraph, the judge's worth first."""
     sentences = [
-        judge_sentence(agreement, verdicts, confidence) if n_test else "",
+        judge_sentence(agreement, verdicts, confidence) if len(agreement) else "",
         likelihood_sentence(metrics, trainings, confidence),
         reward_model_sentence(accuracy),
         _extent(agreement, trainings, n_test),
