@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,35 @@ def test_a_row_or_prompt_that_does_not_exist_is_named_with_those_that_do(task) -
     row, prompt = task("show", "25", "-e", "code").output, task("check", "--prompts", "polcy").output
     assert "the train split has 24 rows, so no row 25; expected N from 1 to 24" in row
     assert "no prompt 'polcy'; did you mean 'policy'?" in prompt
+
+
+def test_another_configuration_is_read_and_its_faulty_prompt_named(task, project_root: Path, tmp_path: Path) -> None:
+    conf = tmp_path / "conf"
+    shutil.copytree(project_root / "conf", conf, ignore=shutil.ignore_patterns("local"))
+    prompt = conf / "code" / "prompts" / "judge.yml"
+    prompt.write_text(prompt.read_text("utf-8").replace("problem", "post"))
+    shown = task("check", "--env", "code", "--conf-source", str(conf), "--rows", "1")
+    assert shown.exit_code == 1
+    assert "prompt.judge shows {post}, which the task's examples do not have" in " ".join(shown.output.split())
+    assert "kedro run would stop at the prompts judge: see above" in shown.output
+    assert task("check", "--env", "code", "--rows", "1").exit_code == 0
+
+
+def test_texts_of_the_data_cannot_steer_the_terminal(task, tmp_path: Path) -> None:
+    row = {"asked": "\x1b[2J\u202e[red]not red[/red]\ttab", "n": 1}
+    (tmp_path / "train.jsonl").write_text(json.dumps(row) + "\n" + json.dumps({"asked": "More.", "n": "\x07"}) + "\n")
+    conf = tmp_path / "conf"
+    (conf / "base").mkdir(parents=True)
+    for name in ("base", "test"):
+        shutil.copytree(Path("conf") / name, conf / name, dirs_exist_ok=True)
+    entry = {"type": "ilf_kedro.datasets.RawRowsDataset", "filepath": str(tmp_path / "train.jsonl")}
+    own = {"name": "N", "inputs": {"title": "asked", "post": "asked"}, "splits": ["train"]}
+    (conf / "test" / "parameters_task.yml").write_text(json.dumps({"task": own}))
+    (conf / "test" / "catalog_raw.yml").write_text(json.dumps({"raw.{split}": entry}))
+    shown = task("show", "1", "--env", "test", "--conf-source", str(conf))
+    assert shown.exit_code == 0, shown.output
+    assert r"\x1b[2J\u202e[red]not red[/red]" in shown.output
+    assert not {"\x1b", "\u202e"} & set(shown.output)
 
 
 def test_no_model_is_loaded(project_root: Path) -> None:

@@ -44,7 +44,8 @@ def _configured(command: Command) -> Command:
 def check(metadata: ProjectMetadata, /, rows: int, lines: int, **options: Any) -> None:
     """Read the data, and show the first rows, every prompt, and what the data offer and lack.
 
-    Every fault of every file is named, with its row, column and remedy; the command then ends with status 1.
+    Every fault of every file is named, with its row, column and remedy, and every fault of a prompt; the command then
+    ends with status 1, as a run would.
     """
     from ilf_kedro.wiring.task_view import TaskView
 
@@ -54,6 +55,8 @@ def check(metadata: ProjectMetadata, /, rows: int, lines: int, **options: Any) -
     view.show_prompts("train", 1)
     if view.data.refused:
         raise InvalidDataError(view.data.faults, "Correct these rows; kedro run stops at them.")
+    if faulty := [name for name, prompt in view.data.prompts.items() if isinstance(prompt, str)]:
+        raise UserError(f"kedro run would stop at the prompts {', '.join(faulty)}: see above")
 
 
 @task_group.command("show")

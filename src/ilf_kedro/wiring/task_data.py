@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 from kedro.framework.project import pipelines
-from kedro.io import DatasetError
 
 from ilf_kedro.pipelines.data_prep.nodes import map_splits
 from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
@@ -18,6 +17,7 @@ from ilf_kedro.schemas import SPLITS, Comparisons, DataFrame, Examples, Fault, S
 from ilf_kedro.schemas.suggestions import suggest
 from ilf_kedro.tasks import Offer, Task
 from ilf_kedro.wiring.context import ProjectContext
+from ilf_kedro.wiring.hooks.prompts import prompt_faults
 
 __all__ = ["TaskData", "read_task_data"]
 
@@ -62,7 +62,7 @@ def read_task_data(context: ProjectContext, chosen_prompts: Sequence[str] = ()) 
         offer=Offer.of(task, examples, comparisons),
         faults=faults,
         refused=bool(faults) and parameters.data_prep.on_invalid == "stop",
-        prompts=_prompts(catalog.load, chosen_prompts),
+        prompts=_prompts(catalog.load, task, chosen_prompts),
     )
 
 
@@ -71,18 +71,11 @@ def _fault(row: Mapping[object, object]) -> Fault:
     return Fault(str(row["file"]), int(str(row["row"])), column, str(row["found"]), str(row["expected"]), raw)
 
 
-def _prompts(load: Callable[[str], Any], chosen: Sequence[str]) -> dict[str, PromptTemplate | str]:
+def _prompts(load: Callable[[str], Any], task: Task, chosen: Sequence[str]) -> dict[str, PromptTemplate | str]:
     """Load the prompts in the order in which the main job asks them; a faulty one is its message."""
     asked = [name for node in pipelines["__default__"].nodes for name in node.inputs if name.startswith(_PROMPT)]
     known = list(dict.fromkeys(name.removeprefix(_PROMPT) for name in asked))
     if unknown := [name for name in chosen if name not in known]:
         raise UserError("\n".join(f"the main job asks no prompt {name!r}; {suggest(name, known)}" for name in unknown))
-    return {name: _load(load, name) for name in chosen or known}
-
-
-def _load(load: Callable[[str], Any], name: str) -> PromptTemplate | str:
-    try:
-        template: PromptTemplate = load(f"{_PROMPT}{name}")
-    except DatasetError as error:
-        return str(error)
-    return template
+    faults = {name: "\n".join(prompt_faults(f"{_PROMPT}{name}", load, task)) for name in chosen or known}
+    return {name: fault or load(f"{_PROMPT}{name}") for name, fault in faults.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog, DatasetError
@@ -13,7 +13,7 @@ from ilf_kedro.schemas import UserError
 from ilf_kedro.tasks import Task
 from ilf_kedro.wiring.config_loader import ConfigurationError
 
-__all__ = ["PromptError", "PromptHook"]
+__all__ = ["PromptError", "PromptHook", "prompt_faults"]
 
 _PREFIX = "prompt."
 _WORDS = frozenset(
@@ -41,13 +41,14 @@ class PromptHook:
         if not names or "params:task" not in catalog:
             return
         task = Task.model_validate(catalog.load("params:task"))
-        if faults := [fault for name in names for fault in _faults(name, catalog, task)]:
+        if faults := [fault for name in names for fault in prompt_faults(name, catalog.load, task)]:
             raise PromptError("Nothing was run. " + "\n".join(faults))
 
 
-def _faults(name: str, catalog: DataCatalog, task: Task) -> Iterator[str]:
+def prompt_faults(name: str, load: Callable[[str], object], task: Task) -> Iterator[str]:
+    """Yield what is wrong with a prompt of the catalog: it cannot be read, or does not fit the task."""
     try:
-        template = catalog.load(name)
+        template = load(name)
     except DatasetError as error:
         yield str(error)
         return
