@@ -39,7 +39,7 @@ def test_each_table_and_figure_says_its_data_sets_their_versions_and_their_nodes
     table = Table(pd.DataFrame({"a": [1]}), "A table.", sources=("metrics",))
     figure = Figure("drawn", go.Figure(), "A figure.", sources=("scores", "metrics"))
     page = render_page("x", [Section("s", "S", (table, figure))], record())
-    of_table, of_figure = re.findall(r'<details class="origin">(.*?)</details>', page, re.DOTALL)
+    of_table, of_figure = re.findall(r'<details class="origin" translate="no">(.*?)</details>', page, re.DOTALL)
     assert "<summary>From metrics</summary>" in of_table
     assert f"<code>metrics</code>, version {VERSION}, made by the node <code>probe.measure</code>" in of_table
     assert "<summary>From scores, metrics</summary>" in of_figure

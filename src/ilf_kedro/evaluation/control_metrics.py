@@ -15,7 +15,7 @@ __all__ = ["CONTRASTS", "METRICS", "control_metrics"]
 
 WITHOUT = "refinement_without_feedback"
 # Every method against the refinements that saw no feedback; and, since any words may help, real words against
-# those that somebody said of another post.
+# those that somebody said of another input.
 CONTRASTS = (
     (WITH_FEEDBACK, WITHOUT),
     ("refinement_with_shuffled_feedback", WITHOUT),

@@ -27,7 +27,7 @@ ESTIMATORS: tuple[Estimator, ...] = ("log_ratio", "controlled")
 
 @dataclass(frozen=True, slots=True)
 class DivergenceEstimate:
-    """A divergence over inputs, with the part of its error that more samples per post would remove.
+    """A divergence over inputs, with the part of its error that more samples per input would remove.
 
     `monte_carlo_error` is None where an input has a single sample, for then the two cannot be told apart.
     """
@@ -92,7 +92,7 @@ def sample_terms(
 def estimate(terms: pd.DataFrame, bootstrap: Bootstrap) -> list[DivergenceEstimate]:
     """Estimate one divergence by both estimators, per sequence and per token.
 
-    Samples of one post are averaged first: errors and intervals are over inputs. Nats per token are the
+    Samples of one input are averaged first: errors and intervals are over inputs. Nats per token are the
     ratio of the sums over inputs, so that tokens count alike.
 
     `terms` has the rows of one pair of models, in one direction and under one condition (sample_terms).

@@ -133,7 +133,7 @@ def share_estimate(successes: int, n: int, *, confidence: float) -> Estimate:
 def clustered_share_estimate(successes: Sequence[bool], clusters: Sequence[str], *, confidence: float) -> Estimate:
     """Estimate a share of trials that come in clusters, with a Wilson interval on the effective number.
 
-    Trials on one post are not independent. The number of trials is divided by the design effect (Kish 1965),
+    Trials on one input are not independent. The number of trials is divided by the design effect (Kish 1965),
     the variance between clusters over that of independent trials, taken as at least 1. Where it cannot be
     estimated (one cluster, or every trial alike) the clusters count instead of the trials.
 

@@ -69,7 +69,7 @@ def better_and_worse(predictions: DataFrame[RewardPredictions]) -> tuple[pd.Seri
 
 
 def answered(predictions: DataFrame[RewardPredictions]) -> DataFrame[RewardPredictions]:
-    """Return the comparisons of which the reward model rewarded both summaries.
+    """Return the comparisons of which the reward model rewarded both outputs.
 
     Raises:
         UserError: there are none.

@@ -116,7 +116,7 @@ def win_rates_from_rankings(rankings: DataFrame[Rankings]) -> DataFrame[WinRates
 def judge_agreement(verdicts: DataFrame[Verdicts], *, confidence: float) -> DataFrame[JudgeAgreement]:
     """Estimate how often a judge gives one verdict in both orders, per model and over all of them.
 
-    The interval for all models counts the pairs of one post as dependent. A model whose every verdict is
+    The interval for all models counts the pairs of one input as dependent. A model whose every verdict is
     undefined has 0 pairs, and no agreement.
     """
     outcomes = outcomes_from_verdicts(verdicts)

@@ -23,7 +23,7 @@ class Prompt:
     """A rendered prompt, and which of its characters may be cut when it is too long.
 
     `example_id` names the example in random generators and messages; `truncatable` is the half-open
-    character span of the post in `text`: only it is ever shortened (from its end).
+    character span of the input in `text`: only it is ever shortened (from its end).
     """
 
     text: str

@@ -79,7 +79,7 @@ METRICS = {
         "lower is better",
     ),
     "nll_minus_base": Metric(
-        "NLL less the base model's", "Δ NLL", "nats per token, paired by post", 3, "below 0 is better"
+        "NLL less the base model's", "Δ NLL", "nats per token, paired by input", 3, "below 0 is better"
     ),
     "rouge_l": Metric("ROUGE-L", "ROUGE-L", "F1 against the reference", 3, "higher is better"),
     "length_tokens": Metric("Length", "Length", "tokens of the cleaned output", 1),

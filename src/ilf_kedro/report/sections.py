@@ -18,7 +18,9 @@ from plotly.offline import get_plotlyjs
 
 from ilf_kedro.report.labels import number, signed
 from ilf_kedro.report.sources import origins
+from ilf_kedro.report.vocabulary import Vocabulary
 from ilf_kedro.schemas.run_record import RunRecord
+from ilf_kedro.tasks import Words
 
 __all__ = ["Code", "Figure", "Heading", "Paragraph", "Part", "Section", "Table", "page_environment", "render_page"]
 
@@ -123,21 +125,25 @@ class Section:
         return {f"{self.name}-{part.name}": part.figure for part in self.parts if isinstance(part, Figure)}
 
 
-def render_page(title: str, sections: Sequence[Section], run: RunRecord | None = None) -> str:
+def render_page(
+    title: str, sections: Sequence[Section], run: RunRecord | None = None, words: Words | None = None
+) -> str:
     """Return one HTML file with the sections, which loads nothing from elsewhere.
 
     The record of the run says which versions of their sources the tables and figures show, and which nodes made them;
-    without one, only their names are shown.
+    without one, only their names are shown. Inputs and outputs are called by the task's `words`.
     """
     template = page_environment().get_template("page.html.j2")
     figures = {name: figure for section in sections for name, figure in section.figures.items()}
-    return template.render(title=title, sections=sections, origins=origins(run), **page_assets(figures))
+    vocabulary = Vocabulary(words or Words())
+    assets = page_assets(figures, vocabulary)
+    return vocabulary.page(template.render(title=title, sections=sections, origins=origins(run), **assets))
 
 
-def page_assets(figures: Mapping[str, go.Figure]) -> dict[str, object]:
+def page_assets(figures: Mapping[str, go.Figure], vocabulary: Vocabulary) -> dict[str, object]:
     """Return what layout.html.j2 needs besides its texts: the figures' data, and Plotly itself."""
     return {
-        "figures": {name: _script_json(figure) for name, figure in figures.items()},
+        "figures": {name: _script_json(vocabulary.figure(figure)) for name, figure in figures.items()},
         "plotly_js": Markup(get_plotlyjs()),  # noqa: S704  # the library's own code, not a user's text
     }
 

@@ -88,7 +88,7 @@ class ClassificationRewardModel:
 
     Raises:
         UserError: the model is none on this machine.
-        TemplateError: the template has other slots than title, post and output.
+        TemplateError: the template has other slots than title, input and output.
     """
 
     def __init__(self, model: LanguageModel, template: PromptTemplate) -> None:

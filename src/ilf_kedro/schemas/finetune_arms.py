@@ -9,7 +9,7 @@ from ilf_kedro.schemas.base import Estimates, Table
 
 
 class JointOutputs(Table):
-    """Feedback and refinement that a model wrote jointly on one initial output of each test post.
+    """Feedback and refinement that a model wrote jointly on one initial output of each test input.
 
     `status` is "parsed", or what the strict parser found wrong; then feedback and refinement are empty.
     `output_by` names who wrote the initial output: the split, or a model.

@@ -52,7 +52,7 @@ class RoundMetrics(Estimates):
     """One figure of one model of the rounds on the test inputs.
 
     A metric that ends in "_minus_one_round" is the difference from the one-round model of the same train size,
-    paired by post. `feedback_source` is the model's.
+    paired by input. `feedback_source` is the model's.
     """
 
     model: Series[str]

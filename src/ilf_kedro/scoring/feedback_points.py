@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 # and the dog" is one point, "say that the cat left and ask where" are two.
 _CLAUSE = (
     r"(?:also|then|please|just|that|whether|why|how|what|when|who|if|should|it|its|it's|this|there|they|he|she|we|you|I|"
-    r"the\s+(?:output|question|problem|ending|post|author|title|happy)|"
+    r"the\s+(?:summary|output|answer|program|question|problem|ending|post|author|title|happy)|"
     r"add|ask|asks|asking|explain|give|include|leave|leaves|leaving|mention|name|note|omit|put|remove|drop|say|says|"
     r"saying|state|tell|use|write|make|keep|call|nor)"
 )

@@ -1,6 +1,6 @@
 """Scorers from the log-probabilities of refinement, feedback and whole texts, as the paper's authors compared.
 
-Every term is a mean token log-probability in nats (r refinement, f feedback, x post, y initial output), and
+Every term is a mean token log-probability in nats (r refinement, f feedback, x input, y initial output), and
 E is the mean of ln p(f given x, r) over the data set. What the authors minimise is negated here:
 
     log_probability_…                                           score
@@ -20,7 +20,7 @@ E is the mean of ln p(f given x, r) over the data set. What the authors minimise
     words_feedback_last_maximised                               r and f alone, in x, r, f
 
 The authors minimise the joint of x, r, f and give no reason; so its other direction stands beside it. A
-joint mean runs over every token but the text's first, and is mostly the post's; the last three leave it out.
+joint mean runs over every token but the text's first, and is mostly the input's; the last three leave it out.
 """
 
 from __future__ import annotations

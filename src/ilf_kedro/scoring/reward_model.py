@@ -14,7 +14,7 @@ SCORER = "reward_model"
 def reward_model_scores(
     refinements: DataFrame[Refinements], examples: DataFrame[Examples], reward_model: RewardModel
 ) -> DataFrame[Scores]:
-    """Score each refinement by its reward as an output of the post, between 0 and 1; the feedback is not seen.
+    """Score each refinement by its reward as an output of the input, between 0 and 1; the feedback is not seen.
 
     Empty refinements are not asked about; their scores are null. In a pipeline the reward model comes from
     `reward_model_from`, given the data sets REWARD_MODEL_INPUTS (pipelines/reward_model/inputs.py).

@@ -49,14 +49,14 @@ def encode_examples(
     max_tokens: int,
     prompt_loss_weight: float,
 ) -> list[EncodedExample]:
-    """Tokenise prompt and label of each example together, and cut its post from the end until both fit.
+    """Tokenise prompt and label of each example together, and cut its input from the end until both fit.
 
     `tokenizer` is of transformers. The label's tokens are those that reach into the completion's
     characters, and where the example ends the token that ends an answer (in chat format, the template's); they
     are never cut. In chat format the answer begins without a blank.
 
     Raises:
-        ExampleError: a label is empty, or does not fit even with nothing left of the post.
+        ExampleError: a label is empty, or does not fit even with nothing left of the input.
     """
     encoded = []
     formatters = {ends: Formatter(tokenizer, format, max_tokens - ends) for ends in (False, True)}
@@ -112,7 +112,7 @@ def encode_pairs(
     """Tokenise both prompts of each pair, and cut an input from the end until its prompt fits.
 
     Raises:
-        ExampleError: a prompt does not fit even with nothing left of the post.
+        ExampleError: a prompt does not fit even with nothing left of the input.
     """
     formatter = Formatter(tokenizer, format, max_tokens)
     encoded = []

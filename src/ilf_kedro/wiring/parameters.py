@@ -136,7 +136,7 @@ class Parameters(Options):
         known = [BASE_MODEL, *(f"finetune.{arm}.n{size}" for arm in arms for size in self.train_sizes)]
         if self.finetune.best_of_n_from not in (None, *known):
             raise ValueError(
-                f"finetune.best_of_n_from is {self.finetune.best_of_n_from!r}, which is no model that summarises; "
+                f"finetune.best_of_n_from is {self.finetune.best_of_n_from!r}, which is no model that writes outputs; "
                 f"expected null or one of {', '.join(known)}"
             )
         return self

@@ -17,6 +17,7 @@ from ilf_kedro.pipelines.refinement.options import RefinementOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.report.sections import Section, render_page
+from ilf_kedro.tasks import plain_task
 from tests.support.example_tables import WITH_FEEDBACK, WITHOUT_FEEDBACK, YES_NO, examples
 from tests.support.report_inputs import FakeRun
 
@@ -62,6 +63,7 @@ def run(points: str = "rules", model: ScriptedLanguageModel | None = None) -> di
         "prompt.feedback_points": PromptTemplate(text="list {feedback}", slots=("feedback",), truncate=None),
         "prompt.point_incorporated": POINT,
         **{f"prompt.instruct_rm_{number}": _instruct_rm() for number in range(1, 6)},
+        "params:task": plain_task(),
         "run_record.so_far": FakeRun(sizes=(8,)).run_record(),
     }
     pipeline = create_pipeline(points)

@@ -28,7 +28,7 @@ def test_texts_of_posts_and_parameters_are_escaped() -> None:
 
 def test_one_test_post_and_one_size_make_a_report_without_intervals() -> None:
     report = small_report(FakeRun(sizes=(8,), n_test=1, n_train=1), drawn=True)
-    assert "rests on one test input:" in Page(report).paragraphs[0]
+    assert "rests on one test post:" in Page(report).paragraphs[0]
     assert "one example" in report
 
 
@@ -75,10 +75,10 @@ def test_the_accuracys_interval_is_labelled_with_its_own_confidence() -> None:
 def test_judging_fewer_posts_is_said_with_both_numbers_and_shown_in_the_table() -> None:
     report = small_report(FakeRun(sizes=(8,), n_test=6), n_judged=2)
     page = Page(report)
-    assert "12 test inputs" not in page.paragraphs[0]
-    assert "rests on 6 test inputs (only 2 of the 6 test inputs were judged" in page.paragraphs[0]
+    assert "12 test posts" not in page.paragraphs[0]
+    assert "rests on 6 test posts (only 2 of the 6 test posts were judged" in page.paragraphs[0]
     many = Page(small_report(FakeRun(sizes=(8,), n_test=110), n_judged=5)).paragraphs[0]
-    assert "Only 5 of the 110 test inputs were judged" in many
+    assert "Only 5 of the 110 test posts were judged" in many
     heads = re.findall(r"<small>(n = \d+ inputs)</small>", report)
     assert heads == ["n = 6 inputs"] * 5 + ["n = 2 inputs"]
 

@@ -103,7 +103,7 @@ def test_first_paragraph_says_that_a_judge_by_position_is_no_judge(made: dict) -
     assert first.startswith("This judge cannot tell the models apart")
     assert "always-first" in first
     assert "say nothing about quality" in first
-    assert "12 test inputs" in first
+    assert "12 test posts" in first
 
 
 def test_report_asks_nothing_of_any_network(made: dict) -> None:
@@ -197,7 +197,7 @@ def test_best_of_n_says_its_n_and_its_sampler(made: dict) -> None:
     report = made["report"]
     row = report.split('<tr data-model="finetune.best_of_n">')[1].split("</th>")[0]
     assert "best of 8" in row
-    assert "sampled from refinements, 16\u00a0inputs" in row
+    assert "sampled from refinements, 16\u00a0posts" in row
     assert "The reward of best of 8" in report
     assert "best-of-N" not in report.split("<script")[0]
 
@@ -237,8 +237,8 @@ def test_trainings_say_how_many_examples_they_had_and_how_many_posts_were_cut(ma
     report = made["report"]
     table = report.split('id="trainings"')[1].split("</table>")[0]
     rows = {name: re.findall(r"<td>(.*?)</td>", cells) for name, cells in re.findall(r"<th>(.*?)</th>(<td>.*)", table)}
-    assert rows["refinements, 16\u00a0inputs"] == ["15 of 16", "2", "5"]
-    assert rows["references, 8\u00a0inputs"] == ["8", "2", "5"]
+    assert rows["refinements, 16\u00a0posts"] == ["15 of 16", "2", "5"]
+    assert rows["references, 8\u00a0posts"] == ["8", "2", "5"]
     assert rows["reward model"] == ["40", "2", "4"]
     assert "only 15 had a target" in report.split('<tr data-model="finetune.refinements.n16">')[1].split("</th>")[0]
     assert "on 15 refinements (" in Page(report).paragraphs[0]

@@ -67,10 +67,10 @@ class Formatter:
         return self.tokenizer.eos_token_id if end is None else end
 
     def prompt(self, prompt: Prompt, n_reserved: int) -> Formatted:
-        """Format a prompt, and leave room for `n_reserved` tokens after it by cutting its post.
+        """Format a prompt, and leave room for `n_reserved` tokens after it by cutting its input.
 
         Raises:
-            PromptTooLongError: naming the example, where the whole post is not enough.
+            PromptTooLongError: naming the example, where the whole input is not enough.
         """
         text = self._wrap(prompt.text)
         template = self._template_in(text)
@@ -84,7 +84,7 @@ class Formatter:
             if excess > len(inside) or not inside:
                 raise PromptTooLongError(
                     f"the prompt of example {prompt.example_id!r} has {n_whole} tokens and needs {n_reserved} more, "
-                    f"but the model's context holds {self._context_length}. Only its post may be cut, and that is "
+                    f"but the model's context holds {self._context_length}. Only its input may be cut, and that is "
                     "not enough: shorten the template or max_new_tokens, or use a model with a longer context."
                 )
             cut = inside[-excess]
@@ -94,7 +94,7 @@ class Formatter:
         return Formatted(text, tokens, n_whole - len(tokens), template)
 
     def continuation(self, prompt: Prompt, continuation: str) -> tuple[Formatted, Continuation]:
-        """Tokenise a prompt and its continuation as one text, cutting the post so that both fit."""
+        """Tokenise a prompt and its continuation as one text, cutting the input so that both fit."""
         n_reserved = len(self.bare(continuation))
         while True:
             formatted = self.prompt(prompt, n_reserved)

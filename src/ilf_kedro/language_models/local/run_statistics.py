@@ -10,7 +10,7 @@ class RunStatistics:
     """What a model did since it was made; run records show it.
 
     `hits` and `misses` count answers; `n_asked` the tokens that one prompt and one answer at a time would
-    have computed, `n_computed` those that were; `n_truncated` prompts whose post was cut, by `n_truncated_tokens`
+    have computed, `n_computed` those that were; `n_truncated` prompts whose input was cut, by `n_truncated_tokens`
     tokens in all.
     """
 

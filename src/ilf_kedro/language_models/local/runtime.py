@@ -131,7 +131,7 @@ class LocalRuntime:
         return formatted
 
     def count_truncated(self, formatted: Formatted) -> None:
-        """Count a prompt whose post was cut; the first is logged."""
+        """Count a prompt whose input was cut; the first is logged."""
         if not formatted.n_truncated_tokens:
             return
         if not self.statistics.n_truncated:

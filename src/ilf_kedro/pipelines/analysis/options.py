@@ -14,7 +14,7 @@ class AnalysisOptions(Options):
 
     Conditional samples continue the test inputs' prompts by at most `max_new_tokens` tokens; unconditional
     ones the start of a text by at most `unconditional_tokens` (paper: 64). Temperature is 1, without top-p or
-    top-k: anything else biases the estimate, so neither is an option. One sample per post leaves the error
+    top-k: anything else biases the estimate, so neither is an option. One sample per input leaves the error
     due to sampling unknown apart.
     """
 

@@ -46,7 +46,7 @@ def describe_controls(
     refiner: LanguageModel,
     instruct_rm: LanguageModel,
 ) -> Section:
-    """Describe what the words of the feedback were worth: in a sentence first, then by method, point and post."""
+    """Describe what the words of the feedback were worth: in a sentence first, then by method, point and input."""
     first, confidence = examples.iloc[0], options.confidence
     parts: list[Part] = [
         Paragraph(_lead(metrics, refiner.name, instruct_rm.name, confidence), lead=True),
@@ -100,7 +100,7 @@ def _lead(metrics: pd.DataFrame, refiner: str, instruct_rm: str, confidence: flo
         if real is not None:
             differences = [
                 f"{_difference(found, confidence)} against {against}"
-                for baseline, against in ((WITHOUT, "no feedback"), (SHUFFLED, "another post's feedback"))
+                for baseline, against in ((WITHOUT, "no feedback"), (SHUFFLED, "another input's feedback"))
                 if (found := _value(metrics, WITH_FEEDBACK, baseline, metric)) is not None
             ]
             measures.append({"name": name, "value": real["value"], "differences": differences})

@@ -14,7 +14,7 @@ from ilf_kedro.pipelines.names import Arm
 from ilf_kedro.pipelines.namespaces import bind
 from ilf_kedro.pipelines.refine_and_select import refinement_node, selection_nodes
 
-__all__ = ["ARMS", "REFINEMENT_MODEL", "ArmPlan", "RefinementSource", "summarising", "target_nodes"]
+__all__ = ["ARMS", "REFINEMENT_MODEL", "ArmPlan", "RefinementSource", "target_nodes", "writing_outputs"]
 
 REFINEMENT_MODEL: Arm = "refinement_model"
 JOINT: Arm = "feedback_and_refinement"
@@ -56,7 +56,7 @@ ARMS: Mapping[Arm, ArmPlan] = {
 }
 
 
-def summarising(arms: Sequence[Arm]) -> tuple[Arm, ...]:
+def writing_outputs(arms: Sequence[Arm]) -> tuple[Arm, ...]:
     """Return the arms whose models write outputs: all but the refinement model, which rewrites one."""
     return tuple(arm for arm in arms if arm != REFINEMENT_MODEL)
 

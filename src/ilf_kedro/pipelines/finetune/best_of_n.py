@@ -1,4 +1,4 @@
-"""Best-of-N sampling: the candidates are scored by the reward model, and the best one of each post is kept."""
+"""Best-of-N sampling: the candidates are scored by the reward model, and the best one of each input is kept."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def reward_candidates(
     candidates: DataFrame[Outputs],
     examples: DataFrame[Examples],
 ) -> DataFrame[Rewards]:
-    """Score every candidate, and each post's reference as one more; an empty text gets the lowest reward, 0.
+    """Score every candidate, and each input's reference as one more; an empty text gets the lowest reward, 0.
 
     The references' rows have the model "reference"; an input without one has no such row.
     """
@@ -38,7 +38,7 @@ def reward_candidates(
 
 
 def choose_best(candidates: DataFrame[Outputs], rewards: DataFrame[Rewards]) -> DataFrame[Outputs]:
-    """Keep the candidate with the highest reward of each post; ties go to the earlier one.
+    """Keep the candidate with the highest reward of each input; ties go to the earlier one.
 
     Candidates without a reward come last.
     """

@@ -29,7 +29,7 @@ def sample_joint_outputs(
     *,
     model_name: str,
 ) -> DataFrame[JointOutputs]:
-    """Let the model write feedback on the initial output of each test post, and its refinement.
+    """Let the model write feedback on the initial output of each test input, and its refinement.
 
     The initial output is the split's, or else the base model's. Outputs that the parser refuses are kept with
     what was wrong, and counted in the log.

@@ -63,7 +63,7 @@ def sample_base_outputs(
     model_name: str,
     candidates: bool = False,
 ) -> DataFrame[Outputs]:
-    """Let the model before any finetuning write one output of each test post, or the `best_of_n` candidates."""
+    """Let the model before any finetuning write one output of each test input, or the `best_of_n` candidates."""
     n = options.best_of_n if candidates else 1
     return _sample(base_model, examples, template, options, seed, n=n, model_name=model_name)
 
@@ -78,7 +78,7 @@ def sample_base_candidates(
     *,
     model_name: str,
 ) -> DataFrame[Outputs]:
-    """Let the model before any finetuning write `best_of_n` outputs of each post of the largest subset."""
+    """Let the model before any finetuning write `best_of_n` outputs of each input of the largest subset."""
     chosen = examples[examples["example_id"].isin(subsets["example_id"])]
     return _sample(base_model, chosen, template, options, seed, n=options.best_of_n, model_name=model_name)
 
@@ -94,7 +94,7 @@ def sample_outputs(
     model_name: str,
     candidates: bool = False,
 ) -> DataFrame[Outputs]:
-    """Let a finetuned model write one output of each test post, or the `best_of_n` candidates of each."""
+    """Let a finetuned model write one output of each test input, or the `best_of_n` candidates of each."""
     model, n = base_model.with_checkpoint(checkpoint), options.best_of_n if candidates else 1
     return _sample(model, examples, template, options, seed, n=n, model_name=model_name)
 

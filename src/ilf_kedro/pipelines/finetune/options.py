@@ -32,7 +32,7 @@ class FinetuneOptions(Options):
     `arms` null are those of refinements, references and initial_outputs whose texts the data have.
     `top_k` is how many refinements of each example the refinements arm learns from, `refiner` who writes them:
     the catalog's refiner in the pipeline refinement, or the finetuned refinement model. `best_of_n` outputs
-    per post are sampled from the model `best_of_n_from` (such as finetune.base; null: that of the most
+    per input are sampled from the model `best_of_n_from` (such as finetune.base; null: that of the most
     refinements), and the reward model's favourite is kept (paper: 64). An output of the arm
     feedback_and_refinement has at most `joint_max_new_tokens`.
     """

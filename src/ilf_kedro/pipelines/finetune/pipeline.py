@@ -14,8 +14,8 @@ from ilf_kedro.pipelines.finetune.arms import (
     JOINT,
     REFINEMENT_MODEL,
     RefinementSource,
-    summarising,
     target_nodes,
+    writing_outputs,
 )
 from ilf_kedro.pipelines.names import Arm
 from ilf_kedro.pipelines.namespaces import bind, namespaced
@@ -63,7 +63,7 @@ def model_names(
     arms: Sequence[Arm], train_sizes: Sequence[int], best_of_n_from: str | None = None, task: Task | None = None
 ) -> tuple[str, ...]:
     """Return the names of all models that the pipeline trains or samples outputs from, the base model first."""
-    names = [BASE_MODEL, *(f"finetune.{arm}.n{size}" for arm in summarising(arms) for size in train_sizes)]
+    names = [BASE_MODEL, *(f"finetune.{arm}.n{size}" for arm in writing_outputs(arms) for size in train_sizes)]
     sampler = _sampler(arms, train_sizes, best_of_n_from, task or plain_task())
     return (*names, "finetune.best_of_n") if sampler else tuple(names)
 

@@ -76,7 +76,7 @@ def target_texts(
 def target_best_of_n(
     examples: DataFrame[Examples], subsets: DataFrame[Subsets], outputs: DataFrame[Outputs], *, train_size: int
 ) -> DataFrame[Targets]:
-    """Take the base model's best-of-N output of each training post; empty ones are left out and counted."""
+    """Take the base model's best-of-N output of each training input; empty ones are left out and counted."""
     subset = _subset(examples, subsets, train_size)
     best = outputs[["example_id", "text"]].rename(columns={"text": "target"})
     _require_all(subset, best["example_id"], "best-of-N outputs", "kedro run --pipelines finetune", train_size)

@@ -13,7 +13,7 @@ from ilf_kedro.schemas import DataFrame, JudgeAgreement, ModelMetrics, RewardMod
 from ilf_kedro.schemas.run_record import RunRecord
 
 __all__ = [
-    "FEW_POSTS",
+    "FEW_INPUTS",
     "consistent_sentence",
     "judge_sentence",
     "likelihood_sentence",
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 _PROSE = Prose(__package__, "findings.j2")
-FEW_POSTS = 100
+FEW_INPUTS = 100
 ENOUGH_COVERED = 0.5  # of a judge's probability on the two answers: below it, the report warns
 _DEMONSTRATION_MODELS = ("smollm2-135m", "tiny-random")
 
@@ -103,8 +103,8 @@ def _extent(agreement: DataFrame[JudgeAgreement], trainings: Sequence[Training],
         return ""
     overall = agreement[agreement["model"] == ALL_MODELS]
     n_judged = int(overall["n_examples"].iloc[0]) if len(overall) else 0
-    if n_test >= FEW_POSTS:
-        return _PROSE.partly_judged(n_judged, n_test, n_judged < FEW_POSTS) if 0 < n_judged < n_test else ""
+    if n_test >= FEW_INPUTS:
+        return _PROSE.partly_judged(n_judged, n_test, n_judged < FEW_INPUTS) if 0 < n_judged < n_test else ""
     largest = max((training.n_examples for training in trainings if training.asked is not None), default=0)
     return _PROSE.few(n_test, n_judged, largest)
 

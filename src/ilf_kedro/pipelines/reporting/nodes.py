@@ -239,6 +239,7 @@ def write_report(
             figures={name: figure for name, figure in figures_.items() if figure is not None},
             run=run_record,
             confidence=options.confidence,
+            words=task.words,
             sections=tuple(sections.values()),
         )
     )

@@ -11,7 +11,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from ilf_kedro.evaluation.win_rates import ConsistentVerdicts
-from ilf_kedro.pipelines.reporting.findings import FEW_POSTS, consistent_sentence, opening, weak_models
+from ilf_kedro.pipelines.reporting.findings import FEW_INPUTS, consistent_sentence, opening, weak_models
 from ilf_kedro.pipelines.reporting.main_table import main_table
 from ilf_kedro.pipelines.reporting.published import beside_ours
 from ilf_kedro.pipelines.reporting.trainings import Training
@@ -19,6 +19,7 @@ from ilf_kedro.pipelines.reporting.walk_through import ExampleWalk, WalkedExampl
 from ilf_kedro.report.labels import in_order, model_label
 from ilf_kedro.report.sections import Section, page_assets, page_environment
 from ilf_kedro.report.sources import origins
+from ilf_kedro.report.vocabulary import Vocabulary
 from ilf_kedro.schemas import (
     DataFrame,
     JudgeAgreement,
@@ -30,6 +31,7 @@ from ilf_kedro.schemas import (
     TextStatistics,
 )
 from ilf_kedro.schemas.run_record import RunRecord
+from ilf_kedro.tasks import Words
 
 __all__ = ["Report", "render_report"]
 
@@ -39,7 +41,7 @@ class Report:
     """Everything that the report shows; `figures` by their names in the catalog.
 
     `left_out` are sentences on what the data lack, `sections` those of further analyses; `is_embedded_sample` is
-    whether the inputs are the project's own.
+    whether the inputs are the project's own; `words` say what an input and an output are called.
     """
 
     metrics: DataFrame[ModelMetrics]
@@ -60,15 +62,17 @@ class Report:
     figures: Mapping[str, go.Figure]
     run: RunRecord
     confidence: float
+    words: Words
     sections: tuple[Section, ...] = ()
     best_of_n_from: str | None = None
 
 
 def render_report(report: Report) -> str:
     """Return the report as one HTML file that loads nothing from elsewhere."""
+    vocabulary = Vocabulary(report.words)
     template = page_environment("ilf_kedro.pipelines.reporting").get_template("report.html.j2")
     section_figures = {name: figure for section in report.sections for name, figure in section.figures.items()}
-    return template.render(
+    page = template.render(
         report=report,
         opening=opening(
             report.metrics,
@@ -86,7 +90,7 @@ def render_report(report: Report) -> str:
         accuracy=report.accuracy.to_dict("records"),
         judges=sorted(report.agreement["judged_by"].unique()),
         weak_models=weak_models(report.run, report.agreement["judged_by"]),
-        few=report.n_test < FEW_POSTS,
+        few=report.n_test < FEW_INPUTS,
         comparisons=beside_ours(
             report.published,
             report.metrics,
@@ -101,8 +105,9 @@ def render_report(report: Report) -> str:
         parameters=json.dumps(report.run.parameters, indent=2, ensure_ascii=False),
         sections=report.sections,
         origins=origins(report.run),
-        **page_assets({**report.figures, **section_figures}),
+        **page_assets({**report.figures, **section_figures}, vocabulary),
     )
+    return vocabulary.page(page)
 
 
 def _set_aside(rejected: DataFrame[RejectedRows]) -> list[str]:

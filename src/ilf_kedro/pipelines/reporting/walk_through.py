@@ -1,4 +1,4 @@
-"""One training example from post to selected refinement, and one test post as every model summarised it."""
+"""One training example from input to selected refinement, and one test input as every model answered it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class WrittenOutput:
 
 @dataclass(frozen=True, slots=True)
 class WalkedExample:
-    """A test post and the outputs of it."""
+    """A test input and the outputs of it."""
 
     example_id: str
     inputs: tuple[tuple[str, str], ...]
@@ -116,7 +116,7 @@ def first_test_example(
     outcomes: DataFrame[Outcomes],
     best_of_n: int,
 ) -> WalkedExample | None:
-    """Show the first test post with the first output of every model; None where there are no outputs."""
+    """Show the first test input with the first output of every model; None where there are no outputs."""
     inputs = test[test["example_id"].isin(outputs["example_id"])].sort_values("position")
     if inputs.empty:
         return None

@@ -62,7 +62,7 @@ def sample_initial_outputs(
     round: int,  # noqa: A002  # the design's word
     author: str,
 ) -> DataFrame[Outputs]:
-    """Let the model that the feedback of a round is about write an output of each post of the round."""
+    """Let the model that the feedback of a round is about write an output of each input of the round."""
     inputs = Examples.validate(examples[examples["round"] == round].drop(columns=_OF_ROUND))
     if checkpoint is None:
         return sample_base_outputs(base_model, inputs, template, options, seed, model_name=author)

@@ -8,7 +8,7 @@ from ilf_kedro.report.labels import words_of
 __all__ = ["NOTATION", "label"]
 
 NOTATION = (
-    "ln p: mean token log-probabilities of r, the refinement, and f, the feedback, given x, the post, and y, the "
+    "ln p: mean token log-probabilities of r, the refinement, and f, the feedback, given x, the input, and y, the "
     "initial output; E is their expectation over the data; what the authors minimise is negated."
 )
 _PREFIX = "log_probability_"
