@@ -79,8 +79,8 @@ def test_judging_fewer_posts_is_said_with_both_numbers_and_shown_in_the_table() 
     assert "rests on 6 test posts (only 2 of the 6 test posts were judged" in page.paragraphs[0]
     many = Page(small_report(FakeRun(sizes=(8,), n_test=110), n_judged=5)).paragraphs[0]
     assert "Only 5 of the 110 test posts were judged" in many
-    heads = re.findall(r"<small>(n = \d+ inputs)</small>", report)
-    assert heads == ["n = 6 inputs"] * 5 + ["n = 2 inputs"]
+    heads = re.findall(r"<small>(n = \d+ posts)</small>", report)
+    assert heads == ["n = 6 posts"] * 5 + ["n = 2 posts"]
 
 
 def test_rows_are_counted_once_however_many_faults_they_have() -> None:
