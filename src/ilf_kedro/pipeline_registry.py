@@ -44,7 +44,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     tasks = {"word_removal": word_removal.create_pipeline()}  # an hour long, so not part of `full`
     found = [name for name, each in analyses().items() if each.section and name in others]
     sections = (*found, *finetune.sections(parameters.arms, source, parameters.task))
-    whole = {**main, **others, "reporting": _reporting(parameters, sections)}
+    whole = {**main, **others, **_answered(parameters.task, {"reporting": _reporting(parameters, sections)})}
     sums = {name: sum(each.values(), Pipeline([])) for name, each in (("main", main), ("full", whole))}
     default = tasks.get(parameters.default_pipeline, sums["main"])
     registered = {**main, **others, **tasks, "__default__": default, "full": sums["full"]}

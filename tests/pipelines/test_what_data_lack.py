@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from itertools import zip_longest
 from pathlib import Path
@@ -73,6 +74,14 @@ def test_a_scorer_that_needs_what_the_data_lack_is_refused_with_the_column() -> 
     assert "selection.scorers: reward_model needs task.columns.comparison, which is null" in fault.message
 
 
+def test_rankings_that_a_task_does_not_have_are_refused_and_else_made_by_the_judge() -> None:
+    (fault,) = find_faults(parameters({}, tournament={"rankings": "file"}))
+    assert "tournament.rankings: file needs task.rankings, which is false" in fault.message
+    for has in (True, False):
+        free = Parameters.model_validate(parameters({"rankings": has}, tournament={}))
+        assert free.tournament.that_can_run(free.task).rankings == ("file" if has else "judge")
+
+
 @pytest.mark.parametrize(
     ("columns", "arms"),
     [
@@ -102,13 +111,19 @@ def test_the_registry_follows_what_the_data_have(monkeypatch: pytest.MonkeyPatch
     assert not [name for each in bare.values() for name in each.datasets() if name.startswith("answered_")]
     untold = registered({"columns": {"feedback": "said"}})
     assert "examples.train" in untold["refinement"].inputs()
-    reads = {name for each in ("selection", "finetune", "reporting") for name in untold[each].inputs()}
+    reads = {name for each in ("selection", "finetune", "reporting", "full") for name in untold[each].inputs()}
     assert {"answered_examples.train"} == {name for name in reads if name.endswith("examples.train")}
     assert not untold["__default__"].inputs() & {"answered_examples.train", "log_likelihoods", "outcomes"}
 
 
-def lacking(project: WholeProject, splits: dict[str, int], task: dict[str, Any], *changed: dict[str, Any]) -> str:
-    """Run the main job of a task whose data lack something; return the report's text."""
+def lacking(
+    project: WholeProject,
+    splits: dict[str, int],
+    task: dict[str, Any],
+    *changed: dict[str, Any],
+    pipelines: str = "__default__",
+) -> str:
+    """Run the main job of a task whose data lack something, or other pipelines; return the report's text."""
     path = project.path
     (path / "mine").mkdir()
     for split, n in splits.items():
@@ -123,7 +138,7 @@ def lacking(project: WholeProject, splits: dict[str, int], task: dict[str, Any],
     (path / "prompts").mkdir()
     for file in PROMPTS.glob("*.yml"):
         (path / "prompts" / file.name).write_text(of_functions(file.read_text("utf-8")))
-    project.kedro("run", "--env", "test")
+    project.kedro("run", "--env", "test", "--pipelines", pipelines)
     (report,) = (path / "data" / "test" / "08_reporting" / "report.html").glob("*/report.html")
     return " ".join(report.read_text("utf-8").split())
 
@@ -163,6 +178,19 @@ def test_without_initial_outputs_or_a_test_split_the_base_model_writes_them_firs
     trained = {name.split("/")[-1] for name in tables if name.endswith("training_log.parquet") or "finetune" in name}
     assert trained
     assert not [name for name in tables if name.endswith("outputs.parquet") and "initial" not in name]
+
+
+@pytest.mark.slow
+def test_every_analysis_runs_without_initial_outputs_rankings_and_some_feedback(tmp_path: Path) -> None:
+    project = WholeProject.create(tmp_path)
+    task = TASK | {"columns": {"feedback": "said", "reference": "better"}}
+    page = lacking(project, SPLITS | {"train": 14}, task, {"said": None}, pipelines="full")
+    assert "1 of 14 training examples have no feedback" in page
+    tables = project.tables()
+    assert tables["04_feature/refinements/all.parquet"]["example_id"].nunique() == 13
+    initial = tables["03_primary/answered_examples/train.parquet"]["initial_output"]
+    assert html.escape(initial[1], quote=False) in page  # of the first example that was refined
+    assert set(tables["03_primary/tournament/rankings.parquet"]["ranked_by"]) == {"tiny-random-llama"}
 
 
 @pytest.mark.slow

@@ -207,6 +207,7 @@ class Task(Options):
     explode: Expression | None = Field(default=None, description="a list: one example per member, seen as `item`")
     other_columns: Literal["keep", "refuse"] = "keep"
     comparisons: ComparisonFiles | None = None
+    rankings: bool = Field(default=False, description="people ranked outputs of the development split")
     seconds: Mapping[str, str] = Field(default={}, description="kept columns with the seconds that people spent")
     splits: Literal["given"] | tuple[Split, ...] | Shares = "given"
     near_duplicates: NearDuplicates = NearDuplicates()

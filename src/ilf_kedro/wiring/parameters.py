@@ -125,6 +125,11 @@ class Parameters(Options):
             if users := [user for user, needed in asked.items() if column in needed]:
                 remedy = "name the column that has it, or leave it out"
                 faults.append(f"{', '.join(users)} needs task.columns.{column}, which is null; {remedy}")
+        if self.tournament.rankings == "file" and not task.rankings:
+            faults.append(
+                "tournament.rankings: file needs task.rankings, which is false; set it to true and name the file as "
+                "raw.development_rankings in the catalog, or let the judge rank"
+            )
         if faults:
             raise ValueError("; ".join(faults))
         return self

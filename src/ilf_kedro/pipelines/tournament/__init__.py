@@ -14,5 +14,5 @@ __all__ = ["create_pipeline"]
 @analysis(place=10)
 def from_parameters(options: TournamentOptions, job: MainJob) -> Pipeline | None:
     """Create the pipeline that the parameters ask for; without feedback there is nothing to rank."""
-    able = options.that_can_run(rewarded=job.task.has_comparisons)
+    able = options.that_can_run(job.task)
     return create_pipeline(able) if job.task.has_feedback else None

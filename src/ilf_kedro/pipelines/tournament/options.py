@@ -12,6 +12,7 @@ from ilf_kedro.schemas import Options
 from ilf_kedro.scoring.ensemble import SCORER as ENSEMBLE
 from ilf_kedro.scoring.ensemble import EnsembleOptions
 from ilf_kedro.scoring.names import scores_of
+from ilf_kedro.tasks import Task
 
 _CONTROLS = ("random", "longest")
 
@@ -20,11 +21,11 @@ class TournamentOptions(Options):
     """Which scorers compete, and against whose rankings they are measured.
 
     `rankings` "file" reads the data set raw.development_rankings; "judge" samples refinements of the development
-    split, which the catalog's `judge` ranks. `n_examples` is how many ranked examples count, in the order of the
-    development split; null is all.
+    split, which the catalog's `judge` ranks; null is the file where the task has rankings, else the judge. `n_examples`
+    is how many ranked examples count, in the order of the development split; null is all.
     """
 
-    rankings: Literal["file", "judge"] = "file"
+    rankings: Literal["file", "judge"] | None = None
     n_examples: int | None = Field(default=8, ge=2)
     scorers: tuple[ScorerName, ...] = (
         "instruct_rm",
@@ -41,10 +42,11 @@ class TournamentOptions(Options):
         """The scorers that run: random and longest always compete, whether they are named or not."""
         return (*_CONTROLS, *(scorer for scorer in self.scorers if scorer not in _CONTROLS))
 
-    def that_can_run(self, *, rewarded: bool) -> TournamentOptions:
-        """Return the options without the scorer reward_model where the data have no comparisons to train one on."""
-        kept = tuple(scorer for scorer in self.scorers if rewarded or scorer != "reward_model")
-        return self.model_copy(update={"scorers": kept})
+    def that_can_run(self, task: Task) -> TournamentOptions:
+        """Return the options with rankings that there are, and without a reward model that nothing could train."""
+        kept = tuple(scorer for scorer in self.scorers if task.has_comparisons or scorer != "reward_model")
+        rankings = self.rankings or ("file" if task.rankings else "judge")
+        return self.model_copy(update={"scorers": kept, "rankings": rankings})
 
     def check_ensembles(self, ensembles: Sequence[EnsembleOptions]) -> None:
         """Refuse an ensemble that competes without its members.
