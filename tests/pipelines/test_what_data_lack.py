@@ -190,7 +190,7 @@ def test_every_analysis_runs_without_initial_outputs_rankings_and_some_feedback(
     assert tables["04_feature/refinements/all.parquet"]["example_id"].nunique() == 13
     initial = tables["03_primary/answered_examples/train.parquet"]["initial_output"]
     assert html.escape(initial[1], quote=False) in page  # of the first example that was refined
-    assert set(tables["03_primary/tournament/rankings.parquet"]["ranked_by"]) == {"tiny-random-llama"}
+    assert set(tables["03_primary/tournament/rankings.parquet"]["ranked_by"]) == {"judge:tiny-random-llama"}
 
 
 @pytest.mark.slow
