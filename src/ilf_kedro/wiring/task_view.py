@@ -43,7 +43,7 @@ class TaskView:
         there = [split for split in SPLITS if offer.splits[split].examples or offer.splits[split].comparisons]
         shown = [what for what in _COUNTED if what in _ALWAYS or any(getattr(offer.splits[s], what) for s in there)]
         table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("")
+        table.add_column("", no_wrap=True, min_width=max(map(len, shown)))
         for split in there:
             table.add_column(split, justify="right", min_width=5)
         if is_wide := self.console.width >= _WIDE:
