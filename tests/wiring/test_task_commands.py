@@ -45,6 +45,12 @@ def test_check_counts_what_the_files_have_and_says_what_is_left_out(task, projec
     assert rows(project_root, "train")[0]["feedback"][:40] in shown.output
 
 
+def test_every_count_can_be_read_on_a_narrow_terminal(task) -> None:
+    shown = task("check", "--env", "code", "--rows", "1", columns=40).output.splitlines()
+    assert [line.split()[1:] for line in shown if line.startswith("references")] == [["24", "6", "6", "12"]]
+    assert max(map(len, shown)) <= 40
+
+
 @pytest.mark.parametrize("columns", [60, 200])
 def test_show_gives_a_row_in_full_and_fills_its_prompts_at_any_width(task, project_root: Path, columns: int) -> None:
     row = rows(project_root, "train")[4]

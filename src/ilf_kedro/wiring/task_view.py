@@ -42,11 +42,13 @@ class TaskView:
         self.console.print(Rule(Text(f"{task.name} ({self.data.environment})", style="bold")))
         there = [split for split in SPLITS if offer.splits[split].examples or offer.splits[split].comparisons]
         shown = [what for what in _COUNTED if what in _ALWAYS or any(getattr(offer.splits[s], what) for s in there)]
-        table = Table(box=None, pad_edge=False, header_style="bold")
+        is_wide = self.console.width >= _WIDE
+        padding = (0, 2 if is_wide else 1, 0, 0)
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=padding)
         table.add_column("", no_wrap=True, min_width=max(map(len, shown)))
         for split in there:
             table.add_column(split, justify="right", min_width=5)
-        if is_wide := self.console.width >= _WIDE:
+        if is_wide:
             table.add_column("looked for in", overflow="fold", style="dim")
         places: dict[str, str | None] = {str(what): place for what, place in offer.columns.items()}
         places |= {"inputs": "", "annotators": task.columns.annotator, "groups": task.columns.group}
