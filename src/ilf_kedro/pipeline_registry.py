@@ -97,4 +97,4 @@ def _refinement_source(parameters: Parameters) -> RefinementSource:
 def _reporting(parameters: Parameters, sections: Sequence[str] = ()) -> Pipeline:
     arms, sizes, sampler = parameters.arms, parameters.train_sizes, parameters.finetune.best_of_n_from
     models = finetune.model_names(arms, sizes, sampler, parameters.task)
-    return reporting.create_pipeline(models, sections, parameters.task)
+    return reporting.create_pipeline(models, sections, parameters.task, verified=parameters.verified)

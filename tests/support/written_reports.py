@@ -149,7 +149,7 @@ def small_report(
     if n_judged is not None:
         verdicts = verdicts[verdicts["example_id"].isin(test["example_id"].head(n_judged))]
     outcomes, _, agreement = nodes.count_wins(verdicts, OPTIONS)
-    metrics = nodes.measure_models(test, outputs, Judge(), OPTIONS, 0, likelihoods, outcomes, run.rewards())
+    metrics = nodes.measure_models(test, outputs, Judge(), OPTIONS, 0, TASK, likelihoods, outcomes, run.rewards())
     compared, alike = nodes.compare_refinements(run.scores(), run.selections(), OPTIONS, 0)
     accuracy = run.accuracy(n_comparisons)
     logs = nodes.collect_training_logs(reward_model=run.training_log(3))

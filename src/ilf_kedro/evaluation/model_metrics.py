@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict
 
 import pandas as pd
@@ -36,6 +36,7 @@ def model_metrics(
     rewards: DataFrame[Rewards],
     outcomes: DataFrame[Outcomes],
     *,
+    chosen: Collection[str] = ("rouge", "length"),
     count_tokens: Callable[[Sequence[str]], list[int]],
     bootstrap: Bootstrap,
 ) -> DataFrame[ModelMetrics]:
@@ -43,16 +44,19 @@ def model_metrics(
 
     Metrics: nll_per_token (nats, of the references), nll_minus_base (paired), rouge_l (F1 against the
     reference), length_tokens and length_words, reward (p(Yes) of the reward model), win_rate (over the
-    references). Several samples of one example are averaged first.
+    references). Of rouge and length those that are `chosen`. Several samples of one example are averaged first.
     """
     texts = with_references(examples, outputs)
-    texts["length_words"] = words(texts["text"].tolist())
-    texts["length_tokens"] = count_tokens(texts["text"].tolist())
+    if "length" in chosen:
+        texts["length_tokens"] = count_tokens(texts["text"].tolist())
+        texts["length_words"] = words(texts["text"].tolist())
     parts = [
         *_nll(log_likelihoods, bootstrap),
-        *_means(_rouge(examples, outputs), "rouge_l", bootstrap),
-        *_means(texts, "length_tokens", bootstrap),
-        *_means(texts, "length_words", bootstrap),
+        *(_means(_rouge(examples, outputs), "rouge_l", bootstrap) if "rouge" in chosen else ()),
+    ]
+    for name in ("length_tokens", "length_words") if "length" in chosen else ():
+        parts += _means(texts, name, bootstrap)
+    parts += [
         *_means(rewards, "reward", bootstrap),
         *_means(outcomes.rename(columns={"outcome": "win_rate"}), "win_rate", bootstrap),
     ]

@@ -64,5 +64,10 @@ def selection_nodes(examples: str, scorers: Sequence[str], *, prefix: str = "") 
     return [
         *scorer_nodes(scorers, refinements=refinements, examples=examples, scores=scores),
         Node(collect_scores, [f"{scores}.{scorer}" for scorer in scorers], scores, name="collect_scores"),
-        Node(select_refinements, [scores, refinements], f"{prefix}selections", name="select_refinements"),
+        Node(
+            select_refinements,
+            [scores, refinements, "params:selection"],
+            f"{prefix}selections",
+            name="select_refinements",
+        ),
     ]

@@ -102,6 +102,32 @@ class JudgeAgreement(Table):
     covered: Series[float] = pa.Field(ge=0, le=1.001)
 
 
+class Verified(Table):
+    """What the verifier says of each output of the test inputs; null where it gave no score."""
+
+    example_id: Series[str]
+    model: Series[str]
+    sample_index: Series[int]
+    score: Series[float] = pa.Field(nullable=True)
+
+    class Config:
+        unique = ["example_id", "model", "sample_index"]
+
+
+class PassRates(Estimates):
+    """How often a verifier passes what a refinement method or a model wrote, with its error and interval.
+
+    `metric` is pass@k or score, the mean; `chosen_by` "any" counts all samples, a scorer the one that it chose.
+    """
+
+    writer: Series[str]
+    chosen_by: Series[str]
+    metric: Series[str]
+
+    class Config:
+        unique = ["writer", "chosen_by", "metric"]
+
+
 class WinRates(Table):
     """Win rate of a model over a baseline with its standard error (n - 1)."""
 

@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 
-from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores, plain_value
+from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores, UserError, plain_value
 from ilf_kedro.scoring.registry import scorer
 from ilf_kedro.scoring.tables import score_table
 from ilf_kedro.scoring.verifier_process import Outcome, VerifierOptions, VerifierProcess
 from ilf_kedro.tasks import Task, fields_of
 from ilf_kedro.verifiers import Row
 
-__all__ = ["SCORER", "VerifierOptions", "check_verifier", "describe_failures", "verifier_scores", "verify"]
+__all__ = [
+    "SCORER",
+    "VerifierOptions",
+    "check_verifier",
+    "describe_failures",
+    "verifier_scores",
+    "verify",
+    "verify_texts",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -30,22 +38,49 @@ def verifier_scores(
     examples: DataFrame[Examples],
     options: VerifierOptions,
     task: Task | None = None,
+    *,
+    is_target: bool = False,
 ) -> DataFrame[Scores]:
-    """Score each refinement by the verifier; higher is better, and True counts 1.
+    """Score each refinement by the verifier; higher is better, and True counts 1. See verify_texts.
+
+    Raises:
+        UserError: there is no such function, or it does not take a row and the arguments; or the verifier chooses what
+            is learnt (`is_target`) and gave no score at all.
+    """
+    texts = zip(refinements["example_id"], refinements["text"], refinements["raw_text"], strict=True)
+    scores = verify_texts(options, examples, texts, task, is_target=is_target)
+    return score_table(refinements, SCORER, scores)
+
+
+def verify_texts(
+    options: VerifierOptions,
+    examples: DataFrame[Examples],
+    texts: Iterable[tuple[str, str, str]],
+    task: Task | None = None,
+    *,
+    is_target: bool = False,
+) -> list[float | None]:
+    """Return the verifier's score of each text, given as its example's id, the cleaned and the raw text.
 
     It sees the example's whole row: with a task its fields (tables.fields_of), else the table's columns. Where it
     raises, takes too long, needs too much memory, ends its process or returns no finite number, the score is null; how
-    often each happened is logged once. Empty refinements are not verified; their scores are null.
+    often each happened is logged once. Empty texts are not verified; their scores are null.
 
     Raises:
-        UserError: there is no such function, or it does not take a row and the arguments.
+        UserError: see verifier_scores.
     """
     fields = {str(row["example_id"]): _fields(row, task) for row in examples.to_dict("records")}
-    texts = list(zip(refinements["example_id"], refinements["text"], refinements["raw_text"], strict=True))
-    rows = [Row(text, raw_text, fields[example_id]) for example_id, text, raw_text in texts if text]
-    outcomes = iter(verify(options, rows))
-    scores = [next(outcomes).score if text else None for _, text, _ in texts]
-    return score_table(refinements, SCORER, scores)
+    all_texts = list(texts)
+    rows = [Row(text, raw_text, fields[example_id]) for example_id, text, raw_text in all_texts if text]
+    outcomes = verify(options, rows)
+    if is_target and outcomes and all(outcome.score is None for outcome in outcomes):
+        raise UserError(
+            f"the verifier {options.callable} chooses what is learnt (selection.target_scorer), but gave none of "
+            f"{len(outcomes)} texts a score: {describe_failures(outcomes)}. Mend it or its arguments "
+            "(selection.verifier), or choose by another score."
+        )
+    found = iter(outcomes)
+    return [next(found).score if text else None for _, text, _ in all_texts]
 
 
 def check_verifier(options: VerifierOptions) -> None:

@@ -170,15 +170,14 @@ class NearDuplicates(Options):
 
 
 class Output(Options):
-    """What models write: how it is cleaned, how long it may be, and by what it is measured.
+    """What models write: how it is cleaned, and by what models are measured on the test inputs.
 
     `clean` is sentences (the paper's post-processing), verbatim, code, or a function of a text that returns a text,
     as package.module:function or path/to/file.py:function.
     """
 
     clean: str = "sentences"
-    max_new_tokens: int = Field(default=48, ge=1)
-    metrics: tuple[Literal["verifier", "rouge", "length"], ...] = ()
+    metrics: tuple[Literal["verifier", "rouge", "length"], ...] = ("rouge", "length")
 
     @model_validator(mode="after")
     def _check_clean(self) -> Self:

@@ -18,6 +18,7 @@ from ilf_kedro.pipelines.export.options import ExportOptions
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions, TrainingOverride
 from ilf_kedro.pipelines.names import Arm, RefinementMethod, ScorerName
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
+from ilf_kedro.pipelines.reporting.pipeline import VerifiedTexts
 from ilf_kedro.pipelines.reward_model.options import ComparisonOptions, RewardModelOptions
 from ilf_kedro.pipelines.rounds.options import RoundsOptions
 from ilf_kedro.pipelines.selection.options import SelectionOptions
@@ -27,6 +28,7 @@ from ilf_kedro.pipelines.word_removal.options import WordRemovalOptions, WordRem
 from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.schemas import Options
 from ilf_kedro.schemas.names import BASE_MODEL
+from ilf_kedro.scoring.verifier import SCORER as VERIFIER
 from ilf_kedro.tasks import Task, plain_task
 from ilf_kedro.wiring.tracking_options import TrackingOptions
 
@@ -145,6 +147,15 @@ class Parameters(Options):
                 f"expected null or one of {', '.join(known)}"
             )
         return self
+
+    @property
+    def verified(self) -> tuple[VerifiedTexts, ...]:
+        """The texts that the verifier scores, and that have pass rates in the report."""
+        found: dict[VerifiedTexts, bool] = {
+            "refinements": self.task.has_feedback and VERIFIER in self.selection.scorers,
+            "outputs": self.task.has_test and "verifier" in self.task.output.metrics,
+        }
+        return tuple(texts for texts, are_scored in found.items() if are_scored)
 
     @property
     def arms(self) -> tuple[Arm, ...]:

@@ -17,6 +17,7 @@ from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.pipelines.selection.scorers import scorer_nodes
 from ilf_kedro.scoring import scorers, scores_of
 from tests.support.example_tables import YES_NO, examples, refinements
+from tests.support.raw_rows import TASK
 
 METHODS = ("refinement_with_feedback", "refinement_without_feedback")
 DEFAULT = SelectionOptions()
@@ -32,6 +33,7 @@ def run(pipeline: Pipeline, options: SelectionOptions = DEFAULT, **inputs: Any) 
         "base_model": model,
         "params:seed": 0,
         "params:selection": options,
+        "params:task": TASK,
         **{f"prompt.instruct_rm_{number}": YES_NO for number in range(1, 6)},
         **inputs,
     }

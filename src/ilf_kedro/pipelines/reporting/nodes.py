@@ -118,6 +118,7 @@ def measure_models(
     base_model: TokenCounter,
     options: ReportingOptions,
     seed: int,
+    task: Task,
     log_likelihoods: DataFrame[LogLikelihoods] | None = None,
     outcomes: DataFrame[Outcomes] | None = None,
     rewards: DataFrame[Rewards] | None = None,
@@ -129,6 +130,7 @@ def measure_models(
         _or_empty(LogLikelihoods, log_likelihoods),
         _or_empty(Rewards, rewards),
         _or_empty(Outcomes, outcomes),
+        chosen=task.output.metrics,
         count_tokens=base_model.count_tokens,
         bootstrap=_bootstrap(options, seed),
     )
@@ -202,6 +204,7 @@ def write_report(
     rewards: DataFrame[Rewards] | None = None,
     accuracy: DataFrame[RewardModelAccuracy] | None = None,
     reward_model: go.Figure | None = None,
+    pass_rates: Section | None = None,
     **sections: Section,
 ) -> str:
     """Write everything into one HTML file that opens without a network.
@@ -241,6 +244,7 @@ def write_report(
             confidence=options.confidence,
             words=task.words,
             sections=tuple(sections.values()),
+            pass_rates=pass_rates,
         )
     )
 

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Literal
 
 from kedro.pipeline import Node, Pipeline
 
-from ilf_kedro.pipelines.reporting import best_of_n, nodes
+from ilf_kedro.pipelines.reporting import best_of_n, nodes, pass_rates
 from ilf_kedro.pipelines.reward_model.inputs import REWARD_MODEL_INPUTS
 from ilf_kedro.report.labels import BEST_OF_N
 from ilf_kedro.schemas.names import BASE_MODEL
 from ilf_kedro.tasks import Task, plain_task
 
+VerifiedTexts = Literal["refinements", "outputs"]
 Inputs = str | list[str] | dict[str, str]
 
 
-def create_pipeline(models: Sequence[str], sections: Sequence[str] = (), task: Task | None = None) -> Pipeline:
+def create_pipeline(
+    models: Sequence[str],
+    sections: Sequence[str] = (),
+    task: Task | None = None,
+    *,
+    verified: Collection[VerifiedTexts] = (),
+) -> Pipeline:
     """Create the nodes that measure, judge and report `models`, named such as finetune.refinements.n100.
 
     `sections` are the further analyses whose section.{name} the report holds as well.
+    `verified` says of which texts there are pass rates.
     Best-of-N has outputs only: its likelihoods are its sampler's, and it was never trained. Nothing is measured that
     the task's data lack.
     """
@@ -42,7 +50,13 @@ def create_pipeline(models: Sequence[str], sections: Sequence[str] = (), task: T
         *(_measuring_nodes(task) if task.has_test else []),
         *(_refinement_nodes() if task.has_feedback else []),
         *([_node(nodes.draw_training_loss, "training_logs", "figure.training_loss", tags="figure")] if trained else []),
-        _report_node(["best_of_n", *sections] if BEST_OF_N in models else sections, task, has_trainings=bool(trained)),
+        *(_pass_rate_nodes(verified) if verified else []),
+        _report_node(
+            ["best_of_n", *sections] if BEST_OF_N in models else sections,
+            task,
+            has_trainings=bool(trained),
+            has_pass_rates=bool(verified),
+        ),
     ]
     # What reads a table per model, or a table that nothing else reads, stands beside what makes it: one table comes
     # out, and kedro-viz folds the others away.
@@ -82,6 +96,7 @@ def _measuring_nodes(task: Task) -> list[Node]:
         "base_model": "base_model",
         "options": "params:reporting",
         "seed": "params:seed",
+        "task": "params:task",
         **({"log_likelihoods": "log_likelihoods", "outcomes": "outcomes"} if _is_judged(task) else {}),
         **({"rewards": "rewards"} if task.has_comparisons else {}),
     }
@@ -91,6 +106,23 @@ def _measuring_nodes(task: Task) -> list[Node]:
         *(judging if _is_judged(task) else []),
         _node(nodes.measure_models, measured, "model_metrics"),
         _node(nodes.draw_scaling, drawn, "figure.scaling", tags="figure"),
+    ]
+
+
+def _pass_rate_nodes(verified: Collection[VerifiedTexts]) -> list[Node]:
+    """Create the nodes from what the verifier says to the section on pass rates."""
+    inputs = {"selection": "params:selection", "options": "params:reporting", "seed": "params:seed"}
+    verifying = []
+    if "refinements" in verified:
+        inputs |= {"scores": "scores", "selections": "selections"}
+    if "outputs" in verified:
+        inputs |= {"verified": "verified"}
+        asked = ["examples.test", "outputs", "params:selection", "params:task"]
+        verifying.append(_node(pass_rates.verify_outputs, asked, "verified"))
+    return [
+        *verifying,
+        _node(pass_rates.measure_pass_rates, inputs, "pass_rates"),
+        _node(pass_rates.describe_pass_rates, ["pass_rates", "params:reporting"], "section.pass_rates"),
     ]
 
 
@@ -138,7 +170,7 @@ def _reward_model_figure_node() -> Node:
     )
 
 
-def _report_node(sections: Sequence[str], task: Task, *, has_trainings: bool) -> Node:
+def _report_node(sections: Sequence[str], task: Task, *, has_trainings: bool, has_pass_rates: bool) -> Node:
     inputs = {
         "text_statistics": "text_statistics",
         "rejected_rows": "rejected_rows",
@@ -164,6 +196,8 @@ def _report_node(sections: Sequence[str], task: Task, *, has_trainings: bool) ->
         inputs |= {name: name for name in ("scores", "selections")}
         inputs |= {"refinements": "refinements.all", "compared": "refinement_metrics"}
         inputs |= {name: f"figure.{name}" for name in ("refinement_methods", "scorers")}
+    if has_pass_rates:
+        inputs |= {"pass_rates": "section.pass_rates"}
     if has_trainings:
         inputs |= {"training_logs": "training_logs", "training_loss": "figure.training_loss"}
     return _node(nodes.write_report, inputs | {f"section_{name}": f"section.{name}" for name in sections}, "report")

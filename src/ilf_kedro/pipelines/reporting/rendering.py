@@ -65,6 +65,7 @@ class Report:
     words: Words
     sections: tuple[Section, ...] = ()
     best_of_n_from: str | None = None
+    pass_rates: Section | None = None
 
 
 def render_report(report: Report) -> str:

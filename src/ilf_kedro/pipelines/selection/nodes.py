@@ -22,6 +22,7 @@ from ilf_kedro.schemas import (
     Selections,
     TemplateDisagreement,
     UndefinedScores,
+    UserError,
 )
 from ilf_kedro.scoring import (
     count_undefined,
@@ -33,6 +34,8 @@ from ilf_kedro.scoring import (
     template_disagreement,
     verifier_scores,
 )
+from ilf_kedro.scoring.verifier import SCORER as VERIFIER
+from ilf_kedro.tasks import Task
 
 
 def collect_refinements(*refinement_sets: DataFrame[Refinements]) -> DataFrame[Refinements]:
@@ -70,10 +73,11 @@ def score_reward_model(
 
 
 def score_verifier(
-    refinements: DataFrame[Refinements], examples: DataFrame[Examples], options: SelectionOptions
+    refinements: DataFrame[Refinements], examples: DataFrame[Examples], options: SelectionOptions, task: Task
 ) -> DataFrame[Scores]:
     """Score by the Python function that the parameters name, in a process of its own."""
-    return verifier_scores(refinements, examples, options.verifier)
+    is_target = options.target_scorer == VERIFIER
+    return verifier_scores(refinements, examples, options.verifier, task, is_target=is_target)
 
 
 def score_ensemble(
@@ -100,8 +104,21 @@ def measure_disagreement(scores: DataFrame[Scores]) -> DataFrame[TemplateDisagre
     return template_disagreement(scores)
 
 
-def select_refinements(scores: DataFrame[Scores], refinements: DataFrame[Refinements]) -> DataFrame[Selections]:
-    """Let each scorer choose one refinement per example and method."""
+def select_refinements(
+    scores: DataFrame[Scores], refinements: DataFrame[Refinements], options: SelectionOptions | None = None
+) -> DataFrame[Selections]:
+    """Let each scorer choose one refinement per example and method.
+
+    Raises:
+        UserError: the target scorer gave no score at all, so that the first refinements would be learnt from.
+    """
+    if options is not None and len(scores):
+        target = scores.loc[scores["scorer"] == options.target_scorer, "score"]
+        if len(target) and target.isna().all():
+            raise UserError(
+                f"selection.target_scorer: {options.target_scorer} gave none of {len(target)} refinements a score, so "
+                "it cannot choose what is learnt; the log says why. Mend the scorer, or choose by another score."
+            )
     return select_best(scores, refinements)
 
 

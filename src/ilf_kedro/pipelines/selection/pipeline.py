@@ -41,7 +41,12 @@ def create_pipeline(scorers: Sequence[str], methods: Sequence[str]) -> Pipeline:
                 "undefined_scores",
                 name="count_undefined_scores",
             ),
-            Node(nodes.select_refinements, ["scores", "refinements.all"], "selections", name="select_refinements"),
+            Node(
+                nodes.select_refinements,
+                ["scores", "refinements.all", "params:selection"],
+                "selections",
+                name="select_refinements",
+            ),
             Node(
                 nodes.select_top_refinements,
                 ["scores", "refinements.all", "params:selection"],

@@ -21,7 +21,7 @@ __all__ = ["asks_model", "scorer_nodes"]
 
 _BY_PARAMETERS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     REWARD_MODEL: (nodes.score_reward_model, REWARD_MODEL_INPUTS),
-    "verifier": (nodes.score_verifier, ("params:selection",)),
+    "verifier": (nodes.score_verifier, ("params:selection", "params:task")),
     ENSEMBLE: (nodes.score_ensemble, ("params:selection",)),
 }
 

@@ -6,6 +6,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 
+from ilf_kedro.pipelines.reporting.pass_rates import verify_outputs
 from ilf_kedro.pipelines.selection.nodes import score_verifier
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.schemas import UserError
@@ -29,7 +30,7 @@ class VerifierHook:
         Raises:
             VerifierError: there is no such function, or it does not take a row and the arguments.
         """
-        if not any(node.func is score_verifier for node in pipeline.nodes):
+        if not any(node.func in (score_verifier, verify_outputs) for node in pipeline.nodes):
             return
         options = SelectionOptions.model_validate(catalog.load("params:selection"))
         try:

@@ -1,0 +1,110 @@
+"""The report's section on what a verifier says: of refinements by method, and of every model's outputs."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ilf_kedro.evaluation import pass_rates as rates
+from ilf_kedro.evaluation.intervals import Bootstrap
+from ilf_kedro.evaluation.model_metrics import with_references
+from ilf_kedro.pipelines.selection.options import SelectionOptions
+from ilf_kedro.report.labels import in_order, model_label, number_or_none, percent, words_of
+from ilf_kedro.report.options import ReportingOptions
+from ilf_kedro.report.prose import Prose
+from ilf_kedro.report.sections import Paragraph, Section, Table
+from ilf_kedro.schemas import DataFrame, Examples, Outputs, PassRates, Scores, Selections, UserError, Verified
+from ilf_kedro.schemas.names import BASE_MODEL, WITH_FEEDBACK
+from ilf_kedro.scoring.verifier import SCORER, verify_texts
+from ilf_kedro.tasks import Task
+
+_PROSE = Prose(__package__, "pass_rates.j2")
+_TEXT = ["example_id", "sample_index"]
+_WRITER = {"method": "writer", "model": "writer"}
+
+
+def verify_outputs(
+    examples: DataFrame[Examples], outputs: DataFrame[Outputs], selection: SelectionOptions, task: Task
+) -> DataFrame[Verified]:
+    """Let the verifier score every output of the test inputs, and the references beside them."""
+    every = with_references(examples, outputs).merge(
+        outputs[["example_id", "model", "sample_index", "raw_text"]], how="left"
+    )
+    every["raw_text"] = every["raw_text"].fillna(every["text"])  # a reference is what a person wrote
+    texts = zip(every["example_id"], every["text"], every["raw_text"], strict=True)
+    scores = verify_texts(selection.verifier, examples, texts, task)
+    every["score"] = pd.Series(scores, index=every.index, dtype=float)
+    return Verified.validate(every[["example_id", "model", "sample_index", "score"]])
+
+
+def measure_pass_rates(
+    selection: SelectionOptions,
+    options: ReportingOptions,
+    seed: int,
+    scores: DataFrame[Scores] | None = None,
+    selections: DataFrame[Selections] | None = None,
+    verified: DataFrame[Verified] | None = None,
+) -> DataFrame[PassRates]:
+    """Estimate how often the verifier passes refinements, the target scorer's choices, and models' outputs.
+
+    Raises:
+        UserError: the verifier's scores are not within 0 and 1.
+    """
+    texts: list[pd.DataFrame] = []
+    picked = pd.DataFrame(columns=["writer", "chosen_by", "example_id", "score"])
+    if scores is not None and selections is not None:
+        texts.append(scores.loc[scores["scorer"] == SCORER, ["method", *_TEXT, "score"]].rename(columns=_WRITER))
+        target = selections.loc[selections["scorer"] == selection.target_scorer, ["method", *_TEXT]]
+        picked = target.rename(columns=_WRITER).merge(texts[0], on=["writer", *_TEXT])
+        picked["chosen_by"] = selection.target_scorer
+    if verified is not None:
+        texts.append(verified[["model", *_TEXT, "score"]].rename(columns=_WRITER))
+    every = pd.concat(texts, ignore_index=True)
+    if len(outside := every.loc[(every["score"] < 0) | (every["score"] > 1), "score"]):
+        raise UserError(
+            f"selection.verifier: found a score of {outside.iloc[0]:g}; a pass rate needs scores from 0 to 1, of which "
+            "1 passes. Let the verifier return shares, or take verifier out of task.output.metrics."
+        )
+    bootstrap = Bootstrap(confidence=options.confidence, resamples=options.bootstrap_resamples, seed=seed)
+    return rates.pass_rates(every, picked, bootstrap)
+
+
+def describe_pass_rates(pass_rates: DataFrame[PassRates], options: ReportingOptions) -> Section:
+    """Describe the pass rates: in a sentence first, then of every method and model."""
+    known = {(row["writer"], row["chosen_by"], row["metric"]): row for row in pass_rates.to_dict("records")}
+    models = [name for name in in_order(pass_rates["writer"]) if name.startswith("finetune.") or name == "reference"]
+    methods = [name for name in dict.fromkeys(pass_rates["writer"]) if name not in models]
+    best = max(
+        (name for name in models if name not in (BASE_MODEL, "reference")),
+        default=None,
+        key=lambda name: known[name, rates.ANY, "pass@1"]["value"],
+    )
+    lead = _PROSE.lead(
+        known.get((WITH_FEEDBACK, rates.ANY, "pass@1")),
+        known.get((BASE_MODEL, rates.ANY, "pass@1")),
+        [(model_label(name, 0), known[name, rates.ANY, "pass@1"]) for name in ([best] if best else [])],
+        options.confidence,
+    )
+    rows = []
+    for name in (*methods, *models):
+        label = f"refinements {words_of(name)}" if name in methods else model_label(name, 0)
+        for (writer, chosen_by, metric), row in known.items():
+            if writer == name and metric != "score":
+                by = "" if chosen_by == rates.ANY else f", chosen by {words_of(chosen_by)}"
+                mean = known.get((writer, chosen_by, "score")) if metric == "pass@1" else None
+                rows.append(
+                    {
+                        "written by": f"{label}{by}",
+                        "metric": metric,
+                        "rate": percent(row["value"]),
+                        "interval": _interval(row["lower"], row["upper"]),
+                        "mean score": None if mean is None else mean["value"],
+                        "n": row["n"],
+                    }
+                )
+    table = Table(pd.DataFrame(rows), _PROSE.table(options.confidence), sources=("pass_rates",))
+    return Section("pass_rates", "Pass rates", (Paragraph(lead, lead=True), table))
+
+
+def _interval(lower: object, upper: object) -> str:
+    low, high = number_or_none(lower), number_or_none(upper)
+    return "–" if low is None or high is None else f"{percent(low)} to {percent(high)}"
