@@ -76,7 +76,10 @@ def load_scalar_model(runtime: LocalRuntime) -> LoadedModel:
     Raises:
         UserError: the model has no such head.
     """
-    model = load_classifier(runtime.source, runtime.checkpoint, runtime.dtype).to(runtime.device).eval()
+    from torch import nn
+
+    model = load_classifier(runtime.source, runtime.checkpoint, runtime.dtype)
+    nn.Module.eval(nn.Module.to(model, device=runtime.device))
     pack_linear_weights(model.base_model)
     return LoadedModel(choose_engine(model, StatesTrial), frozenset(), getattr(model, HEAD))
 

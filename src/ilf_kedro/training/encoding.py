@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from ilf_kedro.language_models.checkpoints.checkpoint import Format
 from ilf_kedro.language_models.local.formatting import Formatter, PromptTooLongError
 from ilf_kedro.training.errors import ExampleError
 from ilf_kedro.training.examples import PreferencePair, TrainingExample
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +45,7 @@ class EncodedExample:
 
 
 def encode_examples(
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerBase,
     examples: Sequence[TrainingExample],
     *,
     format: Format,  # noqa: A002
@@ -103,7 +106,7 @@ class EncodedPair:
 
 
 def encode_pairs(
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerBase,
     pairs: Sequence[PreferencePair],
     *,
     format: Format,  # noqa: A002

@@ -19,7 +19,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from rich.progress import Progress
 from torch.distributed.tensor import DTensor
-from transformers import PrinterCallback, TrainerCallback, TrainingArguments
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, TrainerCallback, TrainingArguments
 from transformers.utils.logging import disable_progress_bar
 
 from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
@@ -53,7 +53,7 @@ _NOT_CALLED = ("conv1d", "out_proj")
 class Fit:
     """A fitted model, the log of all its optimiser steps, and how many of them this process executed."""
 
-    model: Any
+    model: PreTrainedModel | PeftModel
     log: tuple[dict[str, float], ...]
     executed_steps: int
 
@@ -126,7 +126,7 @@ def load_trainable(
     options: TrainingOptions,
     dtype: str,
     trainer_class: type[OptimiserStepTrainer] = WeightedLossTrainer,
-) -> Any:
+) -> PreTrainedModel | PeftModel:
     """Return the base model with fresh adapters, or whole with every weight trainable.
 
     With adapters the frozen weights have the training's dtype and the adapters float32; a whole model
@@ -158,7 +158,7 @@ def load_trainable(
 
 
 @torch.inference_mode()
-def _check_adapted(adapted: Any, model: Any, options: TrainingOptions) -> None:
+def _check_adapted(adapted: PeftModel, model: PreTrainedModel, options: TrainingOptions) -> None:
     """Refuse adapters with which the model does not even run."""
     try:
         adapted(input_ids=torch.ones(1, 4, dtype=torch.long, device=adapted.device), use_cache=False)
@@ -171,7 +171,9 @@ def _check_adapted(adapted: Any, model: Any, options: TrainingOptions) -> None:
         ) from error
 
 
-def save_model(model: Any, tokenizer: Any, base: ModelSource, directory: Path) -> None:
+def save_model(
+    model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase, base: ModelSource, directory: Path
+) -> None:
     """Write the adapter, or the whole model with its tokenizer, as safetensors."""
     if isinstance(model, PeftModel):
         config = cast(LoraConfig, model.peft_config["default"])
@@ -204,7 +206,7 @@ def last_state(directory: Path) -> Path | None:
     return whole[max(whole)] if whole else None
 
 
-def _lora_config(options: LoraOptions, task: str, model: Any) -> LoraConfig:
+def _lora_config(options: LoraOptions, task: str, model: PreTrainedModel) -> LoraConfig:
     modules = options.target_modules
     state_space = modules == "all-linear" and model.config.model_type in _STATE_SPACE
     return LoraConfig(

@@ -48,7 +48,7 @@ class PreferenceTrainer(OptimiserStepTrainer):
     collate = staticmethod(collate_pairs)
 
     @staticmethod
-    def load(directory: Path, dtype: torch.dtype) -> Any:
+    def load(directory: Path, dtype: torch.dtype) -> PreTrainedModel:
         """Return a sequence classifier with a new scalar head, drawn from torch's random state."""
         return new_classifier(directory, dtype)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import JsonValue
 
@@ -16,6 +16,8 @@ from ilf_kedro.training.runs import TrainingData, find_or_train
 from ilf_kedro.training.workspace import TrainingWorkspace
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from ilf_kedro.training.trainer import OptimiserStepTrainer
 
 __all__ = ["train_on_preferences"]
@@ -71,7 +73,7 @@ class _PreferenceData(TrainingData):
 
     def encode(
         self,
-        tokenizer: Any,
+        tokenizer: PreTrainedTokenizerBase,
         *,
         format: Format,  # noqa: A002
         max_tokens: int,

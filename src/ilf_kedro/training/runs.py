@@ -21,6 +21,8 @@ from ilf_kedro.training.options import TrainingOptions
 from ilf_kedro.training.workspace import TrainingWorkspace
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from ilf_kedro.training.trainer import OptimiserStepTrainer
 
 logger = logging.getLogger(__name__)
@@ -45,7 +47,7 @@ class TrainingData(ABC):
     @abstractmethod
     def encode(
         self,
-        tokenizer: Any,
+        tokenizer: PreTrainedTokenizerBase,
         *,
         format: Format,  # noqa: A002
         max_tokens: int,

@@ -70,7 +70,7 @@ class OptimiserStepTrainer(Trainer, ABC):
 
     @staticmethod
     @abstractmethod
-    def load(directory: Path, dtype: torch.dtype) -> Any:
+    def load(directory: Path, dtype: torch.dtype) -> PreTrainedModel:
         """Return the model to train: the weights of a directory under the head that the loss needs."""
 
     @staticmethod
@@ -141,9 +141,12 @@ class WeightedLossTrainer(OptimiserStepTrainer):
     collate = staticmethod(collate)
 
     @staticmethod
-    def load(directory: Path, dtype: torch.dtype) -> Any:
+    def load(directory: Path, dtype: torch.dtype) -> PreTrainedModel:
         """Return a causal language model."""
-        return load_pretrained(AutoModelForCausalLM, directory, dtype, config=training_config(directory))
+        model: PreTrainedModel = load_pretrained(
+            AutoModelForCausalLM, directory, dtype, config=training_config(directory)
+        )
+        return model
 
     @staticmethod
     def weight_of(batch: dict[str, torch.Tensor]) -> torch.Tensor:

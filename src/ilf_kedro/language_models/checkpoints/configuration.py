@@ -5,9 +5,12 @@ from __future__ import annotations
 import copy
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ilf_kedro.language_models.checkpoints.weights import unreadable
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 __all__ = ["context_length", "has_dropout", "load_config", "training_config"]
 
@@ -15,7 +18,7 @@ _LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "context_le
 _WITHOUT_LENGTH = 2048  # tokens: state-space and ALiBi models name no limit; most saw so many in training
 
 
-def load_config(directory: Path) -> Any:
+def load_config(directory: Path) -> PretrainedConfig:
     """Return the configuration (transformers) in a directory, with the defaults of its architecture.
 
     Raises:
@@ -26,13 +29,16 @@ def load_config(directory: Path) -> Any:
 
 
 @lru_cache(maxsize=64)
-def _load(file: Path, modified: int) -> Any:
+def _load(file: Path, modified: int) -> PretrainedConfig:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(str(file.parent), local_files_only=True, trust_remote_code=False)
+        config: PretrainedConfig = AutoConfig.from_pretrained(
+            str(file.parent), local_files_only=True, trust_remote_code=False
+        )
     except Exception as error:  # whatever transformers makes of a file that it does not understand
         raise unreadable(file, "a model's configuration", error) from error
+    return config
 
 
 def context_length(directory: Path) -> int:
@@ -53,7 +59,7 @@ def has_dropout(directory: Path) -> bool:
     return (directory / "config.json").is_file() and bool(_dropouts(load_config(directory)))
 
 
-def training_config(directory: Path, **changes: Any) -> Any:
+def training_config(directory: Path, **changes: Any) -> PretrainedConfig:
     """Return the configuration in a directory without dropout: its draws would depend on how a batch is divided."""
     config = copy.deepcopy(load_config(directory))
     for owner, name in _dropouts(config):

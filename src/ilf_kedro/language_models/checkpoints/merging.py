@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,12 +16,15 @@ from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.checkpoints.weights import ModelDirectoryError
 from ilf_kedro.schemas import UserError
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 __all__ = ["merge_adapter", "quiet_peft", "refuse_tied_adapter"]
 
 _WEIGHTS = "adapter_model.safetensors"
 
 
-def merge_adapter(model: Any, adapter: Checkpoint) -> Any:
+def merge_adapter(model: PreTrainedModel, adapter: Checkpoint) -> PreTrainedModel:
     """Return the model with a trained adapter added to its weights; these should be float32.
 
     Raises:
@@ -48,10 +51,11 @@ def merge_adapter(model: Any, adapter: Checkpoint) -> Any:
             f"missing and {len(found - expected)} unknown, such as {differ}; {_remedy(adapter)}"
         )
     refuse_tied_adapter(adapted)
-    return adapted.merge_and_unload()
+    merged: PreTrainedModel = adapted.merge_and_unload()
+    return merged
 
 
-def refuse_tied_adapter(model: Any) -> None:
+def refuse_tied_adapter(model: torch.nn.Module) -> None:
     """Refuse adapters on weights that two layers share: merged, they would change the layer that was not adapted.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import safe_open
@@ -14,6 +14,9 @@ from ilf_kedro.language_models.checkpoints.configuration import training_config
 from ilf_kedro.language_models.checkpoints.merging import merge_adapter
 from ilf_kedro.language_models.checkpoints.weights import check_checkpoint, load_pretrained
 from ilf_kedro.schemas import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 HEAD = "score"
 """What transformers calls the head of a causal model for sequence classification."""
@@ -27,7 +30,7 @@ def score_states(states: Tensor, head: nn.Module) -> Tensor:
     return scores
 
 
-def load_classifier(source: ModelSource, checkpoint: Checkpoint | None, dtype: str) -> Any:
+def load_classifier(source: ModelSource, checkpoint: Checkpoint | None, dtype: str) -> PreTrainedModel:
     """Return a model with its trained scalar head, as transformers loads it; an adapter is merged in float32.
 
     Raises:
@@ -42,12 +45,12 @@ def load_classifier(source: ModelSource, checkpoint: Checkpoint | None, dtype: s
     if adapter is not None:
         model = merge_adapter(model, adapter)
     weight = getattr(model, HEAD).weight.data  # float32, which the next line would round
-    model = model.to(target)
+    nn.Module.to(model, dtype=target)
     getattr(model, HEAD).weight.data = weight
     return model
 
 
-def new_classifier(directory: Path, dtype: torch.dtype, *, has_head: bool = False) -> Any:
+def new_classifier(directory: Path, dtype: torch.dtype, *, has_head: bool = False) -> PreTrainedModel:
     """Load the weights in a directory under a scalar head: its own, or a new one drawn from torch's random state.
 
     The head has float32 weights.

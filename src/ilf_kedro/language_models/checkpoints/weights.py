@@ -12,6 +12,7 @@ from ilf_kedro.schemas import UserError
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
 
 __all__ = ["ModelDirectoryError", "check_checkpoint", "load_pretrained", "unreadable"]
 
@@ -110,7 +111,7 @@ def _check_files(directory: Path) -> None:
             raise ModelDirectoryError(f"{file} holds no tensors; {_AGAIN}")
 
 
-def _check_numbers(model: Any, directory: Path, new: str) -> None:
+def _check_numbers(model: PreTrainedModel, directory: Path, new: str) -> None:
     """Refuse weights that are infinite or not numbers."""
     import torch
 

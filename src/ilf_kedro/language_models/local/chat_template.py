@@ -6,9 +6,12 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ilf_kedro.schemas import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["MESSAGE", "ChatTemplate"]
 
@@ -44,7 +47,7 @@ class ChatTemplate:
         UserError: there is no template, none of several is the default, or none shows the message.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
         self._source = _default(tokenizer.chat_template)
         self._form = self._find_form()

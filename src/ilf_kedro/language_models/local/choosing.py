@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from ilf_kedro.language_models.local.engines import Engine, PaddedEngine, TreeEn
 from ilf_kedro.language_models.local.forward import Forward, WholeForward
 from ilf_kedro.language_models.local.kernels.tree_attention import NAME, UnsupportedAttentionError
 from ilf_kedro.schemas import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["LanguageTrial", "StatesTrial", "Trial", "UnsupportedModelError", "choose_engine"]
 
@@ -35,14 +38,14 @@ class UnsupportedModelError(UserError):
 class Trial(ABC):
     """A few questions about branching token sequences; `expected` are the answers of plain forward passes."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         generator = np.random.default_rng(0)
         n_ids = model.config.get_text_config(decoder=True).vocab_size
         self.stem, *self.branches = (generator.integers(0, n_ids, n).tolist() for n in (9, 4, 1, 6))
         self.sequences: Sequence[list[int]] = [self.stem + branch for branch in self.branches]
 
     @abstractmethod
-    def expected(self, model: Any) -> Numbers:
+    def expected(self, model: PreTrainedModel) -> Numbers:
         """Return the answers of the model's own forward pass, one text at a time.
 
         Raises:
@@ -53,7 +56,7 @@ class Trial(ABC):
     def ask(self, engine: Engine) -> Numbers:
         """Return the engine's answers."""
 
-    def check(self, model: Any) -> Numbers:
+    def check(self, model: PreTrainedModel) -> Numbers:
         """Return what `expected` does, and refuse a model whose pass cannot even run on plain text.
 
         Raises:
@@ -72,7 +75,7 @@ class Trial(ABC):
 class LanguageTrial(Trial):
     """Log-probabilities of the sequences' tokens, scored and decoded."""
 
-    def expected(self, model: Any) -> Numbers:
+    def expected(self, model: PreTrainedModel) -> Numbers:
         """See Trial."""
         scored = [_own_logits(model, sequence) for sequence in self.sequences]
         _check_causal(model, scored[0][len(self.stem) - 1], _own_logits(model, self.stem)[-1])
@@ -108,7 +111,7 @@ class LanguageTrial(Trial):
 class StatesTrial(Trial):
     """Hidden states at the ends of the sequences, in units of their own size."""
 
-    def expected(self, model: Any) -> Numbers:
+    def expected(self, model: PreTrainedModel) -> Numbers:
         """See Trial."""
         forward = Forward(model)
         states = [
@@ -124,7 +127,7 @@ class StatesTrial(Trial):
 
 
 @torch.inference_mode()
-def choose_engine(model: Any, trial: type[Trial] = LanguageTrial) -> Engine:
+def choose_engine(model: PreTrainedModel, trial: type[Trial] = LanguageTrial) -> Engine:
     """Return the fastest engine whose answers are those of the model's own forward pass on a short trial.
 
     Raises:
@@ -148,7 +151,7 @@ def choose_engine(model: Any, trial: type[Trial] = LanguageTrial) -> Engine:
     raise _unsupported(model, f"no engine answers as its own forward pass does ({reasons[-1]})")
 
 
-def _candidates(model: Any) -> Iterator[tuple[Engine, str]]:
+def _candidates(model: PreTrainedModel) -> Iterator[tuple[Engine, str]]:
     """Yield the engines from the fastest on, and what to say of the slower ones."""
     forward = Forward(model)
     yield TreeEngine(forward), ""
@@ -159,7 +162,7 @@ def _candidates(model: Any) -> Iterator[tuple[Engine, str]]:
     yield PaddedEngine(WholeForward(model), cached=False, rows=1), f"each text is computed by itself, and {slow}"
 
 
-def _find_fault(model: Any, engine: Engine, questions: Trial, expected: Numbers) -> str | None:
+def _find_fault(model: PreTrainedModel, engine: Engine, questions: Trial, expected: Numbers) -> str | None:
     """Return why an engine does not fit, or None where it does."""
     try:
         if isinstance(engine, TreeEngine):
@@ -178,7 +181,7 @@ def _find_fault(model: Any, engine: Engine, questions: Trial, expected: Numbers)
     return None if difference <= allowed else f"its answers differ by {difference:.2g}"
 
 
-def _use_tree_attention(model: Any) -> None:
+def _use_tree_attention(model: PreTrainedModel) -> None:
     config = model.config.get_text_config(decoder=True)
     kinds = set(getattr(config, "layer_types", None) or ()) - {"full_attention"}
     if "chunked_attention" in kinds or getattr(config, "attention_chunk_size", None):
@@ -188,13 +191,13 @@ def _use_tree_attention(model: Any) -> None:
         raise UnsupportedAttentionError("it does not use transformers' attention interface")
 
 
-def _own_logits(model: Any, tokens: Sequence[int]) -> Tensor:
+def _own_logits(model: PreTrainedModel, tokens: Sequence[int]) -> Tensor:
     """Return the log-probabilities (n, vocabulary) of a model's own forward pass on one text."""
     ids = torch.tensor([list(tokens)], device=model.device)
     return model(input_ids=ids, use_cache=False).logits[0].float().log_softmax(-1).double().cpu()  # type: ignore[no-any-return]
 
 
-def _check_causal(model: Any, followed: Tensor, last: Tensor) -> None:
+def _check_causal(model: PreTrainedModel, followed: Tensor, last: Tensor) -> None:
     """Refuse a model that says something else of a token where others follow it."""
     if not bool(torch.isfinite(last).all()):
         raise _unsupported(model, "its forward pass gives values that are no numbers (NaN)")
@@ -211,7 +214,7 @@ def _brief(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
 
 
-def _unsupported(model: Any, what: str) -> UnsupportedModelError:
+def _unsupported(model: PreTrainedModel, what: str) -> UnsupportedModelError:
     return UnsupportedModelError(
         f"{type(model).__name__} is not supported: {what}. Name a causal language model (a decoder, such as Llama, "
         "Qwen, Gemma or Mamba) in the catalog instead"

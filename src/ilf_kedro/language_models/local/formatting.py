@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Format
 from ilf_kedro.language_models.local.chat_template import MESSAGE, ChatTemplate
 from ilf_kedro.prompting import Prompt
 from ilf_kedro.schemas import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 Span = tuple[int, int]  # of characters
 
@@ -48,7 +51,7 @@ class Continuation:
 class Formatter:
     """Formats and tokenises for one model: its tokenizer (transformers), format and context length."""
 
-    def __init__(self, tokenizer: Any, format: Format, context_length: int) -> None:  # noqa: A002
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, format: Format, context_length: int) -> None:  # noqa: A002
         self.tokenizer = tokenizer
         self._chat = ChatTemplate(tokenizer) if format == "chat" else None
         self._context_length = context_length

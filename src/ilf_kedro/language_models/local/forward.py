@@ -5,13 +5,16 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from ilf_kedro.language_models.local.rotary import RotaryLengths
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["Forward", "WholeForward"]
 
@@ -24,7 +27,7 @@ class Forward:
     with the wanted states in the place of the trunk's.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
         self.lengths = RotaryLengths(model)
         self._trunk, self._output = _first_call(model)
@@ -70,7 +73,7 @@ class Forward:
 class WholeForward(Forward):
     """The pass of a model that does not come in two halves: its logits stand for its states."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
         self.lengths = RotaryLengths(model)
 
@@ -91,7 +94,7 @@ class _Seen(Exception):  # noqa: N818  # no fault: it ends a pass of which enoug
 
 
 @torch.inference_mode()
-def _first_call(model: Any) -> tuple[Any, Any]:
+def _first_call(model: PreTrainedModel) -> tuple[Any, Any]:
     """Return the module that a model's forward pass calls first, and what that gives for two tokens."""
 
     def begins(module: nn.Module, _: object) -> None:
@@ -105,7 +108,7 @@ def _first_call(model: Any) -> tuple[Any, Any]:
     return trunk, _watch(model, [trunk.register_forward_hook(ends)])
 
 
-def _watch(model: Any, hooks: Sequence[RemovableHandle]) -> Any:
+def _watch(model: PreTrainedModel, hooks: Sequence[RemovableHandle]) -> Any:
     """Run a model on two tokens until a hook has seen something, and return it."""
     try:
         model(input_ids=torch.ones(1, 2, dtype=torch.long, device=model.device), use_cache=False)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -25,6 +25,9 @@ from ilf_kedro.language_models.local.choosing import choose_engine
 from ilf_kedro.language_models.local.engines import Engine
 from ilf_kedro.language_models.local.kernels.packed_weights import pack_linear_weights
 from ilf_kedro.language_models.local.options import Device
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +111,7 @@ def _cpu_has_bfloat16() -> bool:
     return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
 
 
-def load_tokenizer(source: ModelSource, checkpoint: Checkpoint | None) -> Any:
+def load_tokenizer(source: ModelSource, checkpoint: Checkpoint | None) -> PreTrainedTokenizerBase:
     """Return the tokenizer (transformers): the checkpoint's own where it has one, else the base model's.
 
     Raises:
@@ -134,7 +137,7 @@ def load_tokenizer(source: ModelSource, checkpoint: Checkpoint | None) -> Any:
     return tokenizer
 
 
-def _check_ids(tokenizer: Any, source: ModelSource) -> None:
+def _check_ids(tokenizer: PreTrainedTokenizerBase, source: ModelSource) -> None:
     """Refuse tokens that the model has no embedding for; special ones may be so where no template writes them."""
     n_ids = load_config(source.directory).get_text_config(decoder=True).vocab_size
     beyond = [token for token, id_ in tokenizer.get_vocab().items() if id_ >= n_ids]
@@ -156,7 +159,7 @@ def load_model(
     return LoadedModel(choose_engine(model), _end_tokens(model, ends))
 
 
-def load_weights(source: ModelSource, checkpoint: Checkpoint | None, dtype: str, device: str) -> Any:
+def load_weights(source: ModelSource, checkpoint: Checkpoint | None, dtype: str, device: str) -> PreTrainedModel:
     """Return the model as transformers has it, ready for inference; an adapter is merged in float32.
 
     Raises:
@@ -173,10 +176,11 @@ def load_weights(source: ModelSource, checkpoint: Checkpoint | None, dtype: str,
     model = load_pretrained(AutoModelForCausalLM, directory, torch.float32 if adapter else target)
     if adapter is not None:
         model = merge_adapter(model, adapter)
-    return model.to(device=device, dtype=target).eval()
+    placed: PreTrainedModel = model.to(device=device, dtype=target).eval()
+    return placed
 
 
-def _end_tokens(model: Any, also: Iterable[int | None]) -> frozenset[int]:
+def _end_tokens(model: PreTrainedModel, also: Iterable[int | None]) -> frozenset[int]:
     ends: set[int] = set()
     configs = (model.generation_config, model.config, model.config.get_text_config(decoder=True))
     for value in (*(getattr(config, "eos_token_id", None) for config in configs), *also):

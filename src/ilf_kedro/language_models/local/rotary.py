@@ -6,9 +6,13 @@ So that a text's answer does not depend on its neighbours, only texts that choos
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
 
 __all__ = ["RotaryLengths"]
 
@@ -18,7 +22,7 @@ _ORIGINAL = "original_inv_freq"
 class RotaryLengths:
     """Knows which lengths of text get the same frequencies from a model; all do in most models."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: PreTrainedModel | PeftModel) -> None:
         config = model.config.get_text_config(decoder=True)
         parameters = getattr(config, "rope_parameters", None) or {}
         nested = [each for each in parameters.values() if isinstance(each, dict)] or [parameters]
