@@ -6,7 +6,7 @@ import pytest
 
 from ilf_kedro.language_models.protocol import Capability, MissingCapabilityError
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
-from ilf_kedro.pipelines.refinement.nodes import refine
+from ilf_kedro.pipelines.refinement.nodes import refine, refine_all
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
 from ilf_kedro.pipelines.requirements import MissingColumnError
 from ilf_kedro.prompting import PromptTemplate
@@ -58,6 +58,18 @@ def test_examples_without_feedback_are_left_out_of_every_method(template: Prompt
     table = examples(3, feedback=[None, "good", "good"])
     refined, _ = run(lambda prompt, i: f"Text {i}.", table, template=template)
     assert set(refined["example_id"]) == {"train-1"}
+
+
+def test_of_any_examples_those_are_refined_that_have_what_the_prompt_shows() -> None:
+    table, model = (
+        examples(3, feedback=["good", None, "good"]),
+        ScriptedLanguageModel(complete=lambda _, i: f"Text {i}."),
+    )
+    by = {
+        template: set(refine_all(table, model, template, OPTIONS, 0, method="m")["example_id"])
+        for template in (WITH_FEEDBACK, WITHOUT_FEEDBACK)
+    }
+    assert by == {WITH_FEEDBACK: {"train-0", "train-2"}, WITHOUT_FEEDBACK: {"train-0", "train-1", "train-2"}}
 
 
 def test_where_no_example_has_feedback_the_split_is_named() -> None:

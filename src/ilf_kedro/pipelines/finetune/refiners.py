@@ -10,7 +10,7 @@ import pandas as pd
 from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, mean_estimate
 from ilf_kedro.evaluation.text_metrics import rouge_l
 from ilf_kedro.language_models.protocol import TokenCounter
-from ilf_kedro.pipelines.requirements import require_texts
+from ilf_kedro.pipelines.requirements import having_texts
 from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.schemas import DataFrame, Examples, Refinements, RefinerMetrics, Scores
 
@@ -38,9 +38,9 @@ def compare_refiners(
     example.
 
     Raises:
-        MissingColumnError: an example has no reference.
+        MissingColumnError: no example has a reference.
     """
-    require_texts(examples, ["reference"], user="the comparison of refiners")
+    examples = having_texts(examples, ["reference"], user="the comparison of refiners")
     table = refinements.merge(examples[["example_id", "reference"]], on="example_id")
     ensemble = scores.loc[scores["scorer"] == _INSTRUCT_RM, [*_KEYS, "score"]]
     table = table.merge(ensemble.rename(columns={"score": _INSTRUCT_RM}), on=_KEYS, how="left")

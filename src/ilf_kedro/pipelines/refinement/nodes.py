@@ -10,7 +10,7 @@ import pandas as pd
 from ilf_kedro.language_models.protocol import Capability, Completion, LanguageModel, require
 from ilf_kedro.language_models.tables import cleaning_of
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
-from ilf_kedro.pipelines.requirements import asks, having_texts, project_words, require_texts
+from ilf_kedro.pipelines.requirements import asks, having_texts, project_words
 from ilf_kedro.prompting import Prompt, PromptTemplate, is_degenerate, keep_best_draws, prompts_of
 from ilf_kedro.schemas import DataFrame, Examples, FeedbackTexts, Refinements, Subsets
 
@@ -66,16 +66,16 @@ def refine_all(
     *,
     method: str,
 ) -> DataFrame[Refinements]:
-    """Sample N refinements for every example.
+    """Sample N refinements for every example that has the texts which the template shows.
 
     An example whose N outputs hold a duplicate, an empty or a forbidden text is sampled again, once.
     The template decides whether the refiner sees the feedback.
 
     Raises:
-        MissingColumnError: an example has no initial output, or no feedback where the template needs it.
+        MissingColumnError: none has an initial output, or feedback where the template needs it.
     """
     require(refiner, Capability.GENERATE, user=f"the pipeline refinement ({method})")
-    require_texts(examples, project_words(template.slots), user=f"the pipeline refinement ({method})")
+    examples = having_texts(examples, project_words(template.slots), user=f"the pipeline refinement ({method})")
     prompts = prompts_of(examples, template)
     clean = cleaning_of(template)
     draws = _draw(refiner, prompts, clean, options, seed, method)
