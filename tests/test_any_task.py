@@ -43,7 +43,7 @@ CHAT: dict[str, Any] = {
     "comparisons": {"inputs": {"request": "turns"}, "a": "better", "b": "worse"},
     "splits": ["train", "validation", "test"],
     "near_duplicates": {"refuse": None},
-    "output": {"clean": "verbatim", "max_new_tokens": 8},
+    "output": {"clean": "verbatim"},
 }
 
 
@@ -114,7 +114,7 @@ def test_code_in_parquet_with_unit_tests_runs_from_a_file_to_the_report(tmp_path
         "columns": {"initial_output": "written", "feedback": "said", "reference": "right"},
         "splits": {"train": 0.5, "development": 0.25, "test": 0.25},
         "near_duplicates": {"refuse": None},
-        "output": {"clean": "code", "max_new_tokens": 8, "metrics": ["verifier"]},
+        "output": {"clean": "code", "metrics": ["verifier", "length"]},
     }
     selection = yaml.safe_load(formats()["Code with unit tests"])["selection"]
     page = report_of(

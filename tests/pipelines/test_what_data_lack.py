@@ -169,7 +169,7 @@ def test_without_initial_outputs_or_a_test_split_the_base_model_writes_them_firs
     project = WholeProject.create(tmp_path)
     task = TASK | {"columns": {"feedback": "said", "reference": "better"}, "splits": ["train", "development"]}
     page = lacking(project, {"train": 4, "development": 2}, task)
-    assert "The base model writes the initial outputs: the data have none (task.columns.initial_output)" in page
+    assert "The base model writes the initial functions: the data have none (task.columns.initial_output)" in page
     assert "Models are trained but not measured: there is no test split (task.splits)." in page
     tables = project.tables()
     answered = tables["03_primary/answered_examples/train.parquet"]
