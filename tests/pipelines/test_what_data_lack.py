@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from itertools import zip_longest
+from itertools import combinations, product, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,40 @@ def test_the_registry_follows_what_the_data_have(monkeypatch: pytest.MonkeyPatch
     reads = {name for each in ("selection", "finetune", "reporting", "full") for name in untold[each].inputs()}
     assert {"answered_examples.train"} == {name for name in reads if name.endswith("examples.train")}
     assert not untold["__default__"].inputs() & {"answered_examples.train", "log_likelihoods", "outcomes"}
+
+
+FROM_THE_CATALOG = ("raw.", "params:", "prompt.", "word_removal.prompt.", "rounds.feedback")
+FREE = {
+    "base_model",
+    "refiner",
+    "judge",
+    "instruct_rm",
+    "reward_base_model",
+    "classifier",
+    "likelihood_model",
+    "embedder",
+}
+FREE |= {"training_workspace", "published_results", "run_record.so_far"}
+VERIFIED = {"scorers": ["random", "longest", "verifier"], "target_scorer": "verifier", "ensembles": []}
+
+
+@pytest.mark.parametrize("n_columns", range(5))
+def test_whatever_the_data_have_no_node_waits_for_what_none_makes(
+    n_columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"feedback": "f", "reference": "r", "initial_output": "i", "comparison": {"a": "x", "b": "y"}}
+    for named, has_test in product(combinations(known, n_columns), (True, False)):
+        splits = ["train", "development", "validation", *(["test"] if has_test else [])]
+        task = {"columns": {name: known[name] for name in named}, "splits": splits}
+        asked: dict[str, Any] = {"finetune": {"arms": None}, "sweep": {"arms": None}, "tournament": {}}
+        if has_test == ("comparison" in named):
+            asked["selection"], task["output"] = VERIFIED, {"metrics": ["verifier", "length"]}
+        given = Parameters.model_validate(parameters(task, **asked))
+        monkeypatch.setattr(pipeline_registry, "declared_parameters", lambda given=given: given)
+        registered = pipeline_registry.register_pipelines()
+        free = registered["__default__"].inputs() | registered["full"].inputs()
+        waiting = {name for name in free if not name.startswith(FROM_THE_CATALOG)} - FREE
+        assert waiting == set(), f"of {named}, {splits}"
 
 
 def lacking(
