@@ -95,7 +95,7 @@ def test_by_group_every_group_is_divided_in_proportion() -> None:
 def test_a_group_with_one_input_cannot_be_divided() -> None:
     grouped = task(splits={**SHARES, "by": "group"}, columns={"example_id": "id", "group": "kind"})
     rows = [row(n, text=text(n), kind="many") for n in range(20)] + [row(99, kind="single")]
-    with pytest.raises(UserError, match=r'1 group\(s\) have one input alone.*"single" \(all.jsonl:21\)'):
+    with pytest.raises(UserError, match=r'1 group\(s\) of kind have one input alone.*"single" \(all.jsonl:21\)'):
         divided(grouped, rows)
 
 

@@ -38,7 +38,7 @@ def divide(task: Task, mapped: Mapped, seed: int) -> Divided:
     pairs = near_duplicates(inputs.texts, task.near_duplicates.report)
     if isinstance(task.splits, Shares):
         alike = [pair for pair in pairs if pair.similarity >= (task.near_duplicates.refuse or 2)]
-        mapped = _by_shares(task.splits, mapped, inputs, alike, seed)
+        mapped = _by_shares(task.splits, task.columns.group, mapped, inputs, alike, seed)
         inputs = _Inputs.of(task, mapped)
     between = [pair for pair in pairs if inputs.splits[pair.first] != inputs.splits[pair.second]]
     if not isinstance(task.splits, Shares):
@@ -108,13 +108,20 @@ def _refuse(task: Task, mapped: Mapped, inputs: _Inputs, pairs: Sequence[NearDup
         comparisons[:] = [each for each in comparisons if each.subject.input_id not in later]
 
 
-def _by_shares(shares: Shares, mapped: Mapped, inputs: _Inputs, alike: Sequence[NearDuplicate], seed: int) -> Mapped:
+def _by_shares(
+    shares: Shares,
+    column: str | None,
+    mapped: Mapped,
+    inputs: _Inputs,
+    alike: Sequence[NearDuplicate],
+    seed: int,
+) -> Mapped:
     leader = _leaders(inputs.subjects, alike)
     units = sorted(set(leader.values()), key=lambda name: _draw(seed, name))
     groups: dict[str | None, list[str]] = {}
     for unit in units:
         groups.setdefault(inputs.subjects[unit].group if shares.by == "group" else None, []).append(unit)
-    _refuse_single(shares, groups, inputs)
+    _refuse_single(shares, column, groups, inputs)
     chosen = _assign(shares, [unit for members in groups.values() for unit in members])
     _refuse_empty(shares, chosen, len(units))
     place = {unit: number for number, unit in enumerate(units)}
@@ -164,7 +171,9 @@ def _assign(shares: Shares, units: Sequence[str]) -> dict[str, Split]:
     return chosen
 
 
-def _refuse_single(shares: Shares, groups: Mapping[str | None, Sequence[str]], inputs: _Inputs) -> None:
+def _refuse_single(
+    shares: Shares, column: str | None, groups: Mapping[str | None, Sequence[str]], inputs: _Inputs
+) -> None:
     several = sum(share > 0 for share in shares.of_splits.values()) > 1
     single = [(group, units[0]) for group, units in groups.items() if len(units) == 1]
     if shares.by != "group" or not several or not single:
@@ -174,8 +183,8 @@ def _refuse_single(shares: Shares, groups: Mapping[str | None, Sequence[str]], i
     ]
     more = f" and {len(shown) - 10} more" if len(shown) > 10 else ""  # enough to see which
     raise UserError(
-        f"task.splits.by: {len(shown)} group(s) have one input alone, which cannot be divided in proportion: "
-        f"{', '.join(shown[:10])}{more}. Merge small groups in the data or by the expression of task.columns.group, or "
+        f"task.splits.by: {len(shown)} group(s) of {column} have one input alone, which cannot be divided in "
+        f"proportion: {', '.join(shown[:10])}{more}. Merge small groups in the data or by the expression of task.columns.group, or "
         "leave `by` out of task.splits."
     )
 

@@ -74,10 +74,10 @@ def test_any_post_is_cut_to_fit(tokenizer, post, feedback, room):
 
 def test_too_long_without_a_post_names_the_example(tokenizer):
     formatter = Formatter(tokenizer, "plain", 20)
-    with pytest.raises(PromptTooLongError, match=r"'e9' has \d+ tokens and needs 5 more.*holds 20"):
+    with pytest.raises(PromptTooLongError, match=r"'e9' has \d+ tokens and needs 5 more.*holds 20. None of its inputs"):
         formatter.prompt(Prompt("word " * 30, "e9"), 5)
     long_feedback = template().render("e8", post="short", feedback="word " * 30)
-    with pytest.raises(PromptTooLongError, match="'e8'"):
+    with pytest.raises(PromptTooLongError, match=r"'e8'.*Only its input may be truncated, and that is not enough"):
         formatter.prompt(long_feedback, 5)
 
 

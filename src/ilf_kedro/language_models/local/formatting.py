@@ -26,6 +26,15 @@ class PromptTooLongError(ValueError):
     """A prompt exceeds the model's context, and truncating its input does not help."""
 
 
+def _what_may_be_truncated(prompt: Prompt) -> str:
+    if prompt.truncatable is None:
+        return (
+            "None of its inputs may be truncated: name one by `truncate: true` in task.inputs and as `truncate` in the "
+            "prompt's file"
+        )
+    return "Only its input may be truncated, and that is not enough: shorten the row's other texts"
+
+
 @dataclass(frozen=True, slots=True)
 class Formatted:
     """A prompt as the model sees it: `n_truncated_tokens` of its input are gone, `template` stands around it."""
@@ -87,8 +96,8 @@ class Formatter:
             if excess > len(inside) or not inside:
                 raise PromptTooLongError(
                     f"the prompt of example {prompt.example_id!r} has {n_whole} tokens and needs {n_reserved} more, "
-                    f"but the model's context holds {self._context_length}. Only its input may be cut, and that is "
-                    "not enough: shorten the template or max_new_tokens, or use a model with a longer context."
+                    f"but the model's context holds {self._context_length}. {_what_may_be_truncated(prompt)}, shorten "
+                    "the template or max_new_tokens, or use a model with a longer context."
                 )
             cut = inside[-excess]
             text, end = text[:cut] + text[end:], cut
