@@ -184,8 +184,8 @@ def _refuse_single(
     more = f" and {len(shown) - 10} more" if len(shown) > 10 else ""  # enough to see which
     raise UserError(
         f"task.splits.by: {len(shown)} group(s) of {column} have one input alone, which cannot be divided in "
-        f"proportion: {', '.join(shown[:10])}{more}. Merge small groups in the data or by the expression of task.columns.group, or "
-        "leave `by` out of task.splits."
+        f"proportion: {', '.join(shown[:10])}{more}. Merge small groups in the data or by the expression of "
+        "task.columns.group, or leave `by` out of task.splits."
     )
 
 
