@@ -78,7 +78,7 @@ def test_a_pipeline_runs_alone_without_a_warning(
 
 
 @pytest.mark.slow
-def test_a_run_killed_in_reporting_trains_nothing_again_and_ends_with_the_same_tables(
+def test_a_run_killed_in_reporting_trains_nothing_again_and_ends_with_equal_tables(
     undisturbed: tuple[WholeProject, str], tmp_path: Path
 ) -> None:
     project = WholeProject.create(tmp_path / "project")

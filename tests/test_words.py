@@ -48,3 +48,11 @@ def test_no_other_tasks_configuration_speaks_of_posts_or_summaries() -> None:
         and TASKS_WORDS.search((ROOT / name).read_text("utf-8"))
     ]
     assert found == []
+
+
+def test_no_tests_name_is_longer_than_80_characters() -> None:
+    names = [
+        name for file in tracked("tests/*.py") for name in re.findall(r"def (test_\w+)", (ROOT / file).read_text())
+    ]
+    assert len(names) > 1000
+    assert [name for name in names if len(name) > 80] == []

@@ -28,7 +28,7 @@ def found(table: pd.DataFrame) -> dict[tuple[str, str], tuple[int, float]]:
     return {(row["measure"], row["group"]): (row["n"], row["share"]) for row in rows}
 
 
-def test_a_reward_model_that_counts_tokens_is_right_where_the_preferred_one_is_longer() -> None:
+def test_a_reward_model_that_counts_tokens_is_right_where_the_preferred_is_longer() -> None:
     lengths = [(50, 20), (20, 50), (30, 25), (25, 30), (20, 22), (22, 20), (31, 20), (20, 23), (20, 24), (20, 20)]
     # The reward is the length; people prefer a throughout.
     shares = found(predictions([("a", a / 100, b / 100, a, b) for a, b in lengths]))

@@ -1,4 +1,7 @@
-"""Every prompt file is valid, and renders to the text that is kept beside this test."""
+"""Every prompt file is valid, and renders to the golden text that is kept beside this test.
+
+Where a new text is meant, renew the golden files: python -m tests.prompting.test_prompt_files
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.prompting import Prompt, PromptTemplate
 
 PROMPTS = sorted((Path(__file__).parents[2] / "conf" / "base" / "prompts").glob("*.yml"))
 GOLDEN = Path(__file__).parent / "golden"
@@ -24,11 +27,16 @@ VALUES = {
 }
 
 
+def rendered(file: Path) -> tuple[PromptTemplate, Prompt]:
+    template = PromptTemplate.model_validate(yaml.safe_load(file.read_text("utf-8")))
+    return template, template.render("x", **{slot: VALUES[slot] for slot in template.slots})
+
+
 @pytest.mark.parametrize("file", PROMPTS, ids=lambda file: file.stem)
 def test_renders_to_the_golden_text(file: Path) -> None:
-    template = PromptTemplate.model_validate(yaml.safe_load(file.read_text("utf-8")))
-    prompt = template.render("x", **{slot: VALUES[slot] for slot in template.slots})
-    assert prompt.text == (GOLDEN / f"{file.stem}.txt").read_text("utf-8")
+    template, prompt = rendered(file)
+    golden = (GOLDEN / f"{file.stem}.txt").read_text("utf-8")
+    assert prompt.text == golden, "if this is meant: python -m tests.prompting.test_prompt_files"
     if template.truncate is None:
         assert prompt.truncatable is None
         return
@@ -46,3 +54,8 @@ def test_instruct_rm_asks_for_the_papers_answers(file: Path) -> None:
     expected = ("True", "False") if file.stem[-1] in "35" else ("Yes", "No")
     assert (template.positive[0], template.negative[0]) == expected
     assert f"{expected[0]} or {expected[1]}" in template.text
+
+
+if __name__ == "__main__":
+    for each in PROMPTS:
+        (GOLDEN / f"{each.stem}.txt").write_text(rendered(each)[1].text, encoding="utf-8")

@@ -48,7 +48,7 @@ def test_ranks_are_scipys_within_each_example() -> None:
 
 
 @pytest.mark.parametrize("by", ["z_score", "rank"])
-def test_an_undefined_member_makes_the_ensemble_undefined_and_leaves_the_others_alone(by: str) -> None:
+def test_an_undefined_member_makes_the_ensemble_undefined_and_no_other_score(by: str) -> None:
     holed = [NAN if place == 1 else value for place, value in enumerate(FIRST)]
     made = ensemble(scores(first=holed, second=SECOND), by, first=1.0, second=1.0)
     way = stats.zscore if by == "z_score" else stats.rankdata

@@ -111,7 +111,7 @@ def test_python_has_no_network(listening: int, caplog: pytest.LogCaptureFixture)
     assert "2 raised (PermissionError: a verifier has no network)" in caplog.text
 
 
-def test_neither_native_code_nor_another_process_has_a_network_where_the_kernel_can_take_it(listening: int) -> None:
+def test_neither_native_code_nor_another_process_has_a_network_if_the_kernel_allows(listening: int) -> None:
     with VerifierProcess(OBEY) as process:
         process.start()
         if not process.isolated:

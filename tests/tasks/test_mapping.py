@@ -61,7 +61,7 @@ def test_a_cell_that_is_not_what_it_must_be_is_a_fault_with_its_remedy(changes: 
     assert found.startswith(fault)
 
 
-def test_an_expression_that_gives_a_list_where_text_is_wanted_is_named_with_its_remedy() -> None:
+def test_an_expression_that_gives_a_list_in_place_of_text_is_named_with_its_remedy() -> None:
     (found,) = faults(task(columns={"feedback": "notes[].text"}), row(1, notes=[{"text": "a"}, {"text": "b"}]))
     assert found.startswith("""1 notes[].text: ["a", "b"]; text; take one (notes[].text[0]), join them (join('\\n', """)
 
@@ -96,7 +96,7 @@ def test_identifiers_that_differ_in_case_or_blanks_alone_are_refused_with_both()
     ]
 
 
-def test_the_identifier_of_a_faulty_row_counts_against_later_ones_and_a_missing_one_against_none() -> None:
+def test_a_faulty_rows_identifier_counts_against_later_ones_and_a_missing_one_never() -> None:
     found = faults(task(), row(1, text=7), row(2, id="r1"), row(3, id=None), row(4, id=None), row(5, id="None"))
     assert [each.split(";")[0] for each in found] == [
         "1 text: 7",

@@ -200,7 +200,7 @@ def test_there_are_fifty_four_attacks() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not FEEDBACK.exists(), reason=f"{FEEDBACK.name} is not beside the project")
-def test_people_corrected_sixty_functions_which_pass_the_tests_that_the_initial_ones_fail() -> None:
+def test_sixty_functions_pass_the_tests_once_people_corrected_them() -> None:
     rows = [json.loads(line) for line in FEEDBACK.read_text("utf-8").splitlines()]
     options = VerifierOptions(
         callable="ilf_kedro.verifiers:passes_tests", arguments={"tests": "test", "prefix": "prompt"}, seconds=30
