@@ -33,17 +33,20 @@ TEXT = (
 # The order of the paper's code: each structure's own text stands before what all share.
 REFERENCE_ORDER = (
     "You will see an input, an output, feedback on it and a new output. Decide whether the new one follows it.\n\n"
-    "Post: {post}\n\nOutput: {initial_output}\n\nFeedback: {feedback}\n\nNew output: {refinement}\n\n"
+    "Post: {{ post }}\n\nOutput: {{ initial_output }}\n\nFeedback: {{ feedback }}\n\nNew output: {{ refinement }}\n\n"
     "Does the new output incorporate the feedback? Answer Yes or No.\n\nAnswer:",
-    "Post: {post}\n\nOriginal output: {initial_output}\n\nFeedback: {feedback}\n\nNew output: {refinement}\n\n"
+    "Post: {{ post }}\n\nOriginal output: {{ initial_output }}\n\nFeedback: {{ feedback }}\n\n"
+    "New output: {{ refinement }}\n\n"
     "Question: Is the feedback incorporated?\n\nAnswer:",
-    "An output was revised after feedback. Judge the statement at the end.\n\nPost: {post}\n\nOutput: "
-    "{initial_output}\n\nFeedback: {feedback}\n\nNew output: {refinement}\n\nThe feedback is followed. Answer "
+    "An output was revised after feedback. Judge the statement at the end.\n\nPost: {{ post }}\n\nOutput: "
+    "{{ initial_output }}\n\nFeedback: {{ feedback }}\n\nNew output: {{ refinement }}\n\n"
+    "The feedback is followed. Answer "
     "True or False.\n\nAnswer:",
-    "Question: does a new output use the feedback?\n\nPost: {post}\n\nQuestion: does a new output use the "
-    "feedback?\n\nOutput: {initial_output}\n\nFeedback: {feedback}\n\nNew output: {refinement}\n\nAnswer:",
-    "Feedback: {feedback}\n\nPost: {post}\n\nOutput: {initial_output}\n\nFeedback: {feedback}\n\nNew output: "
-    "{refinement}\n\nThe new output follows the feedback. Answer True or False.\n\nAnswer:",
+    "Question: does a new output use the feedback?\n\nPost: {{ post }}\n\nQuestion: does a new output use the "
+    "feedback?\n\nOutput: {{ initial_output }}\n\nFeedback: {{ feedback }}\n\nNew output: {{ refinement }}\n\nAnswer:",
+    "Feedback: {{ feedback }}\n\nPost: {{ post }}\n\nOutput: {{ initial_output }}\n\nFeedback: {{ feedback }}\n\n"
+    "New output: "
+    "{{ refinement }}\n\nThe new output follows the feedback. Answer True or False.\n\nAnswer:",
 )
 
 
@@ -233,8 +236,7 @@ def our_templates() -> list[PromptTemplate]:
 
 
 def reference_templates() -> list[PromptTemplate]:
-    slots = frozenset({"post", "initial_output", "feedback", "refinement"})
-    return [PromptTemplate(text=text, slots=slots, truncate=None) for text in REFERENCE_ORDER]
+    return [PromptTemplate(text=text) for text in REFERENCE_ORDER]
 
 
 def make_cases(bench: Bench, dtype: str, *, quick: bool) -> list[Case]:

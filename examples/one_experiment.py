@@ -35,22 +35,19 @@ TASK = Task(
     inputs={"input": InputField(column="input", truncate=True)},
     columns=Columns(initial_output="output", feedback="feedback", reference="reference"),
 )
-POLICY = PromptTemplate(text="{input}\n\nAnswer:", slots=("input",), truncate="input")
+POLICY = PromptTemplate(text="{{ input }}\n\nAnswer:", truncate="input")
 REFINE = PromptTemplate(
-    text="{input}\n\nAnswer: {initial_output}\n\nWhat is wrong with it: {feedback}\n\nBetter answer:",
-    slots=("input", "initial_output", "feedback"),
+    text="{{ input }}\n\nAnswer: {{ initial_output }}\n\nWhat is wrong with it: {{ feedback }}\n\nBetter answer:",
     truncate="input",
 )
 FOLLOWED = PromptTemplate(
-    text="{input}\n\nFeedback: {feedback}\n\nAnswer: {refinement}\n\nDoes it do what the feedback asks? Yes or No:",
-    slots=("input", "feedback", "refinement"),
+    text="{{ input }}\n\nFeedback: {{ feedback }}\n\nAnswer: {{ refinement }}\n\nDoes it follow this? Yes or No:",
     truncate="input",
     positive=("Yes", " Yes"),
     negative=("No", " No"),
 )
 JUDGE = PromptTemplate(
-    text="{input}\n\nA: {output_a}\n\nB: {output_b}\n\nWhich answer is better, A or B? Answer:",
-    slots=("input", "output_a", "output_b"),
+    text="{{ input }}\n\nA: {{ output_a }}\n\nB: {{ output_b }}\n\nWhich answer is better, A or B? Answer:",
     truncate="input",
     positive=("A", " A"),
     negative=("B", " B"),

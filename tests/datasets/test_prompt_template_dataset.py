@@ -12,12 +12,11 @@ from ilf_kedro.prompting import PromptTemplate
 
 GOOD = """
 # a comment
-slots: [title, post]
 positive: ["Yes", " Yes"]
 text: |-
-  Title: {title}
+  Title: {{ title }}
 
-  {post}
+  {{ post }}
   é 😀
 """
 
@@ -30,8 +29,8 @@ def write(folder: Path, text: str | bytes) -> PromptTemplateDataset:
 
 def test_a_template_is_loaded(tmp_path: Path) -> None:
     loaded = write(tmp_path, GOOD).load()
-    text = "Title: {title}\n\n{post}\né 😀"
-    assert loaded == PromptTemplate(text=text, slots=("title", "post"), positive=("Yes", " Yes"))
+    text = "Title: {{ title }}\n\n{{ post }}\né 😀"
+    assert loaded == PromptTemplate(text=text, positive=("Yes", " Yes"))
     assert loaded.render("1", title="T", post="P").text == "Title: T\n\nP\né 😀"
 
 
@@ -44,20 +43,21 @@ def test_byte_order_marks_and_windows_line_ends_make_no_difference(tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("slots: [post]\ntext: 'no slot'", r"the text lacks the declared slots \['post'\]; it has \[\]"),
-        ("slots: []\ntext: '{post}'", r"the text has undeclared slots \['post'\]"),
-        ("slots: [post]\ntruncate: post\ntext: '{post} {post}'", "must stand only once"),
-        ("slots: []\ntext: x\npostive: [Yes]", "unknown key 'postive'; did you mean 'positive'"),
-        ("slots: []\ntext: x\nzzz: 1\n1: 2", r"unknown key 'zzz'; known: .*negative, positive.*\n.*unknown key '1'"),
-        ("slots: []\ntext: x\npositive: [yes]", "positive.0: found True; .*string"),
-        ("slots: []", "the key 'text' is missing"),
-        ("text: x\nslots: post", "slots: found 'post'; .*tuple"),
-        ("", r"the key 'text' is missing\n.*the key 'slots' is missing"),
+        ("text: 'no field'", r"the text shows no field; expected one or more, such as \{\{ input \}\}"),
+        ("text: '{{ post'", r"text, line 1: unexpected end of template.*; expected a Jinja template"),
+        ("text: |-\n  {{ post }}\n  {% for turn in post %}", "text, line 2: .*; expected a Jinja template"),
+        ("truncate: post\ntext: '{{ post }} {{ post }}'", "must stand only once"),
+        ("text: '{{ x }}'\npostive: [Yes]", "unknown key 'postive'; did you mean 'positive'"),
+        ("text: '{{ x }}'\nzzz: 1\n1: 2", r"unknown key 'zzz'; known: .*negative, positive.*\n.*unknown key '1'"),
+        ("text: '{{ x }}'\npositive: [yes]", "positive.0: found True; .*string"),
+        ("positive: [a]", "the key 'text' is missing"),
+        ("text: '{{ x }}'\nstop: post", "stop: found 'post'; .*tuple"),
+        ("", r"the key 'text' is missing"),
         ("- a list", "line 1: found a list; expected keys with values"),
         ("text: {post", r"cannot be read: line 2: found no YAML: .*(\n.*)*Indent"),
         ("text: !!python/object/apply:os.getcwd []", "cannot be read: could not determine a constructor"),
         (b"text: \xff", "cannot be read: line 1: found bytes that are not UTF-8"),
-        ("slots: []\ntext: x\ntext: y", "cannot be read: line 3: the key 'text' stands there twice"),
+        ("clean: code\ntext: x\ntext: y", "cannot be read: line 3: the key 'text' stands there twice"),
     ],
 )
 def test_faults_name_the_file(tmp_path: Path, text: str | bytes, message: str) -> None:

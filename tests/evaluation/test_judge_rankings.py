@@ -16,8 +16,7 @@ from ilf_kedro.prompting import Prompt, PromptTemplate
 from tests.support import example_tables
 
 TEMPLATE = PromptTemplate(
-    text="{title}|{post}|{output_a}|{output_b}|",
-    slots=("title", "post", "output_a", "output_b"),
+    text="{{ title }}|{{ post }}|{{ output_a }}|{{ output_b }}|",
     positive=("A",),
     negative=("B",),
 )

@@ -16,8 +16,7 @@ from ilf_kedro.schemas import Outputs
 from tests.support import example_tables
 
 TEMPLATE = PromptTemplate(
-    text="{title}|{post}|{output_a}|{output_b}",
-    slots=("title", "post", "output_a", "output_b"),
+    text="{{ title }}|{{ post }}|{{ output_a }}|{{ output_b }}",
     positive=("A", " A"),
     negative=("B", " B"),
 )

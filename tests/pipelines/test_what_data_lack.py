@@ -44,7 +44,7 @@ def rows(split: str, n: int) -> str:
 def of_functions(text: str) -> str:
     """A prompt of the project with this task's inputs."""
     for old, new in (("title", "hint"), ("post", "problem")):
-        text = text.replace(f"[{old}", f"[{new}").replace(f", {old}", f", {new}").replace(f"{{{old}}}", f"{{{new}}}")
+        text = text.replace(f"{{{{ {old} }}}}", f"{{{{ {new} }}}}")
     return text.replace("truncate: post", "truncate: problem")
 
 

@@ -35,7 +35,7 @@ def test_a_transcript_names_who_speaks() -> None:
 
 def test_a_prompt_shows_a_conversation_as_its_transcript() -> None:
     turns = (Message("user", "Hi"), Message("assistant", "Hello."))
-    template = PromptTemplate(text="Say more.\n\n{request}\n\nAnswer:", slots=("request",), truncate="request")
+    template = PromptTemplate(text="Say more.\n\n{{ request }}\n\nAnswer:", truncate="request")
     prompt = fill(template, {"example_id": "x", "request": messages_to_json(turns)})
     assert prompt.text == "Say more.\n\nUser: Hi\n\nAssistant: Hello.\n\nAnswer:"
 

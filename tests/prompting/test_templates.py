@@ -1,4 +1,4 @@
-"""Templates: slots are checked, values are literal, and the post's span is right."""
+"""Templates: fields are found, values are literal, spans are right, and nothing leaves the sandbox."""
 
 from __future__ import annotations
 
@@ -7,35 +7,87 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ilf_kedro.prompting import PromptTemplate, TemplateError
+from ilf_kedro.prompting import Message, PromptTemplate, TemplateError
+from ilf_kedro.prompting.messages import transcript
+
+# What Jinja would read, and what the template itself uses to find a place, among all other letters.
+TEXT = st.text(st.one_of(st.characters(), st.sampled_from("{%}#\U000f0000\U000f0001")))
 
 
-@given(title=st.text(), post=st.text())
+@given(title=TEXT, post=TEXT)
 def test_values_are_inserted_literally_and_the_span_is_the_post(title: str, post: str) -> None:
-    template = PromptTemplate(text="T: {title}\nP: {post}\nTL;DR:", slots=("title", "post"), truncate="post")
+    template = PromptTemplate(text="T: {{ title }}\nP: {{ post }}\nTL;DR:", truncate="post")
     prompt = template.render("x", title=title, post=post)
     assert prompt.text == "T: " + title + "\nP: " + post + "\nTL;DR:"
+    if not post:
+        assert prompt.truncatable is None
+        return
     assert prompt.truncatable is not None
     start, end = prompt.truncatable
     assert prompt.text[start:end] == post
 
 
-def test_slots_must_agree_with_the_text() -> None:
-    with pytest.raises(ValidationError, match="lacks the declared slots"):
-        PromptTemplate(text="{title}", slots=("title", "post"))
-    with pytest.raises(ValidationError, match="undeclared slots"):
-        PromptTemplate(text="{title} {post}", slots=("title",))
+@given(TEXT, TEXT, TEXT)
+def test_every_part_is_found_where_it_stands(a: str, b: str, c: str) -> None:
+    values = {"a": a, "b": b, "c": c}
+    text, spans = PromptTemplate(text="<{{ b }}|{{ a }}{{ c }}>").locate(values, ["a", "b", "c"])
+    assert text == f"<{b}|{a}{c}>"
+    assert {name: text[start:end] for name, (start, end) in spans.items()} == {n: v for n, v in values.items() if v}
+
+
+def test_a_text_without_a_field_or_with_its_longest_twice_is_refused() -> None:
+    with pytest.raises(ValidationError, match="the text shows no field"):
+        PromptTemplate(text="{title}")
     with pytest.raises(ValidationError, match="only once"):
-        PromptTemplate(text="{post} {post}", slots=("post",), truncate="post")
+        PromptTemplate(text="{{ post }} {{ post }}", truncate="post")
+
+
+def test_templates_test_and_loop_over_the_turns_of_a_conversation() -> None:
+    talk = transcript([Message("user", "Hi {{ hint }}"), Message("assistant", "Yes?"), Message("user", "Why?")])
+    template = PromptTemplate(
+        text="{% for turn in talk.turns %}\n[{{ turn.role }}] {{ turn.content }}\n{% endfor %}\n"
+        "{% if hint %}Hint: {{ hint }}{% endif %}"
+    )
+    assert template.slots == ("talk", "hint")
+    expected = "[user] Hi {{ hint }}\n[assistant] Yes?\n[user] Why?\n"
+    assert template.render(talk=talk, hint="").text == expected
+    assert template.render(talk=talk, hint="ask").text == expected + "Hint: ask"
+
+
+def test_a_conversations_turns_are_known_where_its_transcript_stands() -> None:
+    talk = transcript([Message("user", "Hi"), Message("assistant", "Yes?"), Message("user", "Why?")])
+    prompt = PromptTemplate(text="Go on.\n\n{{ talk }}\n\nAnswer:", truncate="talk").render(talk=talk)
+    assert prompt.text == "Go on.\n\nUser: Hi\n\nAssistant: Yes?\n\nUser: Why?\n\nAnswer:"
+    assert prompt.truncatable is not None
+    ends = [*prompt.turns[1:], prompt.truncatable[1]]
+    pieces = [prompt.text[start:end] for start, end in zip(prompt.turns, ends, strict=True)]
+    assert pieces == ["User: Hi\n\n", "Assistant: Yes?\n\n", "User: Why?"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ post.__class__.__mro__ }}",
+        "{{ post.format.__globals__ }}",
+        "{{ 'x' * 10 ** 10 }}{{ post }}",
+        "{{ post * 1000000000 }}",
+        "{% for i in range(1000000000) %}{{ post }}{% endfor %}",
+        "{{ post.nothing }}",
+        "{{ 1 / 0 }}{{ post }}",
+    ],
+)
+def test_what_leaves_the_sandbox_or_has_no_end_is_refused(text: str) -> None:
+    with pytest.raises(TemplateError, match="template cannot be filled"):
+        PromptTemplate(text=text).render(post="x")
 
 
 def test_rendering_needs_every_slot_and_no_other() -> None:
-    template = PromptTemplate(text="{post}", slots=("post",))
+    template = PromptTemplate(text="{{ post }}")
     with pytest.raises(TemplateError, match="expected values for"):
         template.render(post="a", title="b")
 
 
 def test_any_change_changes_the_hash() -> None:
-    one = PromptTemplate(text="{post}", slots=("post",))
-    assert one.content_hash != PromptTemplate(text="{post} ", slots=("post",)).content_hash
-    assert one.content_hash == PromptTemplate(text="{post}", slots=("post",)).content_hash
+    one = PromptTemplate(text="{{ post }}")
+    assert one.content_hash != PromptTemplate(text="{{ post }} ").content_hash
+    assert one.content_hash == PromptTemplate(text="{{ post }}").content_hash

@@ -32,14 +32,12 @@ from tests.support.example_tables import examples
 from tests.support.training_records import checkpoint
 
 TEMPLATE = PromptTemplate(
-    text="{title}|{post}|TL;DR: {output}\nGood?",
-    slots=("title", "post", "output"),
+    text="{{ title }}|{{ post }}|TL;DR: {{ output }}\nGood?",
     positive=("Yes", " Yes"),
     negative=("No", " No"),
 )
 PAIR_TEMPLATE = PromptTemplate(
-    text="{title}|{post}|{output_a}|{output_b}|",
-    slots=("title", "post", "output_a", "output_b"),
+    text="{{ title }}|{{ post }}|{{ output_a }}|{{ output_b }}|",
     positive=("A",),
     negative=("B",),
 )

@@ -165,7 +165,7 @@ def test_a_run_that_is_cut_off_leaves_what_it_had_done(project: MiniProject) -> 
 
 
 def test_what_was_used_is_recorded_with_its_hash(project: MiniProject) -> None:
-    template = PromptTemplate(text="Post: {post}", slots=frozenset({"post"}))
+    template = PromptTemplate(text="Post: {{ post }}")
     things = {"prompt": template, "raw": RawLines("x.jsonl", ("one", "two"), "ab" * 32), "model": FakeModel()}
     used: list[object] = []
 

@@ -60,7 +60,11 @@ def test_the_score_is_that_of_plain_passes(tiny_model_directory: Path) -> None:
     scores = classifier_scores(TABLE, examples(2), LocalLanguageModel(source, options=options), TEMPLATE)
     model = AutoModelForCausalLM.from_pretrained(tiny_model_directory, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(tiny_model_directory)
-    text = TEMPLATE.text.replace("{title}", "title 0").replace("{post}", "post 0").replace("{refinement}", "a cat")
+    text = (
+        TEMPLATE.text.replace("{{ title }}", "title 0")
+        .replace("{{ post }}", "post 0")
+        .replace("{{ refinement }}", "a cat")
+    )
 
     def probability(words: tuple[str, ...]) -> float:
         total = 0.0
@@ -134,6 +138,6 @@ def test_a_model_without_choices_is_refused_before_the_first_request() -> None:
 
 
 def test_a_template_with_an_unknown_slot_is_refused() -> None:
-    template = PromptTemplate(text="{post} {output}", slots=("post", "output"), positive=("Y",), negative=("N",))
+    template = PromptTemplate(text="{{ post }} {{ output }}", positive=("Y",), negative=("N",))
     with pytest.raises(TemplateError, match="output"):
         classifier_scores(TABLE, examples(2), ScriptedLanguageModel(), template)

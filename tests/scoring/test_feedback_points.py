@@ -15,10 +15,8 @@ from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.scoring.feedback_points import list_points, point_scores, split_feedback, split_points
 from tests.support.example_tables import examples, refinements
 
-ASK = PromptTemplate(
-    text="{post}|{refinement}|{point}", slots=("post", "refinement", "point"), positive=("Yes",), negative=("No",)
-)
-LIST = PromptTemplate(text="{feedback}:", slots=("feedback",), truncate="feedback")
+ASK = PromptTemplate(text="{{ post }}|{{ refinement }}|{{ point }}", positive=("Yes",), negative=("No",))
+LIST = PromptTemplate(text="{{ feedback }}:", truncate="feedback")
 
 
 @pytest.mark.parametrize(

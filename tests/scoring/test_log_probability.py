@@ -269,9 +269,9 @@ def test_a_server_that_echoes_gives_the_same_terms() -> None:
         server.close()
     terms = {}
     for template in (I1, I2):
-        text = template.text.replace("{feedback}", "Say when.").replace("{refinement}", "She left on Monday.")
+        text = template.text.replace("{{ feedback }}", "Say when.").replace("{{ refinement }}", "She left on Monday.")
         for slot in ("title", "post", "initial_output"):
-            text = text.replace(f"{{{slot}}}", rows.iloc[0][slot])
+            text = text.replace(f"{{{{ {slot} }}}}", rows.iloc[0][slot])
         places = [0, *(place for place, letter in enumerate(text) if letter == " "), len(text)]
         words = [(text[:a], text[a:b]) for a, b in itertools.pairwise(places)]
         values = [(word, log_probability(before, word)) for before, word in words]
@@ -306,19 +306,18 @@ def test_a_model_without_log_likelihoods_is_refused_before_the_first_request() -
     ("text", "message"),
     [
         (
-            "{post} {feedback} {refinement}",
+            "{{ post }} {{ feedback }} {{ refinement }}",
             "slots post, feedback, refinement in this order; .* need inputs, then refinement, f",
         ),
-        ("{post} {refinement}", "need inputs, then refinement, feedback"),
-        ("{post} {refinement} {refinement} {feedback}", "more than once: refinement"),
-        ("{refinement} {feedback} {post}", "slots refinement, feedback, post in this order"),
+        ("{{ post }} {{ refinement }}", "need inputs, then refinement, feedback"),
+        ("{{ post }} {{ refinement }} {{ refinement }} {{ feedback }}", "more than once: refinement"),
+        ("{{ refinement }} {{ feedback }} {{ post }}", "slots refinement, feedback, post in this order"),
     ],
 )
 def test_parts_in_another_order_are_refused(text: str, message: str) -> None:
-    slots = tuple(slot for slot in ("post", "feedback", "refinement") if f"{{{slot}}}" in text)
     model = ScriptedLanguageModel()
     with pytest.raises(UserError, match=f"log_probability_feedback .*{message}"):
-        log_probability_scores(refinements(TEXTS), ROWS, model, I1, PromptTemplate(text=text, slots=slots))
+        log_probability_scores(refinements(TEXTS), ROWS, model, I1, PromptTemplate(text=text))
     assert model.n_questions == 0
 
 

@@ -55,20 +55,19 @@ def subsets(table: pd.DataFrame, *sizes: int) -> pd.DataFrame:
     return Subsets.validate(pd.DataFrame(rows, columns=["train_size", "example_id"]))
 
 
-WITH_FEEDBACK = PromptTemplate(
-    text="{title}|{post}|{initial_output}|{feedback}|", slots=("title", "post", "initial_output", "feedback")
-)
-WITHOUT_FEEDBACK = PromptTemplate(text="{title}|{post}|{initial_output}|", slots=("title", "post", "initial_output"))
+WITH_FEEDBACK = PromptTemplate(text="{{ title }}|{{ post }}|{{ initial_output }}|{{ feedback }}|")
+WITHOUT_FEEDBACK = PromptTemplate(text="{{ title }}|{{ post }}|{{ initial_output }}|")
 
 SLOTS = ("title", "post", "initial_output", "feedback", "refinement")
 YES_NO = PromptTemplate(
-    text="1{title}{post}{initial_output}{feedback}>{refinement}",
-    slots=SLOTS,
+    text="1{{ title }}{{ post }}{{ initial_output }}{{ feedback }}>{{ refinement }}",
     positive=("Yes", " Yes"),
     negative=("No", " No"),
 )
 TRUE_FALSE = PromptTemplate(
-    text="2{title}{post}{initial_output}{feedback}>{refinement}", slots=SLOTS, positive=("True",), negative=("False",)
+    text="2{{ title }}{{ post }}{{ initial_output }}{{ feedback }}>{{ refinement }}",
+    positive=("True",),
+    negative=("False",),
 )
 
 

@@ -67,7 +67,7 @@ def _fill(template: PromptTemplate, row: pd.Series, refinement: str) -> tuple[st
     """Put the text together piece by piece; the blank before a piece is its own."""
     values = {**row.to_dict(), "refinement": refinement}
     text, pieces = "", {}
-    for number, part in enumerate(re.split(r"\{(\w+)\}", template.text)):
+    for number, part in enumerate(re.split(r"\{\{ (\w+) \}\}", template.text)):
         if number % 2 == 0:
             text += part
             continue

@@ -44,8 +44,7 @@ class Judge:
 
 
 JUDGE_PROMPT = PromptTemplate(
-    text="{title} {post} {output_a} {output_b}",
-    slots=("title", "post", "output_a", "output_b"),
+    text="{{ title }} {{ post }} {{ output_a }} {{ output_b }}",
     positive=("A",),
     negative=("B",),
 )

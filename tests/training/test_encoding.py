@@ -13,7 +13,7 @@ from ilf_kedro.training.errors import ExampleError
 from ilf_kedro.training.examples import TrainingExample
 
 ROOT = Path(__file__).parents[2]
-TEMPLATE = PromptTemplate(text="Title: {title}\nText: {post}\nTL;DR:", slots=("title", "post"), truncate="post")
+TEMPLATE = PromptTemplate(text="Title: {{ title }}\nText: {{ post }}\nTL;DR:", truncate="post")
 
 
 @pytest.fixture(scope="module")

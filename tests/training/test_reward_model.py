@@ -17,15 +17,13 @@ from ilf_kedro.training.workspace import TrainingWorkspace
 from tests.support import example_tables as tables
 
 TEMPLATE = PromptTemplate(
-    text="Title: {title}\nText: {post}\nTL;DR: {output}\nGood?",
-    slots=("title", "post", "output"),
+    text="Title: {{ title }}\nText: {{ post }}\nTL;DR: {{ output }}\nGood?",
     positive=("Yes", " Yes"),
     negative=("No", " No"),
     truncate="post",
 )
 PAIR_TEMPLATE = PromptTemplate(
-    text="{title}/{post}/A: {output_a}/B: {output_b}/Better:",
-    slots=("title", "post", "output_a", "output_b"),
+    text="{{ title }}/{{ post }}/A: {{ output_a }}/B: {{ output_b }}/Better:",
     positive=("A", " A"),
     negative=("B", " B"),
 )

@@ -26,7 +26,7 @@ from ilf_kedro.training.options import LoraOptions, TrainingOptions
 from ilf_kedro.training.supervised import train_language_model
 from ilf_kedro.training.workspace import TrainingWorkspace
 
-TEMPLATE = PromptTemplate(text="Post {title}: {post}\nTL;DR:", slots=("title", "post"), truncate="post")
+TEMPLATE = PromptTemplate(text="Post {{ title }}: {{ post }}\nTL;DR:", truncate="post")
 
 
 def training_examples(n: int = 8) -> list[TrainingExample]:

@@ -55,7 +55,7 @@ def test_a_preview_is_the_prompts_text_with_its_slots_filled(
     assert shown.content.startswith("prompt.judge, ")
     assert shown.content.rstrip().endswith("Answer:")
     assert "‹output_a›" in shown.content
-    assert "{post}" not in shown.content
+    assert "{{ post }}" not in shown.content
 
 
 def test_a_page_previews_the_flow_that_ends_in_it(registered: dict[str, Pipeline]) -> None:

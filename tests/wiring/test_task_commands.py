@@ -84,7 +84,7 @@ def test_another_configuration_is_read_and_its_faulty_prompt_named(task, project
     prompt.write_text(prompt.read_text("utf-8").replace("problem", "post"))
     shown = task("check", "--env", "code", "--conf-source", str(conf), "--rows", "1")
     assert shown.exit_code == 1
-    assert "prompt.judge shows {post}, which the task's examples do not have" in " ".join(shown.output.split())
+    assert "prompt.judge shows {{ post }}, which the task's examples do not have" in " ".join(shown.output.split())
     assert "kedro run would stop at the prompts judge: see above" in shown.output
     assert task("check", "--env", "code", "--rows", "1").exit_code == 0
 

@@ -4,7 +4,7 @@ from ilf_kedro.prompting.cleaning import Cleaner, cleaner
 from ilf_kedro.prompting.messages import Message
 from ilf_kedro.prompting.post_processing import clean_completion, drop_unfinished_sentence, split_sentences
 from ilf_kedro.prompting.resampling import Kept, classify_draws, is_degenerate, keep_best_draws
-from ilf_kedro.prompting.rows import fill, prompts_of
+from ilf_kedro.prompting.rows import fill, prompts_of, shown
 from ilf_kedro.prompting.templates import Prompt, PromptTemplate, TemplateError
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "is_degenerate",
     "keep_best_draws",
     "prompts_of",
+    "shown",
     "split_sentences",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from ilf_kedro.schemas import nearest, show_value
 
@@ -12,6 +13,7 @@ __all__ = [
     "ROLES",
     "Message",
     "MessagesError",
+    "Transcript",
     "conversation_in",
     "messages_from_json",
     "messages_to_json",
@@ -82,9 +84,34 @@ def conversation_in(text: str) -> tuple[Message, ...] | None:
     return messages if messages_to_json(messages) == text else None
 
 
-def transcript(messages: Iterable[Message]) -> str:
-    """Write a conversation as plain text, for models without a chat template: "User: …", an empty line, the next."""
-    return "\n\n".join(f"{each.role.capitalize()}: {each.content}" for each in messages)
+class Transcript(str):
+    """A conversation as plain text, which knows its turns: "User: …", an empty line, the next."""
+
+    __slots__ = ("turns",)
+    turns: tuple[Message, ...]
+
+    @classmethod
+    def of(cls, turns: Iterable[Message], text: str | None = None) -> Self:
+        """Return the transcript of a conversation, or `text` in its place."""
+        turns = tuple(turns)
+        made = cls("\n\n".join(map(_line, turns)) if text is None else text)
+        made.turns = turns
+        return made
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Where in the text each turn begins."""
+        lengths = [len(_line(turn)) + 2 for turn in self.turns]
+        return tuple(sum(lengths[:number]) for number in range(len(lengths)))
+
+
+def transcript(messages: Iterable[Message]) -> Transcript:
+    """Write a conversation as plain text, for models without a chat template."""
+    return Transcript.of(messages)
+
+
+def _line(message: Message) -> str:
+    return f"{message.role.capitalize()}: {message.content}"
 
 
 def _message(value: object, number: int) -> Message:

@@ -11,13 +11,13 @@ from ilf_kedro.prompting.messages import conversation_in, transcript
 from ilf_kedro.prompting.templates import Prompt, PromptTemplate, TemplateError
 from ilf_kedro.schemas import text_or_empty
 
-__all__ = ["fill", "prompts_of"]
+__all__ = ["fill", "prompts_of", "shown"]
 
 
 def fill(template: PromptTemplate, row: Mapping[Any, object]) -> Prompt:
     """Fill the template's slots from a row, which has an example_id; a null is the empty text.
 
-    A conversation is shown as a transcript.
+    A conversation is shown as a transcript, which knows its turns.
 
     Raises:
         TemplateError: the template has a slot that the row lacks.
@@ -27,7 +27,7 @@ def fill(template: PromptTemplate, row: Mapping[Any, object]) -> Prompt:
             f"a prompt shows {', '.join(unknown)}, which the examples that it is asked about do not have "
             f"(they have {', '.join(map(str, row))}); take the slot out of the prompt's file"
         )
-    return template.render(str(row["example_id"]), **{slot: _shown(row[slot]) for slot in template.slots})
+    return template.render(str(row["example_id"]), **{slot: shown(row[slot]) for slot in template.slots})
 
 
 def prompts_of(table: pd.DataFrame, template: PromptTemplate) -> list[Prompt]:
@@ -39,7 +39,8 @@ def prompts_of(table: pd.DataFrame, template: PromptTemplate) -> list[Prompt]:
     return [fill(template, row) for row in table.to_dict("records")]
 
 
-def _shown(cell: object) -> str:
+def shown(cell: object) -> str:
+    """Return a cell as prompts show it: its text, a conversation's transcript, or the empty text for a null."""
     text = text_or_empty(cell)
     messages = conversation_in(text)
     return text if messages is None else transcript(messages)

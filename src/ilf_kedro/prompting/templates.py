@@ -1,49 +1,82 @@
-"""Prompt templates: text with named slots, checked when loaded."""
+"""Prompt templates: Jinja over the fields of an example, in a sandbox, checked when loaded."""
 
 from __future__ import annotations
 
 import hashlib
-import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self
+from functools import lru_cache
+from typing import Any, Self
 
+from jinja2 import StrictUndefined, Template, nodes
+from jinja2.exceptions import SecurityError, TemplateSyntaxError
+from jinja2.exceptions import TemplateError as JinjaError
+from jinja2.meta import find_undeclared_variables
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, model_validator
 
+from ilf_kedro.prompting.messages import Transcript
 from ilf_kedro.schemas import Options, UserError
 
-_SLOT = re.compile(r"\{([a-z_]+)\}")
+__all__ = ["Prompt", "PromptTemplate", "Span", "TemplateError"]
+
+Span = tuple[int, int]
+_FIRST_MARK, _LAST_MARK = 0xF0000, 0xFFFFD  # of a plane that Unicode leaves to private use
 
 
 class TemplateError(UserError):
-    """A template lacks a slot, has an unknown one, or was rendered without one."""
+    """A template does not parse, shows an unknown field, reaches out of its sandbox, or lacks a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A rendered prompt, and which of its characters may be cut when it is too long.
+    """A rendered prompt, and which of its characters may be left out when it is too long.
 
-    `example_id` names the example in random generators and messages; `truncatable` is the half-open
-    character span of the input in `text`: only it is ever shortened (from its end).
+    `example_id` names the example in random generators and messages; `truncatable` is the half-open character span of
+    the input in `text` that may be shortened: from its end; but where `turns` says where in `text` each turn of a
+    conversation begins, whole turns from its beginning, the last one never.
     """
 
     text: str
     example_id: str = ""
-    truncatable: tuple[int, int] | None = None
+    truncatable: Span | None = None
+    turns: tuple[int, ...] = ()
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Lets templates test, loop and filter, but neither reach the program nor build endless texts."""
+
+    intercepted_binops = frozenset({"*", "**"})
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """Refuse products with a text, and powers: a few characters of them fill any memory."""
+        if operator == "**" or not (isinstance(left, int) and isinstance(right, int)):
+            raise SecurityError(f"a prompt's template may not use {operator} here")
+        return super().call_binop(context, operator, left, right)
+
+
+_ENVIRONMENT = _Sandbox(
+    undefined=StrictUndefined,
+    autoescape=False,  # a prompt is plain text
+    keep_trailing_newline=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 
 
 class PromptTemplate(Options):
-    """A prompt as a file: its text, its slots and, for questions, the answer words.
+    """A prompt as a file: a Jinja template over an example's fields and, for questions, the answer words.
 
+    A conversation is `{{ name }}`, a transcript, or `{% for turn in name.turns %}` over its `role` and `content`.
     `positive` and `negative` are the verbalizers of the two answers that a question has; a language
     model sums the probability over every first token that begins one of the verbalizers.
     `first_token` and `last_token` are those that the tokenised prompt must have, for models that were
     trained on one exact input.
-    `truncate` names the slot that may be shortened when the prompt exceeds the model's context.
+    `truncate` names the field that may be shortened when the prompt exceeds the model's context.
     `clean` says what is made of a completion (cleaning.py): sentences, verbatim, code, or a function of the user's.
     """
 
     text: str
-    slots: tuple[str, ...]
     truncate: str | None = None
     clean: str = "sentences"
     positive: tuple[str, ...] = ()
@@ -53,15 +86,27 @@ class PromptTemplate(Options):
     last_token: str | None = None
 
     @model_validator(mode="after")
-    def _check_slots(self) -> Self:
-        found = set(_SLOT.findall(self.text))
-        if missing := sorted(set(self.slots) - found):
-            raise TemplateError(f"the text lacks the declared slots {missing}; it has {sorted(found)}")
-        if unknown := sorted(found - set(self.slots)):
-            raise TemplateError(f"the text has undeclared slots {unknown}; declared: {sorted(self.slots)}")
-        if self.truncate is not None and self.truncate in found and self.text.count(f"{{{self.truncate}}}") > 1:
-            raise TemplateError(f"the slot {self.truncate!r} that may be shortened must stand only once")
+    def _check_text(self) -> Self:
+        try:
+            shown = list(self.shown)
+            _compiled(self.text)
+        except TemplateSyntaxError as error:
+            raise TemplateError(f"text, line {error.lineno}: {error.message}; expected a Jinja template") from error
+        if not shown:
+            raise TemplateError("the text shows no field; expected one or more, such as {{ input }}")
+        if self.truncate is not None and shown.count(self.truncate) > 1:
+            raise TemplateError(f"the field {self.truncate!r} that may be shortened must stand only once")
         return self
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The fields in the order in which the text names them, as often as it does."""
+        return _shown(self.text)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The fields that the text names, each once."""
+        return tuple(dict.fromkeys(self.shown))
 
     @property
     def content_hash(self) -> str:
@@ -69,23 +114,67 @@ class PromptTemplate(Options):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     def render(self, example_id: str = "", **values: str) -> Prompt:
-        """Fill every slot, and remember where the text that may be shortened stands.
+        """Fill the template, and remember where the text that may be shortened stands.
 
-        Values are inserted literally: braces in them are not slots.
+        Values are inserted literally: nothing in them is read as a template.
 
         Raises:
-            TemplateError: a slot has no value, or a value has no slot.
+            TemplateError: a field has no value, a value has no field, or the template does what it may not.
         """
         if set(values) != set(self.slots):
             raise TemplateError(f"expected values for {sorted(self.slots)}, found {sorted(values)}")
-        parts: list[str] = []
-        length, end_of_last, span = 0, 0, None
-        for match in _SLOT.finditer(self.text):
-            for piece, name in ((self.text[end_of_last : match.start()], None), (values[match[1]], match[1])):
-                if name is not None and name == self.truncate:
-                    span = (length, length + len(piece))
-                parts.append(piece)
-                length += len(piece)
-            end_of_last = match.end()
-        parts.append(self.text[end_of_last:])
-        return Prompt("".join(parts), example_id, span)
+        text, spans = self.locate(values, {self.truncate} if self.truncate else ())
+        span = spans.get(self.truncate or "")
+        value = values.get(self.truncate or "")
+        if span is None or not isinstance(value, Transcript):
+            return Prompt(text, example_id, span)
+        return Prompt(text, example_id, span, tuple(span[0] + start for start in value.starts))
+
+    def locate(self, values: Mapping[str, str], names: Collection[str]) -> tuple[str, dict[str, Span]]:
+        """Return the filled text, and the character span of each of `names` that stands in it, and is not empty.
+
+        Raises:
+            TemplateError: the template does what it may not, or shows one of them several times.
+        """
+        marks = _unused_marks(self.text, values.values())
+        marked = {name: next(marks) for name in names if values.get(name)}
+        given = {name: _marked(value, marked[name]) if name in marked else value for name, value in values.items()}
+        try:
+            text = _compiled(self.text).render(given)
+        except (JinjaError, ArithmeticError, TypeError, ValueError, OverflowError) as error:
+            raise TemplateError(f"a prompt's template cannot be filled: {error}") from error
+        spans: dict[str, Span] = {}
+        for _, name in sorted((text.find(mark), name) for name, mark in marked.items() if mark in text):
+            before, value, *after = text.split(marked[name])
+            if len(after) != 1:
+                raise TemplateError(f"the field {name!r} stands several times in a prompt, expected once")
+            others = sum(piece.count(mark) for piece in (before,) for mark in marked.values())
+            start = len(before) - others
+            spans[name] = (start, start + len(value))
+        for mark in marked.values():
+            text = text.replace(mark, "")
+        return text, spans
+
+
+def _marked(value: str, mark: str) -> str:
+    """Put a mark around a value, so that its place is known after the template was filled."""
+    marked = f"{mark}{value}{mark}"
+    return Transcript.of(value.turns, marked) if isinstance(value, Transcript) else marked
+
+
+def _unused_marks(template: str, values: Collection[str]) -> Iterator[str]:
+    """Yield characters that stand in neither the template nor a value."""
+    used = {character for text in (template, *values) for character in text if ord(character) >= _FIRST_MARK}
+    return (chr(code) for code in range(_FIRST_MARK, _LAST_MARK) if chr(code) not in used)
+
+
+@lru_cache(maxsize=256)
+def _compiled(text: str) -> Template:
+    return _ENVIRONMENT.from_string(text)
+
+
+@lru_cache(maxsize=256)
+def _shown(text: str) -> tuple[str, ...]:
+    tree = _ENVIRONMENT.parse(text)
+    fields = find_undeclared_variables(tree) - _ENVIRONMENT.globals.keys()
+    return tuple(each.name for each in tree.find_all(nodes.Name) if each.ctx == "load" and each.name in fields)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ilf_kedro.language_models.protocol import TokenLogProbabilities
-from ilf_kedro.prompting import Prompt, PromptTemplate, fill
+from ilf_kedro.prompting import Prompt, PromptTemplate, fill, shown
 from ilf_kedro.schemas import UserError
 from ilf_kedro.scoring.rows import PromptRow
 
@@ -44,8 +44,8 @@ def check_order(template: PromptTemplate, order: Sequence[str], name: str) -> No
     Raises:
         UserError: naming what the template has instead.
     """
-    found = sorted(template.slots, key=lambda slot: template.text.find(f"{{{slot}}}"))
-    repeated = [slot for slot in order if template.text.count(f"{{{slot}}}") > 1]
+    found = list(template.slots)
+    repeated = [slot for slot in order if template.shown.count(slot) > 1]
     if len(found) > len(order) and found[-len(order) :] == list(order) and not repeated:
         return
     more = f", more than once: {', '.join(repeated)}" if repeated else ""
@@ -59,16 +59,15 @@ def check_order(template: PromptTemplate, order: Sequence[str], name: str) -> No
 def mark(template: PromptTemplate, row: PromptRow, parts: Sequence[str]) -> MarkedText:
     """Fill the template with a row, and find `parts`, of which the last must be the last slot in the text."""
     values = {name: text.strip() if name in parts else text for name, text in row.items()}
-    spans = {part: _span(template, values, part) for part in parts}
     prompt = fill(template, values)
-    return MarkedText(prompt, spans, (-len(prompt.text), spans[parts[-1]][1]))
+    text, found = template.locate({slot: shown(values[slot]) for slot in template.slots}, parts)
+    spans = {part: _from_the_end(text, found[part]) for part in parts}
+    return MarkedText(prompt, spans, (-len(text), spans[parts[-1]][1]))
 
 
-def _span(template: PromptTemplate, values: Mapping[str, str], slot: str) -> Span:
-    before, _, after = template.text.partition(f"{{{slot}}}")
-    added = sum((len(values[name]) - len(name) - 2) * after.count(f"{{{name}}}") for name in template.slots)
-    end = -(len(after) + added)
-    return end - len(values[slot]) - before.endswith(" "), end
+def _from_the_end(text: str, span: Span) -> Span:
+    start, end = span
+    return start - len(text) - (text[start - 1 : start] == " "), end - len(text)
 
 
 def mean_log_probability(answer: TokenLogProbabilities, *spans: Span) -> float:

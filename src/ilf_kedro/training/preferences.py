@@ -61,8 +61,8 @@ class _PreferenceData(TrainingData):
         """See TrainingData."""
         rows: list[JsonValue] = [
             [
-                [pair.preferred.text, list(pair.preferred.truncatable or ())],
-                [pair.other.text, list(pair.other.truncatable or ())],
+                [pair.preferred.text, [*(pair.preferred.truncatable or ()), *pair.preferred.turns]],
+                [pair.other.text, [*(pair.other.truncatable or ()), *pair.other.turns]],
             ]
             for pair in self.pairs
         ]

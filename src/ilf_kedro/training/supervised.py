@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import JsonValue
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, Format, ModelSource
+from ilf_kedro.prompting import Prompt
 from ilf_kedro.training.encoding import EncodedExample, encode_examples
 from ilf_kedro.training.examples import TrainingExample
 from ilf_kedro.training.options import TrainingOptions
@@ -65,7 +66,7 @@ class _LabelledData(TrainingData):
     def content(self) -> dict[str, JsonValue]:
         """See TrainingData."""
         rows: list[JsonValue] = [
-            [each.prompt.text, _span(each.prompt.truncatable), each.completion, each.ends] for each in self.examples
+            [each.prompt.text, _span(each.prompt), each.completion, each.ends] for each in self.examples
         ]
         return {"loss_version": LOSS_VERSION, "examples": rows}
 
@@ -97,5 +98,5 @@ class _LabelledData(TrainingData):
         return WeightedLossTrainer
 
 
-def _span(span: tuple[int, int] | None) -> JsonValue:
-    return None if span is None else list(span)
+def _span(prompt: Prompt) -> JsonValue:
+    return None if prompt.truncatable is None else [*prompt.truncatable, *prompt.turns]

@@ -10,7 +10,8 @@ from transformers import AutoTokenizer
 from ilf_kedro.language_models.local.choices import AmbiguousChoiceError, AnswerFinder
 from ilf_kedro.language_models.local.formatting import Formatter, PromptTooLongError
 from ilf_kedro.language_models.protocol import Choice
-from ilf_kedro.prompting import Prompt, PromptTemplate
+from ilf_kedro.prompting import Message, Prompt, PromptTemplate
+from ilf_kedro.prompting.messages import transcript
 from ilf_kedro.schemas import UserError
 
 YES_NO = (Choice("yes", ("Yes", " Yes", "YES")), Choice("no", ("No", " No", "NO")))
@@ -25,8 +26,8 @@ def ids(tokenizer, text):
     return tuple(tokenizer(text, add_special_tokens=False).input_ids)
 
 
-def template(text="Question about {post} and {feedback}? Answer:"):
-    return PromptTemplate(text=text, slots=frozenset({"post", "feedback"}), truncate="post")
+def template(text="Question about {{ post }} and {{ feedback }}? Answer:"):
+    return PromptTemplate(text=text, truncate="post")
 
 
 def test_plain_text_stays_as_it_is(tokenizer):
@@ -225,3 +226,24 @@ def test_choices_of_the_same_tokens_are_refused(tokenizer):
     formatted = formatter.prompt(Prompt("Answer:"), 3)
     with pytest.raises(AmbiguousChoiceError, match="'yes' and 'also'"):
         AnswerFinder(formatter).find(formatted, (YES_NO[0], Choice("also", (" Yes",))))
+
+
+@pytest.mark.parametrize("kind", ["plain", "chat"])
+@pytest.mark.parametrize("kept", [6, 3, 1])
+def test_a_conversation_loses_whole_turns_from_its_oldest_on(tokenizer, kind, kept):
+    turns = [Message("user" if i % 2 == 0 else "assistant", f"turn {i} " + "word " * 12) for i in range(6)]
+    asked = PromptTemplate(text="Go on.\n\n{{ talk }}\n\nAnswer:", truncate="talk")
+    expected = Formatter(tokenizer, kind, 10_000).prompt(asked.render("x", talk=transcript(turns[-kept:])), 0)
+    room = len(expected.tokens) + 10 + 5  # less than another turn has
+    formatted = Formatter(tokenizer, kind, room).prompt(asked.render("x", talk=transcript(turns)), 10)
+    assert formatted.text == expected.text
+    assert formatted.tokens == expected.tokens
+    assert (formatted.n_truncated_tokens > 0) == (kept < 6)
+
+
+def test_a_last_turn_that_is_too_long_is_refused(tokenizer):
+    talk = transcript([Message("user", "w " * 99)])
+    with pytest.raises(PromptTooLongError, match="example 'x' has"):
+        Formatter(tokenizer, "plain", 40).prompt(
+            PromptTemplate(text="{{ talk }}", truncate="talk").render("x", talk=talk), 10
+        )

@@ -30,12 +30,12 @@ from ilf_kedro.scoring import (
 )
 from ilf_kedro.scoring.copying import copying_scores
 from tests.support.analysis_tables import MODELS, REPORTING, divergences, likelihoods, log_likelihoods
-from tests.support.example_tables import SLOTS, WITH_FEEDBACK, YES_NO, examples, refinements
+from tests.support.example_tables import WITH_FEEDBACK, YES_NO, examples, refinements
 
-POLICY = PromptTemplate(text="{title} {post} TL;DR:", slots=("title", "post"))
+POLICY = PromptTemplate(text="{{ title }} {{ post }} TL;DR:")
 ARMS = ("refinements", "references", "initial_outputs")
-REFINEMENT = PromptTemplate(text="{post}|{initial_output}|{feedback}|{refinement}", slots=SLOTS[1:])
-FEEDBACK = PromptTemplate(text="{post}|{initial_output}|{refinement}|{feedback}", slots=SLOTS[1:])
+REFINEMENT = PromptTemplate(text="{{ post }}|{{ initial_output }}|{{ feedback }}|{{ refinement }}"[1:])
+FEEDBACK = PromptTemplate(text="{{ post }}|{{ initial_output }}|{{ refinement }}|{{ feedback }}"[1:])
 RANDOM = SelectionOptions(target_scorer="random")
 
 

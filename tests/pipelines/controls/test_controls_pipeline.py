@@ -23,9 +23,7 @@ from tests.support.report_inputs import FakeRun
 
 N = 6
 FEEDBACK = [f"Say number{i}. Tell us why{i} and ask how{i} it went." for i in range(N + 2)]
-POINT = PromptTemplate(
-    text="{point}>{refinement}", slots=("point", "refinement"), positive=("Yes",), negative=("No",), truncate=None
-)
+POINT = PromptTemplate(text="{{ point }}>{{ refinement }}", positive=("Yes",), negative=("No",), truncate=None)
 SLOTS = ("title", "post", "initial_output", "feedback", "refinement")
 
 
@@ -59,8 +57,8 @@ def run(points: str = "rules", model: ScriptedLanguageModel | None = None) -> di
         "params:seed": 0,
         "prompt.refinement_with_feedback": WITH_FEEDBACK,
         "prompt.refinement_without_feedback": WITHOUT_FEEDBACK,
-        "prompt.feedback": PromptTemplate(text="critic {post}", slots=("post",)),
-        "prompt.feedback_points": PromptTemplate(text="list {feedback}", slots=("feedback",), truncate=None),
+        "prompt.feedback": PromptTemplate(text="critic {{ post }}"),
+        "prompt.feedback_points": PromptTemplate(text="list {{ feedback }}", truncate=None),
         "prompt.point_incorporated": POINT,
         **{f"prompt.instruct_rm_{number}": _instruct_rm() for number in range(1, 6)},
         "params:task": plain_task(),
@@ -88,7 +86,9 @@ def run(points: str = "rules", model: ScriptedLanguageModel | None = None) -> di
 
 def _instruct_rm() -> PromptTemplate:
     """The feedback and the refinement, with the other slots that the scorer fills out of the way."""
-    return YES_NO.model_copy(update={"text": "{feedback}>{refinement}{title}{post}{initial_output}", "slots": SLOTS})
+    return YES_NO.model_copy(
+        update={"text": "{{ feedback }}>{{ refinement }}{{ title }}{{ post }}{{ initial_output }}"}
+    )
 
 
 @pytest.fixture(scope="module")

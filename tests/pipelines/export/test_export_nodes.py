@@ -31,8 +31,8 @@ from tests.support import example_tables
 from tests.support.example_tables import examples
 
 ROOT = Path(__file__).parents[3]
-POLICY = PromptTemplate(text="{title}/{post} TL;DR:", slots=("title", "post"))
-PRIVILEGED = PromptTemplate(text="was {initial_output}; they said {feedback}", slots=("initial_output", "feedback"))
+POLICY = PromptTemplate(text="{{ title }}/{{ post }} TL;DR:")
+PRIVILEGED = PromptTemplate(text="was {{ initial_output }}; they said {{ feedback }}")
 RANDOM = SelectionOptions(target_scorer="random")
 
 

@@ -36,8 +36,8 @@ from ilf_kedro.training.options import TrainingOptions
 from ilf_kedro.training.workspace import TrainingWorkspace
 from tests.support.example_tables import WITH_FEEDBACK, examples, subsets
 
-POLICY = PromptTemplate(text="{title}: {post}\nTL;DR:", slots=("title", "post"))
-JOINT = PromptTemplate(text="{title}|{post}|{initial_output}|", slots=("title", "post", "initial_output"))
+POLICY = PromptTemplate(text="{{ title }}: {{ post }}\nTL;DR:")
+JOINT = PromptTemplate(text="{{ title }}|{{ post }}|{{ initial_output }}|")
 RANDOM = SelectionOptions(target_scorer="random")
 
 

@@ -99,7 +99,7 @@ def test_other_arms_take_a_column_and_leave_out_what_it_lacks() -> None:
 
 
 def test_the_best_candidate_wins_and_ties_go_to_the_earlier() -> None:
-    template = PromptTemplate(text="{title}{post}", slots=("title", "post"))
+    template = PromptTemplate(text="{{ title }}{{ post }}")
     model = ScriptedLanguageModel(complete=lambda prompt, i: f"{prompt.example_id} {i}.")
     table = examples(2, "test")
     base = sample_base_outputs(model, table, template, FinetuneOptions(), 0, model_name="m")

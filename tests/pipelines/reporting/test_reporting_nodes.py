@@ -64,9 +64,7 @@ def test_every_output_and_the_human_ones_are_rewarded_and_empty_ones_get_nothing
             checkpoints.append(checkpoint)
             return self
 
-    template = PromptTemplate(
-        text="{title} {post} {output}", slots=("title", "post", "output"), positive=("Yes",), negative=("No",)
-    )
+    template = PromptTemplate(text="{{ title }} {{ post }} {{ output }}", positive=("Yes",), negative=("No",))
     trained = SimpleNamespace(record=SimpleNamespace(kind="lora", method="supervised"))
     rewards = nodes.score_rewards(
         RewardModel(), trained, RewardModelOptions(), template, template, run.examples("test", 2), outputs

@@ -26,12 +26,9 @@ from tests.support import example_tables
 from tests.support.example_tables import examples
 from tests.support.training_records import checkpoint
 
-TEMPLATE = PromptTemplate(
-    text="{title}|{post}|{output}|", slots=("title", "post", "output"), positive=("Yes",), negative=("No",)
-)
+TEMPLATE = PromptTemplate(text="{{ title }}|{{ post }}|{{ output }}|", positive=("Yes",), negative=("No",))
 PAIR_TEMPLATE = PromptTemplate(
-    text="{title}|{post}|{output_a}|{output_b}|",
-    slots=("title", "post", "output_a", "output_b"),
+    text="{{ title }}|{{ post }}|{{ output_a }}|{{ output_b }}|",
     positive=("A",),
     negative=("B",),
 )

@@ -37,8 +37,8 @@ from ilf_kedro.schemas import (
 from ilf_kedro.training.workspace import TrainingWorkspace
 from tests.support.example_tables import examples
 
-POLICY = PromptTemplate(text="{title}: {post}\nTL;DR:", slots=("title", "post"))
-FEEDBACK = PromptTemplate(text="{title}{post}{initial_output}?", slots=("title", "post", "initial_output"))
+POLICY = PromptTemplate(text="{{ title }}: {{ post }}\nTL;DR:")
+FEEDBACK = PromptTemplate(text="{{ title }}{{ post }}{{ initial_output }}?")
 PUBLISHED = Path(__file__).parents[3] / "data" / "01_raw" / "published_results.csv"
 
 

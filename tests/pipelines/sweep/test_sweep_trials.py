@@ -23,7 +23,7 @@ from ilf_kedro.training.errors import DivergedError
 from ilf_kedro.training.workspace import TrainingWorkspace
 from tests.support.example_tables import examples
 
-POLICY = PromptTemplate(text="{title}: {post}\nTL;DR:", slots=("title", "post"))
+POLICY = PromptTemplate(text="{{ title }}: {{ post }}\nTL;DR:")
 OPTIONS = SweepOptions(epochs=(1, 2), prompt_loss_weight=(0.0, 0.1), learning_rate_multiplier=(0.1,))
 TARGETS = Targets.validate(
     pd.DataFrame({"example_id": ["a", "b"], "title": "t", "post": ["one post", "another"], "target": ["x", "y y"]})

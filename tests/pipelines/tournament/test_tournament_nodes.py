@@ -29,8 +29,7 @@ FOLDER = Path(__file__).parents[3] / "data" / "01_raw"
 PUBLISHED = pd.read_csv(FOLDER / "published_results.csv")
 OPTIONS = ReportingOptions(bootstrap_resamples=100)
 JUDGE_PROMPT = PromptTemplate(
-    text="{title}|{post}|{output_a}|{output_b}|",
-    slots=("title", "post", "output_a", "output_b"),
+    text="{{ title }}|{{ post }}|{{ output_a }}|{{ output_b }}|",
     positive=("A",),
     negative=("B",),
 )

@@ -31,8 +31,8 @@ def check(output: dict[str, object] | None = None, **prompts: object) -> None:
 
 def test_prompts_that_fit_the_task_pass() -> None:
     check(
-        policy=PromptTemplate(text="{source}", slots=("source",)),
-        judge=PromptTemplate(text="{source} {output_a} {output_b}", slots=("source", "output_a", "output_b")),
+        policy=PromptTemplate(text="{{ source }}"),
+        judge=PromptTemplate(text="{{ source }} {{ output_a }} {{ output_b }}"),
     )
 
 
@@ -40,13 +40,13 @@ def test_every_fault_of_every_prompt_is_named_before_anything_runs(tmp_path: Pat
     with pytest.raises(PromptError) as caught:
         check(
             {"clean": "code"},
-            policy=PromptTemplate(text="{post}", slots=("post",)),
+            policy=PromptTemplate(text="{{ post }}"),
             judge=PromptTemplateDataset(filepath=str(tmp_path / "judge.yml")),
-            feedback=PromptTemplate(text="{source}", slots=("source",), clean="no.such:function"),
+            feedback=PromptTemplate(text="{{ source }}", clean="no.such:function"),
         )
     message = str(caught.value)
     assert message.startswith("Nothing was run. ")
     assert "there is no prompt template" in message
-    assert "prompt.policy shows {post}, which the task's examples do not have; expected source, chosen," in message
+    assert "prompt.policy shows {{ post }}, which the task's examples do not have; expected source, chosen," in message
     assert "prompt.policy says clean: sentences, but task.output.clean is code" in message
     assert "prompt.feedback: task.output.clean: 'no.such:function' cannot be used" in message

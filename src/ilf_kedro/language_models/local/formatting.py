@@ -57,6 +57,11 @@ class Continuation:
     spans: tuple[Span, ...]
 
 
+def _oldest_kept(turns: Sequence[int], inside: Sequence[int], excess: int) -> int:
+    """Return where the first turn begins before which `excess` tokens stand, else the last turn."""
+    return next((start for start in turns if sum(token < start for token in inside) >= excess), turns[-1])
+
+
 class Formatter:
     """Formats and tokenises for one model: its tokenizer (transformers), format and context length."""
 
@@ -79,7 +84,9 @@ class Formatter:
         return self.tokenizer.eos_token_id if end is None else end
 
     def prompt(self, prompt: Prompt, n_reserved: int) -> Formatted:
-        """Format a prompt, and leave room for `n_reserved` tokens after it by cutting its input.
+        """Format a prompt, and leave room for `n_reserved` tokens after it by truncating its input.
+
+        An input loses its end; a conversation its oldest turns, each as a whole, and never its last one.
 
         Raises:
             PromptTooLongError: naming the example, where the whole input is not enough.
@@ -90,17 +97,23 @@ class Formatter:
         if len(tokens) + n_reserved <= self._context_length:
             return Formatted(text, tokens, template=template)
         n_whole = len(tokens)
-        begin, end = self._post(prompt, text)
+        begin, end = self._input(prompt, text)
+        turns = [begin + start - (prompt.truncatable or (0, 0))[0] for start in prompt.turns]
         while (excess := len(tokens) + n_reserved - self._context_length) > 0:
             inside = [start for start, stop in offsets if begin <= start < stop <= end]
-            if excess > len(inside) or not inside:
+            if prompt.turns:
+                first = _oldest_kept(turns, inside, excess)
+                gap = (begin, first)
+                turns = [start - (first - begin) for start in turns if start >= first]
+            else:
+                gap = (end, end) if excess > len(inside) else (inside[-excess], end)
+            if gap[0] == gap[1]:
                 raise PromptTooLongError(
                     f"the prompt of example {prompt.example_id!r} has {n_whole} tokens and needs {n_reserved} more, "
                     f"but the model's context holds {self._context_length}. {_what_may_be_truncated(prompt)}, shorten "
                     "the template or max_new_tokens, or use a model with a longer context."
                 )
-            cut = inside[-excess]
-            text, end = text[:cut] + text[end:], cut
+            text, end = text[: gap[0]] + text[gap[1] :], end - (gap[1] - gap[0])
             template = self._template_in(text)
             tokens, offsets = self.tokenise(text, template)
         return Formatted(text, tokens, n_whole - len(tokens), template)
@@ -227,7 +240,7 @@ class Formatter:
             return ((0, len(formatted)),)
         return (0, len(before)), (len(formatted) - len(after), len(formatted))
 
-    def _post(self, prompt: Prompt, formatted: str) -> Span:
+    def _input(self, prompt: Prompt, formatted: str) -> Span:
         """Return the span of what may be cut in the formatted text; empty where there is none."""
         if prompt.truncatable is None:
             return 0, 0

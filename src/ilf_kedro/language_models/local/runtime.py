@@ -146,7 +146,8 @@ class LocalRuntime:
     def prompt_key(self, question: str, prompt: Prompt, **parts: JsonValue) -> str:
         """Return the cache key of a question about a prompt: found without its tokens."""
         span: JsonValue = None if prompt.truncatable is None else [*prompt.truncatable]
-        return self.key(question, prompt.text, truncatable=span, **parts)
+        turns: dict[str, JsonValue] = {"turns": [*prompt.turns]} if prompt.turns else {}
+        return self.key(question, prompt.text, truncatable=span, **turns, **parts)
 
     @cached_property
     def _identity(self) -> str:

@@ -104,7 +104,7 @@ def sample_seed(seed: int, example_id: str, sample_index: int) -> int:
 
 
 def shorten(prompt: Prompt, max_characters: int | None) -> tuple[str, bool]:
-    """Cut the prompt's truncatable span from its end until the text fits, as far as the span allows.
+    """Truncate the input from its end, or a conversation's oldest turns, until the text fits, as far as that goes.
 
     Returns the text, and whether it was cut.
     """
@@ -112,6 +112,9 @@ def shorten(prompt: Prompt, max_characters: int | None) -> tuple[str, bool]:
     if excess <= 0 or prompt.truncatable is None:
         return prompt.text, False
     start, end = prompt.truncatable
+    if prompt.turns:
+        kept = next((turn for turn in prompt.turns if turn - start >= excess), prompt.turns[-1])
+        return prompt.text[:start] + prompt.text[kept:], kept > start
     return prompt.text[: max(start, end - excess)] + prompt.text[end:], end > start
 
 

@@ -57,7 +57,7 @@ def prompt_faults(name: str, load: Callable[[str], object], task: Task) -> Itera
     known = [*task.shown_inputs, *sorted(_WORDS)]
     for slot in template.slots:
         if slot not in known:
-            yield f"{name} shows {{{slot}}}, which the task's examples do not have; expected {', '.join(known)}"
+            yield f"{name} shows {{{{ {slot} }}}}, which the task's examples do not have; expected {', '.join(known)}"
     if name.removeprefix(_PREFIX) in _WRITES_OUTPUTS and template.clean != task.output.clean:
         yield (
             f"{name} says clean: {template.clean}, but task.output.clean is {task.output.clean}; outputs that are "
