@@ -65,18 +65,39 @@ def test_a_conversations_turns_are_known_where_its_transcript_stands() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "found"),
     [
-        "{{ post.__class__.__mro__ }}",
-        "{{ post.format.__globals__ }}",
-        "{{ 'x' * 10 ** 10 }}{{ post }}",
-        "{{ post * 1000000000 }}",
-        "{% for i in range(1000000000) %}{{ post }}{% endfor %}",
-        "{{ post.nothing }}",
-        "{{ 1 / 0 }}{{ post }}",
+        ("\n{{ post.__class__.__mro__ }}", "text, line 2: found .__mro__, expected one of turns, role, content"),
+        ("{{ post.format.__globals__ }}", "found .format"),
+        ("{{ post['format'] }}", "without a number"),
+        ("{{ post[feedback] }}", "without a number"),
+        ("{{ post.center(1000000000) }}", "found Call"),
+        ("{{ post | center(1000000000) }}", "found the filter center"),
+        ("{{ post | map('upper') }}", "found the filter map"),
+        ("{{ 'x' * 10 ** 10 }}{{ post }}", "found Mul.*found Pow"),
+        ("{% for i in range(1000000000) %}{{ post }}{% endfor %}", "a loop over something else"),
+        ("{% for letter in post %}{{ letter }}{% endfor %}", "a loop over something else"),
+        ("{% set x = post ~ post %}{{ x }}", "found Assign"),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ post }}", "found Macro"),
+        ("{% include 'x' %}{{ post }}", "found Include"),
+        ("{{ 1 / 0 }}{{ post }}", "found Div"),
     ],
 )
-def test_what_leaves_the_sandbox_or_has_no_end_is_refused(text: str) -> None:
+def test_what_reaches_out_or_has_no_end_is_refused_when_loaded(text: str, found: str) -> None:
+    with pytest.raises(ValidationError, match=found):
+        PromptTemplate(text=text)
+
+
+def test_loops_within_loops_within_loops_are_refused() -> None:
+    inner = "{{ a }}"
+    for name in "xyz":
+        inner = f"{{% for {name} in a.turns %}}{inner}{{% endfor %}}"
+    with pytest.raises(ValidationError, match="more than 2 loops"):
+        PromptTemplate(text=inner)
+
+
+@pytest.mark.parametrize("text", ["{{ post.turns }}", "{{ post[0].role }}"])
+def test_what_a_field_does_not_have_is_refused_when_filled(text: str) -> None:
     with pytest.raises(TemplateError, match="template cannot be filled"):
         PromptTemplate(text=text).render(post="x")
 

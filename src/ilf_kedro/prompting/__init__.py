@@ -1,7 +1,7 @@
 """Prompt templates, and the post-processing of what comes back."""
 
 from ilf_kedro.prompting.cleaning import Cleaner, cleaner
-from ilf_kedro.prompting.messages import Message
+from ilf_kedro.prompting.messages import Message, messages_to_json
 from ilf_kedro.prompting.post_processing import clean_completion, drop_unfinished_sentence, split_sentences
 from ilf_kedro.prompting.resampling import Kept, classify_draws, is_degenerate, keep_best_draws
 from ilf_kedro.prompting.rows import fill, prompts_of, shown
@@ -21,6 +21,7 @@ __all__ = [
     "fill",
     "is_degenerate",
     "keep_best_draws",
+    "messages_to_json",
     "prompts_of",
     "shown",
     "split_sentences",

@@ -6,15 +6,16 @@ import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Self
+from typing import Self
 
 from jinja2 import StrictUndefined, Template, nodes
-from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.exceptions import TemplateError as JinjaError
+from jinja2.exceptions import TemplateSyntaxError
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, model_validator
 
+from ilf_kedro.prompting.language import language_faults
 from ilf_kedro.prompting.messages import Transcript
 from ilf_kedro.schemas import Options, UserError
 
@@ -43,25 +44,14 @@ class Prompt:
     turns: tuple[int, ...] = ()
 
 
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """Lets templates test, loop and filter, but neither reach the program nor build endless texts."""
-
-    intercepted_binops = frozenset({"*", "**"})
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Refuse products with a text, and powers: a few characters of them fill any memory."""
-        if operator == "**" or not (isinstance(left, int) and isinstance(right, int)):
-            raise SecurityError(f"a prompt's template may not use {operator} here")
-        return super().call_binop(context, operator, left, right)
-
-
-_ENVIRONMENT = _Sandbox(
+_ENVIRONMENT = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined,
     autoescape=False,  # a prompt is plain text
     keep_trailing_newline=True,
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_ENVIRONMENT.globals.clear()
 
 
 class PromptTemplate(Options):
@@ -88,10 +78,12 @@ class PromptTemplate(Options):
     @model_validator(mode="after")
     def _check_text(self) -> Self:
         try:
-            shown = list(self.shown)
-            _compiled(self.text)
+            faults = language_faults(_ENVIRONMENT.parse(self.text))
+            shown = [] if faults else list(self.shown)
         except TemplateSyntaxError as error:
             raise TemplateError(f"text, line {error.lineno}: {error.message}; expected a Jinja template") from error
+        if faults:
+            raise TemplateError(f"text, {'; '.join(faults)}")
         if not shown:
             raise TemplateError("the text shows no field; expected one or more, such as {{ input }}")
         if self.truncate is not None and shown.count(self.truncate) > 1:
@@ -141,7 +133,7 @@ class PromptTemplate(Options):
         given = {name: _marked(value, marked[name]) if name in marked else value for name, value in values.items()}
         try:
             text = _compiled(self.text).render(given)
-        except (JinjaError, ArithmeticError, TypeError, ValueError, OverflowError) as error:
+        except (JinjaError, TypeError, ValueError) as error:
             raise TemplateError(f"a prompt's template cannot be filled: {error}") from error
         spans: dict[str, Span] = {}
         for _, name in sorted((text.find(mark), name) for name, mark in marked.items() if mark in text):
@@ -176,5 +168,5 @@ def _compiled(text: str) -> Template:
 @lru_cache(maxsize=256)
 def _shown(text: str) -> tuple[str, ...]:
     tree = _ENVIRONMENT.parse(text)
-    fields = find_undeclared_variables(tree) - _ENVIRONMENT.globals.keys()
+    fields = find_undeclared_variables(tree)
     return tuple(each.name for each in tree.find_all(nodes.Name) if each.ctx == "load" and each.name in fields)

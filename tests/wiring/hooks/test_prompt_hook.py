@@ -50,3 +50,10 @@ def test_every_fault_of_every_prompt_is_named_before_anything_runs(tmp_path: Pat
     assert "prompt.policy shows {{ post }}, which the task's examples do not have; expected source, chosen," in message
     assert "prompt.policy says clean: sentences, but task.output.clean is code" in message
     assert "prompt.feedback: task.output.clean: 'no.such:function' cannot be used" in message
+
+
+def test_turns_of_a_text_are_named_before_anything_runs() -> None:
+    talk = PromptTemplate(text="{% for turn in source.turns %}{{ turn.content }}{% endfor %}")
+    with pytest.raises(PromptError, match=r"prompt\.policy: .*has no attribute 'turns'"):
+        check(policy=talk)
+    check({"inputs": {"source": {"column": "source", "kind": "messages"}}}, policy=talk)

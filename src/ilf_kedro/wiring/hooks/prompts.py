@@ -8,7 +8,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Pipeline
 
-from ilf_kedro.prompting import PromptTemplate, cleaner
+from ilf_kedro.prompting import Message, PromptTemplate, TemplateError, cleaner, fill, messages_to_json
 from ilf_kedro.schemas import UserError
 from ilf_kedro.tasks import Task
 from ilf_kedro.wiring.config_loader import ConfigurationError
@@ -58,6 +58,10 @@ def prompt_faults(name: str, load: Callable[[str], object], task: Task) -> Itera
     for slot in template.slots:
         if slot not in known:
             yield f"{name} shows {{{{ {slot} }}}}, which the task's examples do not have; expected {', '.join(known)}"
+    try:
+        fill(template, {"example_id": "", **{slot: _stand_in(task, slot) for slot in template.slots}})
+    except TemplateError as error:
+        yield f"{name}: {error}"
     if name.removeprefix(_PREFIX) in _WRITES_OUTPUTS and template.clean != task.output.clean:
         yield (
             f"{name} says clean: {template.clean}, but task.output.clean is {task.output.clean}; outputs that are "
@@ -68,3 +72,9 @@ def prompt_faults(name: str, load: Callable[[str], object], task: Task) -> Itera
         cleaner(template.clean)
     except UserError as error:
         yield f"{name}: {error}"
+
+
+def _stand_in(task: Task, slot: str) -> str:
+    """Return the least that an example has in a field: a conversation of one turn, or a word."""
+    is_chat = slot in task.inputs and task.inputs[slot].kind == "messages"
+    return messages_to_json([Message("user", "text")]) if is_chat else "text"
