@@ -10,7 +10,7 @@ from kedro.pipeline import Node, Pipeline
 
 from ilf_kedro.datasets import PromptTemplateDataset
 from ilf_kedro.prompting import PromptTemplate
-from ilf_kedro.wiring.hooks.prompts import PromptError, PromptHook
+from ilf_kedro.wiring.hooks.prompts import PromptError, PromptHook, prompt_faults
 from tests.support.tasks import task
 
 
@@ -56,4 +56,5 @@ def test_turns_of_a_text_are_named_before_anything_runs() -> None:
     talk = PromptTemplate(text="{% for turn in source.turns %}{{ turn.content }}{% endfor %}")
     with pytest.raises(PromptError, match=r"prompt\.policy: .*has no attribute 'turns'"):
         check(policy=talk)
-    check({"inputs": {"source": {"column": "source", "kind": "messages"}}}, policy=talk)
+    of_chats = task(inputs={"source": {"column": "text", "kind": "messages"}})
+    assert not list(prompt_faults("prompt.policy", lambda _: talk.model_copy(), of_chats))
