@@ -13,6 +13,7 @@ from ilf_kedro.prompting.messages import (
     messages_to_json,
     parse_messages,
     transcript,
+    without_oldest,
 )
 
 TURNS = st.lists(st.builds(Message, st.sampled_from(["system", "user", "tool"]), st.text()))
@@ -45,3 +46,21 @@ def test_only_what_was_written_as_a_conversation_is_one() -> None:
     for text in ("", "Hi", '[{"role": "user"}]', '[{"role": "user", "content": "Hi"}', '[{"role": "a", "x": 1}]'):
         assert conversation_in(text) is None
     assert conversation_in('[{"role": "user",  "content": "Hi"}]') is None
+
+
+TALK = tuple(map(Message, ("system", "user", "assistant", "tool", "user"), "Sabcd"))
+
+
+def test_a_conversation_that_is_the_whole_prompt_keeps_its_turns() -> None:
+    row = {"example_id": "x", "request": messages_to_json(TALK), "hint": ""}
+    assert fill(PromptTemplate(text="{{ request }}"), row).chat == TALK
+    assert fill(PromptTemplate(text="{{ request }}", truncate="request"), row).chat == TALK
+    for text in ("{{ request }}.", "{{ request }}{{ hint }}", "{{ hint }}"):
+        assert fill(PromptTemplate(text=text), row).chat == ()
+
+
+def test_the_oldest_turns_go_but_the_systems_and_none_begins_with_an_answer() -> None:
+    assert list(without_oldest(TALK)) == [(TALK[0], TALK[4])]
+    assert list(without_oldest(TALK[1:2])) == []
+    twice = (TALK[1], TALK[4], TALK[1])
+    assert list(without_oldest(twice)) == [twice[1:], twice[2:]]

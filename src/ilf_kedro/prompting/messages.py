@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -19,10 +19,12 @@ __all__ = [
     "messages_to_json",
     "parse_messages",
     "transcript",
+    "without_oldest",
 ]
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
+_STAYING = ("system", "developer")
 _EXPECTED = 'messages such as [{"role": "user", "content": "…"}]'
 
 
@@ -103,6 +105,17 @@ class Transcript(str):
         """Where in the text each turn begins."""
         lengths = [len(_line(turn)) + 2 for turn in self.turns]
         return tuple(sum(lengths[:number]) for number in range(len(lengths)))
+
+
+def without_oldest(messages: Sequence[Message]) -> Iterator[tuple[Message, ...]]:
+    """Yield the conversation without its oldest turn, without its two oldest and so on, down to its last one.
+
+    What the system or a developer says stays, and none begins with an answer.
+    """
+    for n in range(1, len(messages)):
+        staying = [each for each in messages[:n] if each.role in _STAYING]
+        if len(staying) < n and messages[n].role == "user":
+            yield (*staying, *messages[n:])
 
 
 def transcript(messages: Iterable[Message]) -> Transcript:

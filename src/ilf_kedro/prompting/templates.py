@@ -16,7 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, model_validator
 
 from ilf_kedro.prompting.language import language_faults
-from ilf_kedro.prompting.messages import Transcript
+from ilf_kedro.prompting.messages import Message, Transcript
 from ilf_kedro.schemas import Options, UserError
 
 __all__ = ["Prompt", "PromptTemplate", "Span", "TemplateError"]
@@ -35,13 +35,15 @@ class Prompt:
 
     `example_id` names the example in random generators and messages; `truncatable` is the half-open character span of
     the input in `text` that may be shortened: from its end; but where `turns` says where in `text` each turn of a
-    conversation begins, whole turns from its beginning, the last one never.
+    conversation begins, whole turns from its beginning, the last one never. `chat` has the turns of a prompt that is
+    a conversation and nothing else: chat models get them as such, others the transcript in `text`.
     """
 
     text: str
     example_id: str = ""
     truncatable: Span | None = None
     turns: tuple[int, ...] = ()
+    chat: tuple[Message, ...] = ()
 
 
 _ENVIRONMENT = ImmutableSandboxedEnvironment(
@@ -119,8 +121,9 @@ class PromptTemplate(Options):
         span = spans.get(self.truncate or "")
         value = values.get(self.truncate or "")
         if span is None or not isinstance(value, Transcript):
-            return Prompt(text, example_id, span)
-        return Prompt(text, example_id, span, tuple(span[0] + start for start in value.starts))
+            return Prompt(text, example_id, span, chat=_chat(text, values))
+        starts = tuple(span[0] + start for start in value.starts)
+        return Prompt(text, example_id, span, starts, _chat(text, values))
 
     def locate(self, values: Mapping[str, str], names: Collection[str]) -> tuple[str, dict[str, Span]]:
         """Return the filled text, and the character span of each of `names` that stands in it, and is not empty.
@@ -146,6 +149,12 @@ class PromptTemplate(Options):
         for mark in marked.values():
             text = text.replace(mark, "")
         return text, spans
+
+
+def _chat(text: str, values: Mapping[str, str]) -> tuple[Message, ...]:
+    """Return the turns of the conversation that is the whole text, if one is."""
+    (value, *others) = values.values()
+    return value.turns if not others and isinstance(value, Transcript) and value == text else ()
 
 
 def _marked(value: str, mark: str) -> str:

@@ -12,13 +12,14 @@ from ilf_kedro.schemas.base import Table
 
 
 def _are_messages(value: object) -> bool:
-    """Tell whether a cell is what a user asked and an assistant answered, and nothing else."""
+    """Tell whether a cell is a conversation with a user that an assistant's answer ends, and nothing else."""
     if not isinstance(value, list) or not all(isinstance(message, Mapping) for message in value):
         return False
     roles = [message.get("role") for message in value]
     texts = [message.get("content") for message in value]
     return (
-        roles == ["user", "assistant"]
+        roles[-1:] == ["assistant"]
+        and "user" in roles
         and all(set(message) == {"role", "content"} for message in value)
         and all(isinstance(text, str) and text for text in texts)
     )

@@ -99,4 +99,5 @@ class _LabelledData(TrainingData):
 
 
 def _span(prompt: Prompt) -> JsonValue:
-    return None if prompt.truncatable is None else [*prompt.truncatable, *prompt.turns]
+    span: list[JsonValue] = [*(prompt.truncatable or ()), *prompt.turns]
+    return [*span, "chat"] if prompt.chat else span or None

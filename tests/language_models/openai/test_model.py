@@ -30,7 +30,7 @@ from ilf_kedro.language_models.protocol import (
     SamplingOptions,
     require,
 )
-from ilf_kedro.prompting import Prompt
+from ilf_kedro.prompting import Message, Prompt, PromptTemplate, fill, messages_to_json
 from tests.support.misbehaving_server import KEY, MisbehavingServer, log_probability, text_for
 
 Make = Callable[..., OpenAICompatibleLanguageModel]
@@ -178,6 +178,20 @@ def test_inputs_are_shortened_and_counted(make: Make, server: MisbehavingServer)
     sent = {body["messages"][0]["content"] for body in server.bodies}
     assert sent == {"POST: " + "x" * 27 + "\nTL;DR:", prompts(1)[0].text}
     assert model.n_shortened == 1
+
+
+def test_a_conversation_is_sent_as_messages_without_its_oldest_turns(make: Make, server: MisbehavingServer) -> None:
+    talk = [Message("system", "S"), Message("user", "long " * 20), Message("assistant", "b"), Message("user", "d")]
+    prompt = fill(
+        PromptTemplate(text="{{ request }}", truncate="request"), {"example_id": "e", "request": messages_to_json(talk)}
+    )
+    short = make(max_prompt_characters=40)
+    for model, kept in ((make(), talk), (short, [talk[0], talk[3]])):
+        server.bodies.clear()
+        model.generate([prompt], range(1), SamplingOptions(), seed=1)
+        expected = [{"role": turn.role, "content": turn.content} for turn in kept]
+        assert [body["messages"] for body in server.bodies] == [expected]
+    assert short.n_shortened == 1
 
 
 def test_token_log_probabilities_where_asked(make: Make, server: MisbehavingServer) -> None:

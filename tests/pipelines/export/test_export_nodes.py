@@ -25,7 +25,7 @@ from ilf_kedro.pipelines.export.nodes import (
 )
 from ilf_kedro.pipelines.export.options import ExportOptions
 from ilf_kedro.pipelines.selection.options import SelectionOptions
-from ilf_kedro.prompting import PromptTemplate
+from ilf_kedro.prompting import Message, PromptTemplate, messages_to_json
 from ilf_kedro.schemas import ChatRecords, Selections, Targets, UserError
 from tests.support import example_tables
 from tests.support.example_tables import examples
@@ -62,6 +62,14 @@ def test_targets_become_completions_and_conversations() -> None:
     messages = [{"role": "user", "content": "/post 1 TL;DR:"}, {"role": "assistant", "content": "B."}]
     lines = [json.loads(line) for line in export_chat(targets("A.", "B."), POLICY).splitlines()]
     assert lines[1] == {"messages": messages, "example_id": "train-1"}
+
+
+def test_conversations_keep_their_turns() -> None:
+    talk = [Message("user", "Hi"), Message("assistant", "Yes?"), Message("user", "Why?")]
+    rows = targets("A.").assign(post=messages_to_json(talk))
+    (line,) = export_chat(rows, PromptTemplate(text="{{ post }}")).splitlines()
+    turns = [("user", "Hi"), ("assistant", "Yes?"), ("user", "Why?"), ("assistant", "A.")]
+    assert json.loads(line)["messages"] == [{"role": role, "content": content} for role, content in turns]
 
 
 def test_openai_s_conversations_hold_nothing_else(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,13 +1,14 @@
-"""A model's chat template as a function of one message, whatever the template asks for."""
+"""A model's chat template as a function of one message or of a conversation's turns, whatever the template asks for."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ilf_kedro.prompting import Message, Span
 from ilf_kedro.schemas import UserError
 
 if TYPE_CHECKING:
@@ -55,6 +56,47 @@ class ChatTemplate:
     def render(self, text: str) -> str:
         """Return a message as the model sees it, up to where its answer begins."""
         return self._apply(_FORMS[self._form](text), add_generation_prompt=True)
+
+    def render_turns(self, turns: Sequence[Message]) -> tuple[str, tuple[Span, ...]]:
+        """Return a conversation as the model sees it, up to where its answer begins, and the template's own spans.
+
+        Raises:
+            UserError: the template refuses these roles, or writes something else than the turns' texts.
+        """
+        frames = self._conversation([Message(each.role, MESSAGE) for each in turns]).split(MESSAGE)
+        text = self._conversation(turns)
+        if len(frames) != len(turns) + 1 or not text.startswith(frames[0]):
+            raise self._refusal(turns, "it leaves turns out")
+        spans, place = [(0, len(frames[0]))], len(frames[0])
+        for turn, frame in zip(turns, frames[1:], strict=True):
+            # Some templates strip what is said.
+            forms = (turn.content, turn.content.strip(), turn.content.lstrip(), turn.content.rstrip())
+            said = next((form for form in forms if text.startswith(form + frame, place)), None)
+            if said is None:
+                raise self._refusal(turns, "it changes what is said")
+            begin, place = place + len(said), place + len(said) + len(frame)
+            spans.append((begin, place))
+        if place != len(text):
+            raise self._refusal(turns, "it adds text")
+        return text, tuple(spans)
+
+    def _conversation(self, turns: Sequence[Message]) -> str:
+        form = _FORMS[self._form]
+        messages = [{**form(turn.content)[-1], "role": turn.role} for turn in turns]
+        if len(form("")) > 1 and turns[0].role != "system":
+            messages = [form("")[0], *messages]
+        try:
+            return self._apply(messages, add_generation_prompt=True)
+        except Exception as error:  # noqa: BLE001  # whatever a template raises
+            said = f"it ends in {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            raise self._refusal(turns, said) from None
+
+    def _refusal(self, turns: Sequence[Message], said: str) -> UserError:
+        return UserError(
+            f"the chat template of {self._tokenizer.name_or_path} cannot show a conversation of "
+            f"{', '.join(turn.role for turn in turns)}: {said}; set `format: plain` for the model in the catalog, so "
+            "that it reads a transcript, or change the turns by the expression of this input's column"
+        )
 
     @cached_property
     def end(self) -> int | None:

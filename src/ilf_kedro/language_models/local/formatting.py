@@ -7,13 +7,13 @@ ends no message and begins none.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Format
 from ilf_kedro.language_models.local.chat_template import MESSAGE, ChatTemplate
-from ilf_kedro.prompting import Prompt
+from ilf_kedro.prompting import Prompt, without_oldest
 from ilf_kedro.schemas import UserError
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ class Formatter:
         Raises:
             PromptTooLongError: naming the example, where the whole input is not enough.
         """
+        if self._chat and prompt.chat:
+            return self._conversation(self._chat, prompt, n_reserved)
         text = self._wrap(prompt.text)
         template = self._template_in(text)
         tokens, offsets = self.tokenise(text, template)
@@ -108,15 +110,29 @@ class Formatter:
             else:
                 gap = (end, end) if excess > len(inside) else (inside[-excess], end)
             if gap[0] == gap[1]:
-                raise PromptTooLongError(
-                    f"the prompt of example {prompt.example_id!r} has {n_whole} tokens and needs {n_reserved} more, "
-                    f"but the model's context holds {self._context_length}. {_what_may_be_truncated(prompt)}, shorten "
-                    "the template or max_new_tokens, or use a model with a longer context."
-                )
+                raise self._too_long(prompt, n_whole, n_reserved)
             text, end = text[: gap[0]] + text[gap[1] :], end - (gap[1] - gap[0])
             template = self._template_in(text)
             tokens, offsets = self.tokenise(text, template)
         return Formatted(text, tokens, n_whole - len(tokens), template)
+
+    def _conversation(self, chat: ChatTemplate, prompt: Prompt, n_reserved: int) -> Formatted:
+        """Format a conversation by the model's own template, without as many of its oldest turns as are too much."""
+        n_whole = 0
+        for turns in (prompt.chat, *(without_oldest(prompt.chat) if prompt.turns else ())):
+            text, template = chat.render_turns(turns)
+            tokens, _ = self.tokenise(text, template)
+            n_whole = n_whole or len(tokens)
+            if len(tokens) + n_reserved <= self._context_length:
+                return Formatted(text, tokens, n_whole - len(tokens), template)
+        raise self._too_long(prompt, n_whole, n_reserved)
+
+    def _too_long(self, prompt: Prompt, n_tokens: int, n_reserved: int) -> PromptTooLongError:
+        return PromptTooLongError(
+            f"the prompt of example {prompt.example_id!r} has {n_tokens} tokens and needs {n_reserved} more, "
+            f"but the model's context holds {self._context_length}. {_what_may_be_truncated(prompt)}, shorten "
+            "the template or max_new_tokens, or use a model with a longer context."
+        )
 
     def continuation(self, prompt: Prompt, continuation: str) -> tuple[Formatted, Continuation]:
         """Tokenise a prompt and its continuation as one text, cutting the input so that both fit."""
@@ -134,6 +150,7 @@ class Formatter:
 
         The prompt's spans are negative, counted back from its end; those of the chat template are empty.
         """
+        prompt = replace(prompt, chat=())  # its characters are those of the transcript
         formatted, joint = self.continuation(prompt, continuation)
         offsets = self.continued(formatted, continuation)[1]
         boundary, (begin, end, origin) = len(formatted.text), self._message_in(formatted.text, prompt)

@@ -33,7 +33,7 @@ from ilf_kedro.language_models.openai.questions import (
     next_token_question,
 )
 from ilf_kedro.language_models.openai.readers import Fields, read_fields, usage_in
-from ilf_kedro.language_models.openai.requests import sendable, shorten
+from ilf_kedro.language_models.openai.requests import sendable, shorten, shorten_chat
 from ilf_kedro.language_models.openai.runner import forecast, plan_requests, send_requests
 from ilf_kedro.language_models.openai.shortcomings import warn_of_budget, warn_of_choices, warn_of_reasoning
 from ilf_kedro.language_models.openai.token_ids import token_ids
@@ -47,7 +47,7 @@ from ilf_kedro.language_models.protocol import (
     SamplingOptions,
     TokenLogProbabilities,
 )
-from ilf_kedro.prompting import Prompt
+from ilf_kedro.prompting import Prompt, Transcript
 
 logger = logging.getLogger(__name__)
 
@@ -277,7 +277,12 @@ class OpenAICompatibleLanguageModel:
         return values
 
     def _text(self, prompt: Prompt) -> str:
-        text, shortened = shorten(prompt, self.options.max_prompt_characters)
+        limit = self.options.max_prompt_characters
+        if prompt.chat and self.options.endpoint == "chat":
+            turns, shortened = shorten_chat(prompt, limit)
+            self._n_shortened += shortened
+            return turns
+        text, shortened = shorten(prompt, limit)
         self._n_shortened += shortened
         return sendable(text)
 
@@ -288,6 +293,8 @@ class OpenAICompatibleLanguageModel:
             parts["omit"] = [*omitted]
         if not options.strip_reasoning:
             parts["strip_reasoning"] = False
+        if isinstance(parts.get("prompt"), Transcript):
+            parts["chat"] = True
         return cache_key(
             backend="openai_compatible",
             engine_version=ENGINE_VERSION,

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from ilf_kedro.language_models.openai.cost_tracker import Usage
 from ilf_kedro.language_models.openai.options import ApiOptions
 from ilf_kedro.language_models.protocol import SamplingOptions
-from ilf_kedro.prompting import Prompt
+from ilf_kedro.prompting import Message, Prompt, Transcript, without_oldest
 
 MAX_STOPS = 4  # what OpenAI's API takes; more are applied to the text that comes back
 _CHARACTERS_PER_TOKEN = 4.0  # English, for forecasts only
@@ -118,6 +118,20 @@ def shorten(prompt: Prompt, max_characters: int | None) -> tuple[str, bool]:
     return prompt.text[: max(start, end - excess)] + prompt.text[end:], end > start
 
 
+def shorten_chat(prompt: Prompt, max_characters: int | None) -> tuple[Transcript, bool]:
+    """Leave out a conversation's oldest turns until its transcript fits, as far as that goes.
+
+    Returns what is left, as it can be sent, and whether it was cut.
+    """
+    turns = [Message(turn.role, sendable(turn.content)) for turn in prompt.chat]
+    whole = Transcript.of(turns)
+    if max_characters is None or len(whole) <= max_characters or not prompt.turns:
+        return whole, False
+    shorter = [Transcript.of(each) for each in without_oldest(turns)]
+    fitting = next((each for each in shorter if len(each) <= max_characters), shorter[-1] if shorter else whole)
+    return fitting, bool(shorter)
+
+
 def sendable(text: str) -> str:
     """Return the text with half a surrogate pair, which no request can carry, as U+FFFD."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -135,7 +149,11 @@ def _prompt_part(options: ApiOptions, text: str) -> dict[str, JsonValue]:
     system: list[JsonValue] = (
         [] if options.system_message is None else [{"role": "system", "content": options.system_message}]
     )
-    return {"messages": [*system, {"role": "user", "content": text}]}
+    turns = text.turns if isinstance(text, Transcript) else (Message("user", text),)
+    if turns[0].role in ("system", "developer"):  # the conversation's own
+        system = []
+    said: list[JsonValue] = [{"role": turn.role, "content": turn.content} for turn in turns]
+    return {"messages": [*system, *said]}
 
 
 def _request(options: ApiOptions, body: dict[str, JsonValue], text: str, max_output: int) -> ApiRequest:

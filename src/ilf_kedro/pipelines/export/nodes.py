@@ -7,7 +7,7 @@ import logging
 import pandas as pd
 
 from ilf_kedro.pipelines.selection.options import SelectionOptions
-from ilf_kedro.prompting import PromptTemplate, prompts_of
+from ilf_kedro.prompting import Message, Prompt, PromptTemplate, prompts_of
 from ilf_kedro.schemas import (
     ChatRecords,
     Comparisons,
@@ -141,10 +141,15 @@ def _prompts(table: pd.DataFrame, template: PromptTemplate) -> list[str]:
 
 def _conversations(targets: pd.DataFrame, template: PromptTemplate) -> pd.DataFrame:
     messages = [
-        [{"role": "user", "content": prompt}, {"role": "assistant", "content": target}]
-        for prompt, target in zip(_prompts(targets, template), targets["target"], strict=True)
+        [*_turns(prompt), {"role": "assistant", "content": target}]
+        for prompt, target in zip(prompts_of(targets, template), targets["target"], strict=True)
     ]
     return pd.DataFrame({"messages": messages})
+
+
+def _turns(prompt: Prompt) -> list[dict[str, str]]:
+    turns = prompt.chat or (Message("user", prompt.text),)
+    return [{"role": turn.role, "content": turn.content} for turn in turns]
 
 
 def _lines(table: pd.DataFrame) -> str:
