@@ -60,6 +60,7 @@ def lines(rows: list[dict[str, Any]]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
+@pytest.mark.slow
 def test_chats_of_several_turns_with_preferences_apart_run_from_files_to_the_report(tmp_path: Path) -> None:
     project = WholeProject.create(tmp_path)
     for split, n in {"train": 3, "validation": 2, "test": 2}.items():

@@ -64,7 +64,7 @@ def test_prompts_come_from_where_the_configuration_comes_from(conf: Path, kind: 
     (conf / "base" / "catalog_prompts.yml").write_text(yaml.safe_dump({"prompt.{name}": entry}))
     (conf / "base" / "globals.yml").write_text("{root: data, other: base, prompts: '${conf:base/prompts}'}")
     (conf / "base" / "prompts").mkdir()
-    (conf / "base" / "prompts" / "mine.yml").write_text(yaml.safe_dump({"text": "Say {x}", "slots": ["x"]}))
+    (conf / "base" / "prompts" / "mine.yml").write_text(yaml.safe_dump({"text": "Say {{ x }}"}))
     source = conf
     if kind != "folder":
         shutil.copytree(conf, tmp_path / "packed" / "conf", ignore=shutil.ignore_patterns("local", "packed"))

@@ -34,8 +34,8 @@ from tests.support.example_tables import WITH_FEEDBACK, YES_NO, examples, refine
 
 POLICY = PromptTemplate(text="{{ title }} {{ post }} TL;DR:")
 ARMS = ("refinements", "references", "initial_outputs")
-REFINEMENT = PromptTemplate(text="{{ post }}|{{ initial_output }}|{{ feedback }}|{{ refinement }}"[1:])
-FEEDBACK = PromptTemplate(text="{{ post }}|{{ initial_output }}|{{ refinement }}|{{ feedback }}"[1:])
+REFINEMENT = PromptTemplate(text="{{ post }}|{{ initial_output }}|{{ feedback }}|{{ refinement }}")
+FEEDBACK = PromptTemplate(text="{{ post }}|{{ initial_output }}|{{ refinement }}|{{ feedback }}")
 RANDOM = SelectionOptions(target_scorer="random")
 
 
