@@ -54,7 +54,7 @@ def register_pipelines() -> dict[str, Pipeline]:
 
 def _main_job(parameters: Parameters, source: RefinementSource) -> dict[str, Pipeline]:
     arms, sizes, sampler = parameters.arms, parameters.train_sizes, parameters.finetune.best_of_n_from
-    task, methods = parameters.task, parameters.refinement.methods
+    task, methods = parameters.task, parameters.refinement_methods
     refining = {
         "refinement": refinement.create_pipeline(methods),
         "selection": selection.create_pipeline(parameters.selection.scorers, methods),

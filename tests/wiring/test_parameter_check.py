@@ -120,6 +120,18 @@ def test_settings_of_sizes_that_nothing_is_trained_at_are_named() -> None:
     assert Parameters.model_validate(unused).unused_sizes == (7, 5)
 
 
+def test_control_arms_bring_their_methods_and_want_the_same_refiner() -> None:
+    shown = ("refinement_with_feedback", "refinement_without_feedback")
+    assert Parameters.model_validate(RIGHT).refinement_methods == shown
+    arms = ["refinements", "refinements_no_feedback", "refinements_shuffled_feedback"]
+    asked = Parameters.model_validate(changed("finetune.arms", arms))
+    assert asked.refinement_methods == (*shown, "refinement_with_shuffled_feedback")
+    mixed = changed("finetune.arms", arms)
+    mixed["finetune"]["refiner"] = "refinement_model"
+    with pytest.raises(ValueError, match="refinements_no_feedback, refinements_shuffled_feedback are written by"):
+        Parameters.model_validate(mixed)
+
+
 def test_a_missing_key_is_named() -> None:
     assert the_fault({key: value for key, value in RIGHT.items() if key != "seed"})[0] == "seed"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, field_validator
@@ -16,6 +16,9 @@ Arm = Literal[
     "feedback_and_refinement",
     "best_of_n_outputs",
     "refinement_model",
+    "refinements_shuffled_feedback",
+    "refinements_no_feedback",
+    "refinements_model_feedback",
 ]
 RefinementMethod = Literal[
     "refinement_with_feedback",
@@ -23,6 +26,12 @@ RefinementMethod = Literal[
     "refinement_with_shuffled_feedback",
     "refinement_with_model_feedback",
 ]
+# The arms that learn from the refinements of a method that does not see the person's feedback.
+CONTROL_ARMS: Mapping[Arm, RefinementMethod] = {
+    "refinements_shuffled_feedback": "refinement_with_shuffled_feedback",
+    "refinements_no_feedback": "refinement_without_feedback",
+    "refinements_model_feedback": "refinement_with_model_feedback",
+}
 
 
 def _check_scorer(name: str) -> str:

@@ -39,6 +39,9 @@ _NAMES = {
     "refinement_without_feedback": "without feedback",
     "refinement_with_shuffled_feedback": "with shuffled feedback",
     "refinement_with_model_feedback": "with model-written feedback",
+    "refinements_shuffled_feedback": "refinements by shuffled feedback",
+    "refinements_no_feedback": "refinements without feedback",
+    "refinements_model_feedback": "refinements by model-written feedback",
     "any": "all of them",
 }
 # For what others are compared with, such as lines of reference, and for the bars of dots in several colours.

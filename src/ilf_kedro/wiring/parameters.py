@@ -16,7 +16,7 @@ from ilf_kedro.pipelines.controls.options import ControlsOptions
 from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
 from ilf_kedro.pipelines.export.options import ExportOptions
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions, TrainingOverride
-from ilf_kedro.pipelines.names import Arm, RefinementMethod, ScorerName
+from ilf_kedro.pipelines.names import CONTROL_ARMS, Arm, RefinementMethod, ScorerName
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
 from ilf_kedro.pipelines.reporting.pipeline import VerifiedTexts
 from ilf_kedro.pipelines.reward_model.options import ComparisonOptions, RewardModelOptions
@@ -66,6 +66,7 @@ _NEEDS: dict[Arm, tuple[str, ...]] = {
     "feedback_and_refinement": ("feedback", "initial_output"),
     "best_of_n_outputs": ("comparison",),
     "refinement_model": ("feedback", "initial_output", "reference"),
+    **dict.fromkeys(CONTROL_ARMS, ("feedback",)),
 }
 
 
@@ -147,6 +148,23 @@ class Parameters(Options):
                 f"expected null or one of {', '.join(known)}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_control_arms(self) -> Self:
+        controls = [arm for arm in (*self.arms, *(self.sweep.arms or ())) if arm in CONTROL_ARMS]
+        if controls and self.finetune.refiner == "refinement_model":
+            raise ValueError(
+                f"finetune.arms: {', '.join(dict.fromkeys(controls))} are written by the catalog's refiner, but "
+                "finetune.refiner is refinement_model, so that they could not be compared with refinements; "
+                "set it to refiner, or leave them out"
+            )
+        return self
+
+    @property
+    def refinement_methods(self) -> tuple[RefinementMethod, ...]:
+        """The methods that refine: those of `refinement.methods`, and those that control arms learn from."""
+        asked = (CONTROL_ARMS[arm] for arm in (*self.arms, *(self.sweep.arms or ())) if arm in CONTROL_ARMS)
+        return tuple(dict.fromkeys((*self.refinement.methods, *asked)))
 
     @property
     def verified(self) -> tuple[VerifiedTexts, ...]:

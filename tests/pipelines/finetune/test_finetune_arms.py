@@ -22,12 +22,13 @@ from ilf_kedro.pipelines.finetune.pipeline import model_names, sections
 from ilf_kedro.pipelines.finetune.targets import (
     target_best_of_n,
     target_joint_outputs,
+    target_refinements,
     target_top_refinements,
     target_written_refinements,
     unseen_examples,
 )
 from ilf_kedro.pipelines.finetune.training_plan import plan_training, prompts_of
-from ilf_kedro.pipelines.names import Arm
+from ilf_kedro.pipelines.names import CONTROL_ARMS, Arm
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.prompting.joint_outputs import END, MARKER, parse_joint_output
@@ -211,4 +212,26 @@ def test_the_refinement_model_may_refine_for_the_refinements_arm() -> None:
     assert "selections" not in alone.inputs()
     assert "finetune.refinement_model.n2.checkpoint" in pipeline.all_outputs()
     top = create_pipeline(["refinements"], [2], RefinementSource(top_k=3))
+    assert "selections.top_k" in top.inputs()
+
+
+def test_a_control_arm_learns_the_choice_among_its_own_methods_refinements(caplog: pytest.LogCaptureFixture) -> None:
+    table, real = examples(3), selections({f"train-{i}": f"real {i}" for i in range(3)})
+    for arm, method in CONTROL_ARMS.items():
+        control = selections({f"train-{i}": f"{method} {i}" for i in range(3)}).assign(method=method)
+        both = Selections.validate(pd.concat([real, control], ignore_index=True))
+        made = target_refinements(table, subsets(table, 2), both, RANDOM, train_size=2, arm=arm)
+        assert list(made["target"]) == [f"{method} 0", f"{method} 1"]
+        silent = Selections.validate(both[both["text"] != f"{method} 1"].reset_index(drop=True))
+        if arm == "refinements_model_feedback":
+            left = target_refinements(table, subsets(table, 2), silent, RANDOM, train_size=2, arm=arm)
+            assert list(left["target"]) == [f"{method} 0"]
+            assert "1 of 2 examples have no feedback of the model" in caplog.text
+        else:
+            with pytest.raises(UserError, match="for 1 of the 2 training examples"):
+                target_refinements(table, subsets(table, 2), silent, RANDOM, train_size=2, arm=arm)
+
+
+def test_control_arms_learn_from_as_many_refinements_as_the_refinements_arm() -> None:
+    top = create_pipeline(["refinements_no_feedback"], [2], RefinementSource(top_k=3))
     assert "selections.top_k" in top.inputs()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+from itertools import permutations, product
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.pipelines.refinement.control_feedback import shuffle_feedback, write_feedback
-from ilf_kedro.pipelines.refinement.nodes import refine_by_control_feedback
+from ilf_kedro.pipelines.refinement.nodes import refine_all, refine_by_control_feedback
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
 from ilf_kedro.pipelines.requirements import MissingColumnError
+from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import UserError
 from tests.support.example_tables import WITH_FEEDBACK, WITHOUT_FEEDBACK, examples, subsets
 
@@ -45,7 +49,7 @@ def test_equal_texts_are_kept_apart_where_they_can_be(caplog: pytest.LogCaptureF
     assert not caplog.records
     with caplog.at_level(logging.WARNING):
         shuffle_feedback(examples(2, feedback=["same", "same"]), 0)
-    assert "equal feedback" in caplog.text
+    assert "2 of 2 examples get feedback that equals their own" in caplog.text
 
 
 def test_only_the_training_subset_is_shuffled() -> None:
@@ -97,3 +101,55 @@ def test_the_refiner_sees_the_other_feedback_in_place_of_the_examples_own() -> N
     )
     assert seen == dict(zip(shuffled["example_id"][:2], shuffled["feedback"][:2], strict=True))
     assert set(refined["method"]) == {"refinement_with_shuffled_feedback"}
+
+
+def test_no_seed_leaks_feedback_that_another_order_would_not() -> None:
+    for n in (2, 3, 4, 5):
+        orders = [order for order in permutations(range(n)) if all(giver != i for i, giver in enumerate(order))]
+        for texts in product("abc", repeat=n):
+            least = min(sum(texts[giver] == texts[i] for i, giver in enumerate(order)) for order in orders)
+            table = examples(n, feedback=list(texts))
+            shuffled = shuffle_feedback(table, 3)
+            assert (shuffled["feedback"] == table["feedback"]).sum() == least
+            assert (shuffled["from_example_id"] != table["example_id"]).all()
+
+
+def test_rare_orders_without_equal_texts_are_found() -> None:
+    table = examples(60, feedback=["same"] * 30 + [f"other {i}" for i in range(30)])
+    assert not (shuffle_feedback(table, 0)["feedback"] == table["feedback"]).any()
+
+
+def test_nobody_gets_feedback_about_their_own_input_where_another_is_there() -> None:
+    inputs = ["a", "a", "a", "b", "b", "b"]
+    of_input = dict(zip(examples(6)["example_id"], inputs, strict=True))
+    for seed in range(10):
+        shuffled = shuffle_feedback(examples(6, input_id=inputs), seed)
+        assert (shuffled["from_example_id"].map(of_input) != shuffled["example_id"].map(of_input)).all()
+
+
+def test_controls_do_not_see_the_persons_words() -> None:
+    seen: list[str] = []
+
+    def complete(prompt, i: int) -> str:
+        seen.append(prompt.text)
+        return f"Text {i}."
+
+    table = examples(2, feedback=["MARKER 1", "MARKER 2"], reference=["MARKER 3", "MARKER 4"])
+    model = ScriptedLanguageModel(complete=complete)
+    for name in ("refinement_without_feedback", "feedback"):
+        shipped = Path(__file__).parents[3] / f"conf/base/prompts/{name}.yml"
+        template = PromptTemplate(**yaml.safe_load(shipped.read_text(encoding="utf-8")))
+        if name == "feedback":
+            write_feedback(table, model, template, OPTIONS, 0)
+        else:
+            refine_all(table, model, template, OPTIONS, 0, method=name)
+    assert len(seen) >= 4
+    assert not [text for text in seen if "MARKER" in text]
+
+
+def test_a_controls_prompt_that_shows_the_feedback_is_refused() -> None:
+    model = ScriptedLanguageModel(complete=lambda prompt, i: f"Text {i}.")
+    with pytest.raises(UserError, match="shows feedback, so that it would be no control"):
+        refine_all(examples(2), model, WITH_FEEDBACK, OPTIONS, 0, method="refinement_without_feedback")
+    with pytest.raises(UserError, match="shows feedback, so that it would be no control"):
+        write_feedback(examples(2), model, WITH_FEEDBACK, OPTIONS, 0)

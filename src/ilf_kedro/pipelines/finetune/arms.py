@@ -10,7 +10,7 @@ from typing import Any
 from kedro.pipeline import Node
 
 from ilf_kedro.pipelines.finetune import targets
-from ilf_kedro.pipelines.names import Arm
+from ilf_kedro.pipelines.names import CONTROL_ARMS, Arm
 from ilf_kedro.pipelines.namespaces import bind
 from ilf_kedro.pipelines.refine_and_select import refinement_node, selection_nodes
 
@@ -34,6 +34,8 @@ class ArmPlan:
 class RefinementSource:
     """Where the refinements arm gets its refinements: how many of each example, by whom, scored by which scorers.
 
+    Its controls take as many of each example, by the catalog's refiner.
+
     With `by_refinement_model` the finetuned refinement model of the same size writes them in the arm's own
     namespace; else they come from the pipelines refinement and selection.
     """
@@ -50,6 +52,7 @@ ARMS: Mapping[Arm, ArmPlan] = {
     "refinements": ArmPlan(targets.target_refinements, _CHOSEN),
     "references": ArmPlan(partial(targets.target_texts, column="reference"), _SPLIT),
     "initial_outputs": ArmPlan(partial(targets.target_texts, column="initial_output"), _SPLIT),
+    **{arm: ArmPlan(partial(targets.target_refinements, arm=arm), _CHOSEN) for arm in CONTROL_ARMS},
     JOINT: ArmPlan(targets.target_joint_outputs, _CHOSEN, "prompt.feedback_and_refinement"),
     BEST_OF_N_OUTPUTS: ArmPlan(targets.target_best_of_n, (*_SPLIT, "finetune.best_of_n_outputs.outputs")),
     REFINEMENT_MODEL: ArmPlan(targets.target_written_refinements, _SPLIT, "prompt.refinement_with_feedback"),
@@ -64,13 +67,14 @@ def writing_outputs(arms: Sequence[Arm]) -> tuple[Arm, ...]:
 def target_nodes(arm: Arm, train_size: int, source: RefinementSource) -> list[Node]:
     """Create the nodes that end in the data set `targets` of an arm at a size."""
     plan = ARMS[arm]
-    if arm != "refinements":
+    if arm != "refinements" and arm not in CONTROL_ARMS:
         return [_choose(plan.function, plan.inputs, train_size=train_size)]
-    if source.by_refinement_model:
+    if source.by_refinement_model and arm == "refinements":
         return _refined_by_model(train_size, source)
     if source.top_k > 1:
         inputs = (*_SPLIT, "selections.top_k", "params:selection")
-        return [_choose(targets.target_top_refinements, inputs, train_size=train_size, top_k=source.top_k)]
+        top = bind(targets.target_top_refinements, train_size=train_size, top_k=source.top_k, arm=arm)
+        return [Node(top, list(inputs), "targets", name="choose_targets")]
     return [_choose(plan.function, plan.inputs, train_size=train_size)]
 
 

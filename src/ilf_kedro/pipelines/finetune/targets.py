@@ -6,6 +6,7 @@ import logging
 
 import pandas as pd
 
+from ilf_kedro.pipelines.names import CONTROL_ARMS, Arm
 from ilf_kedro.pipelines.requirements import having_texts, require_texts
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting.joint_outputs import write_joint_output
@@ -22,15 +23,16 @@ def target_refinements(
     options: SelectionOptions,
     *,
     train_size: int,
+    arm: Arm = "refinements",
 ) -> DataFrame[Targets]:
-    """Take the refinement with feedback that the target scorer chose.
+    """Take the refinement that the target scorer chose: with feedback, or by the method of a control arm.
 
     Examples all of whose refinements are empty have nothing to imitate; they are left out and counted.
 
     Raises:
         UserError: the scorer chose nothing for some of the subset, because selections are of another run.
     """
-    table = _chosen(examples, subsets, selections, options, train_size, arm="refinements")
+    table = _chosen(examples, subsets, selections, options, train_size, arm=arm)
     return _targets(table)
 
 
@@ -42,8 +44,9 @@ def target_top_refinements(
     *,
     train_size: int,
     top_k: int,
+    arm: Arm = "refinements",
 ) -> DataFrame[Targets]:
-    """Take the k refinements with feedback that the target scorer ranked highest (table selections.top_k).
+    """Take the k refinements of the arm's method that the target scorer ranked highest (table selections.top_k).
 
     A text that stands twice among them is learned from once; empty ones are left out.
 
@@ -56,7 +59,7 @@ def target_top_refinements(
             f"set selection.top_k to {top_k} or more and run `kedro run --pipelines selection` again"
         )
     highest = top[top["rank"] <= top_k].drop_duplicates(["example_id", "method", "scorer", "text"])
-    table = _chosen(examples, subsets, highest, options, train_size, arm="refinements")
+    table = _chosen(examples, subsets, highest, options, train_size, arm=arm)
     return _targets(table)
 
 
@@ -157,16 +160,39 @@ def _chosen(
     options: SelectionOptions,
     train_size: int,
     *,
-    arm: str,
+    arm: Arm,
 ) -> pd.DataFrame:
     """Return the subset's examples with the target scorer's choices as targets, without empty ones."""
     scorer = options.target_scorer
-    chosen = selections[(selections["scorer"] == scorer) & (selections["method"] == WITH_FEEDBACK)]
-    subset = having_texts(_subset(examples, subsets, train_size), ["initial_output", "feedback"], user=f"the arm {arm}")
+    method = CONTROL_ARMS.get(arm, WITH_FEEDBACK)
+    of_scorer = selections[selections["scorer"] == scorer]
+    chosen = of_scorer[of_scorer["method"] == method]
+    columns = ["initial_output", "feedback"]
+    subset: pd.DataFrame = having_texts(_subset(examples, subsets, train_size), columns, user=f"the arm {arm}")
     makers = "kedro run --pipelines refinement,selection"
-    _require_all(subset, chosen["example_id"], f"refinements chosen by the scorer {scorer}", makers, train_size)
+    if arm == "refinements_model_feedback":
+        subset = _with_model_feedback(subset, of_scorer, chosen)
+    _require_all(subset, chosen["example_id"], f"refinements ({method}) chosen by {scorer}", makers, train_size)
     chosen = chosen[["example_id", "text"]].rename(columns={"text": "target"})
     return _without_empty(subset.merge(chosen, on="example_id"), arm)
+
+
+def _with_model_feedback(subset: pd.DataFrame, selections: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+    """Leave out, and count, the examples on which the model wrote no feedback; all others must have a choice."""
+    silent = set(selections["example_id"]) - set(chosen["example_id"])
+    kept = subset[~subset["example_id"].isin(silent)]
+    if kept.empty:
+        raise UserError(
+            "the model wrote feedback on none of the examples of refinements_model_feedback; leave this arm out, or "
+            "run `kedro run --pipelines refinement,selection` again"
+        )
+    if len(kept) < len(subset):
+        logger.warning(
+            "refinements_model_feedback: %d of %d examples have no feedback of the model, and are left out",
+            len(subset) - len(kept),
+            len(subset),
+        )
+    return kept
 
 
 def _require_all(subset: pd.DataFrame, found: pd.Series[str], what: str, makers: str, train_size: int) -> None:

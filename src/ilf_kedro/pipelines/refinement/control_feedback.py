@@ -9,7 +9,7 @@ import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, LanguageModel, SamplingOptions, require
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
-from ilf_kedro.pipelines.requirements import asks, having_texts, project_words, require_texts
+from ilf_kedro.pipelines.requirements import asks, having_texts, project_words, refuse_feedback, require_texts
 from ilf_kedro.prompting import Prompt, PromptTemplate, clean_completion, prompts_of
 from ilf_kedro.schemas import DataFrame, Examples, FeedbackTexts, Subsets, UserError
 
@@ -24,8 +24,8 @@ def shuffle_feedback(
 ) -> DataFrame[FeedbackTexts]:
     """Give every example (of `subsets`, where given) the feedback of another one.
 
-    No example keeps its own; nor, unless the data leave no other way, a text that equals its own. The seed and
-    the examples decide who gets whose.
+    No example keeps its own; nor, unless the data leave no other way, a text that equals its own or that is about
+    the same input: such rows are counted in the log. The seed and the examples decide who gets whose.
 
     Raises:
         MissingColumnError: an example has no feedback.
@@ -39,19 +39,46 @@ def shuffle_feedback(
             "controls.n_examples), or leave refinement_with_shuffled_feedback out of refinement.methods"
         )
     texts = chosen["feedback"].to_numpy(dtype=object)
-    generator = np.random.default_rng(seed)
-    for _ in range(_SHUFFLES):
-        # Along one cycle through all examples in random order, nobody is their own next.
-        cycle = generator.permutation(len(chosen))
-        givers = np.empty_like(cycle)
-        givers[cycle] = np.roll(cycle, -1)
-        if not (texts[givers] == texts).any():
-            break
-    else:
-        logger.warning("some examples have equal feedback, so that shuffling leaves them the same text")
+    givers, n_leaks = _others(texts, chosen["input_id"].to_numpy(dtype=object), seed)
+    if n_leaks:
+        logger.warning(
+            "shuffled feedback: %d of %d examples get feedback that equals their own or is about the same input, "
+            "because too many have equal feedback or one input",
+            n_leaks,
+            len(chosen),
+        )
     ids = chosen["example_id"].to_numpy(dtype=object)
     table = {"example_id": ids, "feedback": texts[givers], "source": "shuffled", "from_example_id": ids[givers]}
     return FeedbackTexts.validate(pd.DataFrame(table))
+
+
+def _others(texts: np.ndarray, inputs: np.ndarray, seed: int) -> tuple[np.ndarray, int]:
+    """Return whose feedback each row gets, never its own, and how many get an equal one or one about their input."""
+    generator, n = np.random.default_rng(seed), len(texts)
+
+    def leaks(givers: np.ndarray) -> int:
+        return int(((texts[givers] == texts) | (inputs[givers] == inputs)).sum())
+
+    tried = []
+    for _ in range(_SHUFFLES):
+        # Along one cycle through all examples in random order, nobody is their own next.
+        givers = _next_along(generator.permutation(n), 1)
+        if not leaks(givers):
+            return givers, 0
+        tried.append(givers)
+    for groups in (texts, inputs):
+        # Sorted by group, the row as far on as the largest group is long is of another group, if one can be.
+        _, codes, sizes = np.unique(groups.astype(str), return_inverse=True, return_counts=True)
+        if sizes.max() < n:
+            tried.append(_next_along(np.lexsort((generator.permutation(n), codes)), int(sizes.max())))
+    best = min(tried, key=leaks)
+    return best, leaks(best)
+
+
+def _next_along(order: np.ndarray, step: int) -> np.ndarray:
+    givers = np.empty_like(order)
+    givers[order] = np.roll(order, -step)
+    return givers
 
 
 @asks("the control by model-written feedback", refiner=Capability.GENERATE)
@@ -73,6 +100,7 @@ def write_feedback(
         UserError: it wrote nothing for any example.
     """
     require(refiner, Capability.GENERATE, user="the control by model-written feedback")
+    refuse_feedback(template, user="model-written feedback")
     chosen = _chosen(examples, subsets)
     require_texts(chosen, project_words(template.slots), user="model-written feedback")
     prompts = prompts_of(chosen, template)
