@@ -112,3 +112,11 @@ def test_any_change_changes_the_hash() -> None:
     one = PromptTemplate(text="{{ post }}")
     assert one.content_hash != PromptTemplate(text="{{ post }} ").content_hash
     assert one.content_hash == PromptTemplate(text="{{ post }}").content_hash
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ a | trim }}", "{% for turn in a.turns %}{{ turn.content }}{% endfor %}", "{{ a[:9] }}"]
+)
+def test_what_may_be_shortened_is_shown_whole(text: str) -> None:
+    with pytest.raises(ValidationError, match="must stand as {{ a }}"):
+        PromptTemplate(text=text, truncate="a")

@@ -90,6 +90,11 @@ class PromptTemplate(Options):
             raise TemplateError("the text shows no field; expected one or more, such as {{ input }}")
         if self.truncate is not None and shown.count(self.truncate) > 1:
             raise TemplateError(f"the field {self.truncate!r} that may be shortened must stand only once")
+        if self.truncate in shown and not _is_shown_whole(self.text, self.truncate):
+            raise TemplateError(
+                f"the field {self.truncate!r} that may be shortened must stand as {{{{ {self.truncate} }}}}, without a "
+                "filter or a loop over its turns; or let none be shortened with truncate: null"
+            )
         return self
 
     @property
@@ -179,3 +184,8 @@ def _shown(text: str) -> tuple[str, ...]:
     tree = _ENVIRONMENT.parse(text)
     fields = find_undeclared_variables(tree)
     return tuple(each.name for each in tree.find_all(nodes.Name) if each.ctx == "load" and each.name in fields)
+
+
+def _is_shown_whole(text: str, field: str) -> bool:
+    outputs = _ENVIRONMENT.parse(text).find_all(nodes.Output)
+    return any(isinstance(part, nodes.Name) and part.name == field for output in outputs for part in output.nodes)
