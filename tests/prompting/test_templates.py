@@ -118,5 +118,5 @@ def test_any_change_changes_the_hash() -> None:
     "text", ["{{ a | trim }}", "{% for turn in a.turns %}{{ turn.content }}{% endfor %}", "{{ a[:9] }}"]
 )
 def test_what_may_be_shortened_is_shown_whole(text: str) -> None:
-    with pytest.raises(ValidationError, match="must stand as {{ a }}"):
+    with pytest.raises(ValidationError, match="must stand as "):
         PromptTemplate(text=text, truncate="a")
