@@ -51,6 +51,9 @@ _COLOURS = {
     "refinements": "#2f7fd1",
     "references": "#2a9d6f",
     "initial_outputs": "#d9822b",
+    "refinements_shuffled_feedback": "#a8853a",
+    "refinements_no_feedback": "#7a6ff0",
+    "refinements_model_feedback": "#1f9fb0",
     BEST_OF_N: "#b05cc6",
     BASE_MODEL: GREY,
     "reference": "#c2496b",
@@ -59,6 +62,14 @@ _COLOURS = {
     "refinement_with_shuffled_feedback": "#d9822b",
     "refinement_with_model_feedback": "#2a9d6f",
 }
+_ARMS = (
+    "refinements",
+    "references",
+    "initial_outputs",
+    "refinements_shuffled_feedback",
+    "refinements_no_feedback",
+    "refinements_model_feedback",
+)
 _MORE_COLOURS = ("#7a6ff0", "#1f9fb0", "#a8853a", "#d45d5d")
 
 
@@ -127,13 +138,13 @@ def sampler_of_best_of_n(models: Iterable[str], chosen: str | None = None) -> st
 def in_order(models: Iterable[str]) -> list[str]:
     """Sort models as the report shows them: people, the base model, each arm by size, best-of-N, others."""
 
-    def place(model: str) -> tuple[int, int, int, str]:
+    def place(model: str) -> tuple[int, int, str, int]:
         trained = arm_and_size(model)
         if trained is not None:
-            arms = [name for name in _COLOURS if name not in _NAMES]
-            return (2, arms.index(trained[0]) if trained[0] in arms else len(arms), trained[1], trained[0])
+            place = _ARMS.index(trained[0]) if trained[0] in _ARMS else len(_ARMS)
+            return (2, place, trained[0], trained[1])
         first = {"reference": 0, BASE_MODEL: 1, BEST_OF_N: 3}
-        return (first.get(model, 4), 0, 0, model)
+        return (first.get(model, 4), 0, model, 0)
 
     return sorted(set(models), key=place)
 

@@ -60,6 +60,7 @@ def prompts(count: int) -> list[Prompt]:
     return [Prompt(f"Post number {index}. Output:", f"example-{index}") for index in range(count)]
 
 
+@pytest.mark.slow
 def test_a_thousand_requests_with_30_percent_faults(server: MisbehavingServer, tmp_path: Path) -> None:
     server.script = fault_at_random
     server.slow_seconds = 2.5

@@ -75,9 +75,7 @@ def test_examples_without_any_refinement_are_left_out_and_counted(caplog: pytest
 
 def test_selections_of_another_run_are_refused() -> None:
     table = examples(3)
-    with pytest.raises(
-        UserError, match=r"chosen by the scorer random for 2 of the 3 training examples \(train-1, train-2\)"
-    ):
+    with pytest.raises(UserError, match=r"chosen by random for 2 of the 3 training examples \(train-1, train-2\)"):
         target_refinements(
             table,
             subsets(table, 3),
