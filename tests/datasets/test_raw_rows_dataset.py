@@ -109,6 +109,7 @@ def answer(request: Request) -> Response:
     return Response("", 404, headers={"X-Error-Code": code, "X-Repo-Commit": COMMIT})
 
 
+@pytest.mark.slow
 def test_a_data_set_of_the_hub_is_downloaded_once_and_pinned(tmp_path: Path, httpserver: HTTPServer) -> None:
     httpserver.expect_request(re.compile(".*")).respond_with_handler(answer)
     endpoint = httpserver.url_for("").rstrip("/")

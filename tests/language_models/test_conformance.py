@@ -15,6 +15,7 @@ from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.language_models.local.model import LocalLanguageModel, LocalOptions, load_model_source
 from ilf_kedro.language_models.local.packaged_encoder import packaged_encoder
 from ilf_kedro.language_models.local.sentence_embedder import SentenceEmbedder
+from ilf_kedro.language_models.openai import client
 from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
 from ilf_kedro.language_models.openai.options import ApiOptions
 from ilf_kedro.language_models.protocol import (
@@ -35,6 +36,12 @@ def _local(request, format, **options):  # noqa: A002
     directory = request.getfixturevalue("tiny_model_directory")
     source = load_model_source("tiny", directory, format=format, dtype="float32")
     return LocalLanguageModel(source, options=LocalOptions(**options))
+
+
+@pytest.fixture(autouse=True)
+def _no_long_waits(monkeypatch):
+    """A server that gives no log-probabilities is asked again, after a wait."""
+    monkeypatch.setattr(client, "RETRY_SECONDS", 0.01)
 
 
 def _api(request, endpoint, **options):
