@@ -21,7 +21,7 @@ from ilf_kedro.schemas import Options, UserError
 
 __all__ = ["Prompt", "PromptTemplate", "Span", "TemplateError"]
 
-Span = tuple[int, int]
+Span = tuple[int, int]  # of characters, half-open
 _FIRST_MARK, _LAST_MARK = 0xF0000, 0xFFFFD  # of a plane that Unicode leaves to private use
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ilf_kedro.language_models.protocol import TokenLogProbabilities
-from ilf_kedro.prompting import Prompt, PromptTemplate, fill, shown
+from ilf_kedro.prompting import Prompt, PromptTemplate, Span, fill, shown
 from ilf_kedro.schemas import UserError
 from ilf_kedro.scoring.rows import PromptRow
 
@@ -21,8 +21,6 @@ __all__ = ["FEEDBACK_ORDER", "REFINEMENT_ORDER", "MarkedText", "Span", "check_or
 
 REFINEMENT_ORDER = ("initial_output", "feedback", "refinement")  # of I₁, after the inputs
 FEEDBACK_ORDER = ("refinement", "feedback")  # of I₂, after the inputs
-
-Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Format
 from ilf_kedro.language_models.local.chat_template import MESSAGE, ChatTemplate
-from ilf_kedro.prompting import Prompt, without_oldest
+from ilf_kedro.prompting import Prompt, Span, without_oldest
 from ilf_kedro.schemas import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-Span = tuple[int, int]  # of characters
 
 
 class PromptTooLongError(ValueError):
