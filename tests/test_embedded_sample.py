@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,8 @@ import pytest
 from tokenizers import Tokenizer
 
 from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
-from ilf_kedro.schemas import RawLines
-from ilf_kedro.tasks.reading import ReadOptions, read_bytes
+from ilf_kedro.schemas import RawRows
+from ilf_kedro.tasks.reading import read_bytes
 from tests.support.raw_rows import mapped
 
 FOLDER = Path(__file__).parents[1] / "data" / "01_raw" / "slf5k_sample"
@@ -21,14 +20,13 @@ OF_FEEDBACK = {"feedback", "feedback_class", "has_additional_feedback"}
 
 
 @pytest.fixture(scope="module")
-def raw() -> dict[str, RawLines]:
-    files = {split: FOLDER / f"{split}.jsonl" for split in SIZES}
-    return {split: RawLines(file.name, tuple(file.read_text("utf-8").splitlines())) for split, file in files.items()}
+def raw() -> dict[str, RawRows]:
+    return {split: read_bytes(f"{split}.jsonl", (FOLDER / f"{split}.jsonl").read_bytes()) for split in SIZES}
 
 
 @pytest.fixture(scope="module")
-def splits(raw: dict[str, RawLines]) -> dict[str, list[dict[str, Any]]]:
-    return {split: [json.loads(line) for line in lines.lines] for split, lines in raw.items()}
+def splits(raw: dict[str, RawRows]) -> dict[str, list[dict[str, Any]]]:
+    return {split: [dict(row.values) for row in rows.rows] for split, rows in raw.items()}
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +72,7 @@ def test_only_the_test_split_has_no_feedback(splits: dict[str, list[dict[str, An
             assert found == (set() if split == "test" else OF_FEEDBACK), row["id"]
 
 
-def test_data_prep_finds_no_fault(raw: dict[str, RawLines]) -> None:
-    files = (read_bytes(each.file, "\n".join(each.lines).encode(), ReadOptions()) for each in raw.values())
-    *tables, rejected = mapped(*files, options=DataPrepOptions(on_invalid="stop"))
+def test_data_prep_finds_no_fault(raw: dict[str, RawRows]) -> None:
+    *tables, rejected = mapped(*raw.values(), options=DataPrepOptions(on_invalid="stop"))
     assert len(rejected) == 0
     assert [len(table) for table in tables] == [*SIZES.values(), *SIZES.values()]

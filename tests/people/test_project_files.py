@@ -27,7 +27,7 @@ from ilf_kedro.people.records import list_records, to_lines
 from ilf_kedro.people.submissions import submit
 from ilf_kedro.pipelines.tournament.ranked_lines import read_rankings
 from ilf_kedro.prompting.messages import messages_from_json
-from ilf_kedro.schemas import Rankings, RawLines
+from ilf_kedro.schemas import Rankings
 from ilf_kedro.tasks import Task, examples_table, map_rows
 from ilf_kedro.tasks.reading.files import read_bytes
 from tests.support.campaigns import (
@@ -116,9 +116,9 @@ def test_rankings_are_read_by_the_tournament(tmp_path: Path) -> None:
     ranks = {"initial_output": 2, "model_one": 1, "model_two": 2}
     bad = RankingAnswer(kind="rank", ranks={}, all_bad=True)  # nothing was ranked
     answer_all(database, "anna", by_source(items[0], **ranks), bad)
-    lines = to_lines(ranked_examples(database.do(list_records), items)).splitlines()
+    lines = to_lines(ranked_examples(database.do(list_records), items)).encode()
     development = pd.DataFrame({"example_id": ["e0", "e1"], "initial_output": ["Text 0 about 0.", "Text 0 about 1."]})
-    table = read_rankings(RawLines("rankings.jsonl", tuple(lines)), development)
+    table = read_rankings(read_bytes("rankings.jsonl", lines), development)
     assert table["ranked_by"].str.startswith("human:annotator-").all()
     found = table.set_index("text")[["rank", "is_initial_output"]].to_dict("index")
     assert found == {

@@ -22,7 +22,7 @@ from kedro.runner import ThreadRunner
 
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
 from ilf_kedro.prompting import PromptTemplate
-from ilf_kedro.schemas import RawLines
+from ilf_kedro.schemas import RawRows
 from ilf_kedro.schemas.redaction import MASK
 from ilf_kedro.schemas.run_record import (
     GitState,
@@ -166,7 +166,7 @@ def test_a_run_that_is_cut_off_leaves_what_it_had_done(project: MiniProject) -> 
 
 def test_what_was_used_is_recorded_with_its_hash(project: MiniProject) -> None:
     template = PromptTemplate(text="Post: {{ post }}")
-    things = {"prompt": template, "raw": RawLines("x.jsonl", ("one", "two"), "ab" * 32), "model": FakeModel()}
+    things = {"prompt": template, "raw": RawRows("x.jsonl", (), content_hash="ab" * 32), "model": FakeModel()}
     used: list[object] = []
 
     def use(prompt: object, raw: object, model: object) -> None:

@@ -42,8 +42,8 @@ def test_the_projects_own_entries_pass_in_every_environment(
 
 def test_every_fault_is_named_at_once_with_its_file(tmp_path: Path) -> None:
     entries = {
-        "raw.train": {"type": "ilf_kedro.datasets.RawLinesDataset", "filepaht": "x"},
-        "raw.{split}": {"type": "ilf_kedro.datasets.RawLinesDataset", "filepath": "x", "versoned": True},
+        "raw.train": {"type": "ilf_kedro.datasets.RawRowsDataset", "filepaht": "x"},
+        "raw.{split}": {"type": "ilf_kedro.datasets.RawRowsDataset", "filepath": "x", "versoned": True},
         "prompt": {"type": "ilf_kedro.datasets.PromptTemplateDataset"},
         "shell": {"type": "os.system", "filepath": "x"},
         "unknown": {"type": "nosuch.Dataset"},

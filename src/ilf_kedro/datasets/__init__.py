@@ -4,7 +4,6 @@ from ilf_kedro.datasets.checkpoint_dataset import CheckpointDataset
 from ilf_kedro.datasets.feedback_folder_dataset import FeedbackFolderDataset
 from ilf_kedro.datasets.language_model_dataset import LanguageModelDataset
 from ilf_kedro.datasets.prompt_template_dataset import PromptTemplateDataset
-from ilf_kedro.datasets.raw_lines_dataset import RawLinesDataset
 from ilf_kedro.datasets.raw_rows_dataset import RawRowsDataset
 from ilf_kedro.datasets.table_dataset import TableDataset
 from ilf_kedro.datasets.training_workspace_dataset import TrainingWorkspaceDataset
@@ -14,7 +13,6 @@ __all__ = [
     "FeedbackFolderDataset",
     "LanguageModelDataset",
     "PromptTemplateDataset",
-    "RawLinesDataset",
     "RawRowsDataset",
     "TableDataset",
     "TrainingWorkspaceDataset",

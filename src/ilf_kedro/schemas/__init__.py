@@ -13,7 +13,7 @@ from ilf_kedro.schemas.analysis import (
     TargetLikelihoods,
     TargetLogLikelihoods,
 )
-from ilf_kedro.schemas.base import Options, RawLines, Split, UserError, text_or_empty
+from ilf_kedro.schemas.base import Options, Split, UserError, text_or_empty
 from ilf_kedro.schemas.controls import ControlMetrics, FeedbackPoints, PointScores
 from ilf_kedro.schemas.evaluation import (
     JudgeAgreement,
@@ -135,7 +135,6 @@ __all__ = [
     "RankedCandidates",
     "RankedSelections",
     "Rankings",
-    "RawLines",
     "RawRow",
     "RawRows",
     "RefinementMetrics",

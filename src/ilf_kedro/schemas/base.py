@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 import pandas as pd
@@ -27,19 +26,6 @@ class Options(BaseModel):
     """Base of every options model: immutable, and an unknown key or an infinite number is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-@dataclass(frozen=True, slots=True)
-class RawLines:
-    """A raw text file as it is, before anything in it is validated.
-
-    `file` names it in messages; `lines` has no line ends, and its first is line 1 of the file. A byte that is
-    not UTF-8 is a lone surrogate in them. `content_hash` is the SHA-256 of the file's bytes, where known.
-    """
-
-    file: str
-    lines: tuple[str, ...]
-    content_hash: str | None = field(default=None, compare=False, repr=False)
 
 
 class Table(pa.DataFrameModel):

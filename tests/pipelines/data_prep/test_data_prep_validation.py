@@ -8,7 +8,7 @@ import pytest
 
 from ilf_kedro.pipelines.data_prep.nodes import map_splits
 from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
-from ilf_kedro.pipelines.data_prep.validation import InvalidDataError
+from ilf_kedro.schemas import InvalidDataError
 from tests.support.raw_rows import TASK, mapped, raw, raw_splits, row
 
 STOP = DataPrepOptions(on_invalid="stop")

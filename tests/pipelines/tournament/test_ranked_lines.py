@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ilf_kedro.pipelines.data_prep.validation import InvalidDataError
 from ilf_kedro.pipelines.tournament.ranked_lines import read_rankings
-from ilf_kedro.schemas import RawLines
+from ilf_kedro.schemas import InvalidDataError
+from ilf_kedro.tasks.reading import read_bytes
 from tests.support import example_tables
 
 DEVELOPMENT = example_tables.examples(3, "development")
@@ -23,8 +23,8 @@ def row(**changes: object) -> dict[str, object]:
 
 
 def read(*rows: dict[str, object] | str) -> pd.DataFrame:
-    lines = tuple(each if isinstance(each, str) else json.dumps(each) for each in rows)
-    return read_rankings(RawLines("rankings.jsonl", lines), DEVELOPMENT)
+    lines = "\n".join(each if isinstance(each, str) else json.dumps(each) for each in rows)
+    return read_rankings(read_bytes("rankings.jsonl", lines.encode()), DEVELOPMENT)
 
 
 def test_rankings_become_rows_in_the_order_of_the_file() -> None:

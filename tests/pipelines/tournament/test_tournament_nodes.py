@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,10 @@ from ilf_kedro.pipelines.tournament.section import _whose
 from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.report.sections import Figure, Paragraph, Section, Table, render_page
-from ilf_kedro.schemas import RawLines, ScorerCosts, UserError
+from ilf_kedro.schemas import RawRows, ScorerCosts, UserError
 from ilf_kedro.scoring import longest_scores
 from ilf_kedro.scoring.ensemble import EnsembleOptions
-from ilf_kedro.tasks.reading import ReadOptions, read_bytes
+from ilf_kedro.tasks.reading import read_bytes
 from tests.support import example_tables
 from tests.support.ranked_tables import ranked, simulated
 from tests.support.raw_rows import mapped
@@ -52,22 +53,19 @@ class LongerIsBetter:
 
 
 @pytest.fixture(scope="module")
-def raw() -> dict[str, RawLines]:
+def raw() -> dict[str, RawRows]:
     sample = FOLDER / "slf5k_sample"
-    return {
-        file.stem: RawLines(file.name, tuple(file.read_text("utf-8").splitlines())) for file in sample.glob("*.jsonl")
-    }
+    return {file.stem: read_bytes(file.name, file.read_bytes()) for file in sample.glob("*.jsonl")}
 
 
 @pytest.fixture(scope="module")
-def development(raw: dict[str, RawLines]) -> pd.DataFrame:
+def development(raw: dict[str, RawRows]) -> pd.DataFrame:
     splits = [raw[split] for split in ("train", "development", "validation", "test")]
-    files = (read_bytes(each.file, "\n".join(each.lines).encode(), ReadOptions()) for each in splits)
-    return mapped(*files, options=DataPrepOptions(on_invalid="stop"))[1]
+    return mapped(*splits, options=DataPrepOptions(on_invalid="stop"))[1]
 
 
 @pytest.fixture(scope="module")
-def embedded(raw: dict[str, RawLines], development: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def embedded(raw: dict[str, RawRows], development: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return nodes.read_ranked(raw["development_rankings"], development, WordCounter(), TournamentOptions())
 
 
@@ -120,8 +118,8 @@ def test_the_refinements_are_the_candidates_without_the_initial_output(
     assert counted.tolist() == joined["n_tokens_ranked"].tolist()
 
 
-def test_only_the_first_ranked_examples_count(raw: dict[str, RawLines], development: pd.DataFrame) -> None:
-    backwards = RawLines("r.jsonl", raw["development_rankings"].lines[::-1])
+def test_only_the_first_ranked_examples_count(raw: dict[str, RawRows], development: pd.DataFrame) -> None:
+    backwards = replace(raw["development_rankings"], rows=raw["development_rankings"].rows[::-1])
     rankings, _ = nodes.read_ranked(backwards, development, WordCounter(), TournamentOptions(n_examples=3))
     assert set(rankings["example_id"]) == set(development["example_id"].head(3))
 

@@ -33,7 +33,7 @@ from ilf_kedro.schemas import (
     Examples,
     PublishedResults,
     RankedCandidates,
-    RawLines,
+    RawRows,
     Refinements,
     ScorerContests,
     ScorerCosts,
@@ -52,7 +52,7 @@ Ranked = tuple[DataFrame[RankedCandidates], DataFrame[Refinements]]
 
 
 def read_ranked(
-    raw: RawLines, development: DataFrame[Examples], base_model: TokenCounter, options: TournamentOptions
+    raw: RawRows, development: DataFrame[Examples], base_model: TokenCounter, options: TournamentOptions
 ) -> Ranked:
     """Read rankings from a file: the first `n_examples` ranked ones, and their candidates as refinements.
 

@@ -1,4 +1,4 @@
-"""Rankings as people hand them in: JSON lines, every fault of which is found before anything is scored."""
+"""Rankings as people hand them in; every fault of them is found before anything is scored."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
-from ilf_kedro.pipelines.data_prep.records import Identifier, Text
-from ilf_kedro.pipelines.data_prep.validation import Fault, InvalidDataError, ParsedRow, read_rows
-from ilf_kedro.schemas import DataFrame, Examples, RawLines, text_or_empty
+from ilf_kedro.schemas import DataFrame, Examples, Fault, InvalidDataError, RawRow, RawRows, printable, text_or_empty
 from ilf_kedro.schemas.wording import counted
+from ilf_kedro.tasks.reading.records import Identifier, ReadRecord, Text, read_records
 
 __all__ = ["RankedLine", "read_rankings"]
 
@@ -70,7 +69,7 @@ class RankedLine(BaseModel):
         raise PydanticCustomError("contradiction", "{found}", {"found": found, "wanted": wanted})
 
 
-def read_rankings(raw: RawLines, development: DataFrame[Examples]) -> pd.DataFrame:
+def read_rankings(raw: RawRows, development: DataFrame[Examples]) -> pd.DataFrame:
     """Validate rankings, and return one row per (example, ranker, candidate) in the order of the file.
 
     Columns: example_id, ranked_by, sample_index, text, is_initial_output, rank. Texts that are equal but for case
@@ -79,14 +78,14 @@ def read_rankings(raw: RawLines, development: DataFrame[Examples]) -> pd.DataFra
     Raises:
         InvalidDataError: it lists every fault of the file with its rows.
     """
-    rows, faults = read_rows(raw, RankedLine)
-    faults += _faults_between(raw.file, rows, development)
+    records, faults = read_records(raw, RankedLine)
+    faults += _faults_between(records, development)
     if faults:
         raise InvalidDataError(sorted(faults, key=lambda fault: fault.row), _ADVICE)
     numbers: dict[tuple[str, str], int] = {}
     n_texts: dict[str, int] = {}
     table = []
-    for record in (row.record for row in rows if row.record is not None):
+    for record in (each.record for each in records):
         for candidate in record.candidates:
             key = (record.example_id, _folded(candidate.text))
             if key not in numbers:
@@ -103,38 +102,37 @@ def read_rankings(raw: RawLines, development: DataFrame[Examples]) -> pd.DataFra
     return pd.DataFrame(table)
 
 
-def _faults_between(
-    file: str, rows: Sequence[ParsedRow[RankedLine]], development: DataFrame[Examples]
-) -> Iterator[Fault]:
+def _faults_between(records: Sequence[ReadRecord[RankedLine]], development: DataFrame[Examples]) -> Iterator[Fault]:
     """Find what is wrong only in view of other rows, or of the development split."""
     initial = dict(zip(development["example_id"], development["initial_output"], strict=True))
     first: dict[tuple[str, str], int] = {}
-    for row in rows:
-        if (record := row.record) is None:
-            continue
+    for each in records:
+        row, record = each.row, each.record
         place = (record.example_id, record.ranked_by)
         if (number := first.setdefault(place, row.number)) != row.number:
             found = f"{record.ranked_by} ranks {record.example_id}, as in row {number}"
-            yield Fault(file, row.number, "ranked_by", found, "one row per example and ranker", row.raw)
+            yield _fault(row, "ranked_by", found, "one row per example and ranker")
         if record.example_id not in initial:
             expected = f"the id of one of the {len(initial)} examples of the development split"
-            yield Fault(file, row.number, "example_id", f'"{record.example_id}"', expected, row.raw)
+            yield _fault(row, "example_id", f'"{record.example_id}"', expected)
         else:
-            yield from _faults_of_initial(file, row, record, initial)
+            yield from _faults_of_initial(row, record, initial)
 
 
-def _faults_of_initial(
-    file: str, row: ParsedRow[RankedLine], record: RankedLine, initial: Mapping[str, object]
-) -> Iterator[Fault]:
+def _faults_of_initial(row: RawRow, record: RankedLine, initial: Mapping[str, object]) -> Iterator[Fault]:
     known = _folded(text_or_empty(initial[record.example_id]))
     for index, candidate in enumerate(record.candidates):
         column = f"candidates[{index}].is_initial_output"
         is_same = _folded(candidate.text) == known
         if candidate.is_initial_output and not is_same:
             expected = f"true only for the initial output that the development split has of {record.example_id}"
-            yield Fault(file, row.number, column, "true for another text", expected, row.raw)
+            yield _fault(row, column, "true for another text", expected)
         elif is_same and known and not candidate.is_initial_output:
-            yield Fault(file, row.number, column, "false for the initial output itself", "true", row.raw)
+            yield _fault(row, column, "false for the initial output itself", "true")
+
+
+def _fault(row: RawRow, column: str, found: str, expected: str) -> Fault:
+    return Fault(row.file, row.number, column, found, expected, printable(row.text()))
 
 
 def _folded(text: str) -> str:

@@ -7,7 +7,7 @@ import re
 
 from ilf_kedro.schemas import Fault, RawRow, printable, show_value
 
-__all__ = ["NOT_UTF8", "decode_lines", "json_lines_rows", "json_list_rows", "not_utf8", "parse_object"]
+__all__ = ["NOT_UTF8", "json_lines_rows", "json_list_rows", "not_utf8", "parse_object"]
 
 NOT_UTF8 = re.compile("[\udc80-\udcff]")
 """What a byte that is not UTF-8 is read as (Python's "surrogateescape")."""
@@ -73,16 +73,8 @@ def not_utf8(file: str, number: int, text: str) -> Fault | None:
     return Fault(file, number, None, f"the byte 0x{byte:02x}, which is not UTF-8", expected, raw)
 
 
-def decode_lines(content: bytes) -> tuple[str, ...]:
-    """Split UTF-8 bytes at LF or CRLF alone (never at U+2028 and its like, which JSON strings may hold).
-
-    Bytes that are not UTF-8 become lone surrogates, from which they can be told again.
-    """
-    return split_lines(content.decode("utf-8", "surrogateescape").removeprefix("\ufeff"))
-
-
 def split_lines(text: str) -> tuple[str, ...]:
-    """Split a text at LF or CRLF alone."""
+    """Split a text at LF or CRLF alone, never at U+2028 and its like, which JSON strings may hold."""
     lines = text.split("\n")
     if not lines[-1]:
         lines.pop()

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.prompting import PromptTemplate
-from ilf_kedro.schemas import RawLines
+from ilf_kedro.schemas import RawRows
 
 __all__ = ["content_hash"]
 
@@ -17,9 +17,7 @@ __all__ = ["content_hash"]
 def content_hash(data: object) -> str | None:
     """Return the SHA-256 of a raw file's bytes, a prompt, a checkpoint or a table; None for anything else."""
     match data:
-        case PromptTemplate():
-            return data.content_hash
-        case RawLines():
+        case PromptTemplate() | RawRows():
             return data.content_hash
         case Checkpoint():
             return data.record.content_hash
