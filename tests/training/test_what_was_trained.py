@@ -25,6 +25,7 @@ from ilf_kedro.training.examples import PreferencePair, TrainingExample
 from ilf_kedro.training.options import LoraOptions, TrainingOptions
 from ilf_kedro.training.preferences import train_on_preferences
 from ilf_kedro.training.supervised import train_language_model, training_hash
+from ilf_kedro.training.trainer import WeightedLossTrainer
 from ilf_kedro.training.workspace import TrainingWorkspace
 from tests.support import naive
 from tests.support.architectures import build
@@ -140,6 +141,40 @@ def test_the_micro_batch_changes_no_training(name, source, tmp_path):
     np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
+LAGUNA = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "head_dim": 8}
+LAGUNA |= {"shared_expert_intermediate_size": 16, "num_attention_heads_per_layer": None}
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "changes"),
+    [
+        pytest.param("laguna", "lora", LAGUNA, id="laguna-lora"),
+        pytest.param("mixtral", "full", {}, id="mixtral-full"),
+    ],
+)
+def test_an_interrupted_training_goes_on_with_all_its_weights(name, method, changes, source, tmp_path, monkeypatch):
+    """Libraries rename weights on their way to and from a disk, and pass in silence over names that fit nowhere."""
+    base = source(name, **changes)
+    compute = WeightedLossTrainer.compute_loss
+    chosen = options(method=method, save_steps=2, learning_rate=3e-2 if method == "lora" else 1e-3)
+
+    def interrupted(self, *arguments, **named):
+        if self.state.global_step == 3:
+            raise KeyboardInterrupt
+        return compute(self, *arguments, **named)
+
+    def losses(place: str) -> list[float]:
+        workspace = TrainingWorkspace(tmp_path / place)
+        checkpoint = train_language_model(base, EXAMPLES, chosen, seed=0, workspace=workspace, label="arm")
+        return [row["loss"] for row in checkpoint.record.log]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(WeightedLossTrainer, "compute_loss", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            losses("interrupted")
+    np.testing.assert_allclose(losses("interrupted"), losses("undisturbed"), rtol=1e-6)
+
+
 def test_dropout_of_adapters_makes_the_micro_batch_count(base: ModelSource):
     def hashes(dropout: float) -> set[str]:
         chosen = [options(lora=LoraOptions(dropout=dropout), micro_batch_size=n) for n in (1, 4)]
@@ -181,10 +216,13 @@ def test_a_damaged_or_foreign_adapter_is_refused_by_name(source, workspace):
     (checkpoint.directory / MARKER).unlink()  # from here on as a checkpoint that was copied without it
     file.write_bytes(whole)
     weights = load_file(file)
-    save_file({name.replace("q_proj", "qq_proj"): value for name, value in weights.items()}, file)
-    assert "holds other weights than its adapter" in refusal()
-    save_file({name: value[:, :3].contiguous() for name, value in weights.items()}, file)
-    assert "does not fit Qwen2ForCausalLM" in refusal()
+    name = next(name for name in weights if "q_proj.lora_A" in name)
+    save_file({each: value for each, value in weights.items() if each != name}, file)
+    assert refusal().startswith(f"{file} is no adapter of Qwen2ForCausalLM: it lacks {name}; load it on")
+    save_file({**weights, "what.lora_A.weight": torch.ones(2)}, file)
+    assert "it has what.lora_A.weight, which is not known there" in refusal()
+    save_file({**weights, name: weights[name][:, :3].contiguous()}, file)
+    assert f"it has {name} in the shape [4, 3], expected [4, 32]" in refusal()
     save_file({name: value * float("nan") for name, value in weights.items()}, file)
     assert "no numbers (NaN)" in refusal()
     file.write_bytes(b"")

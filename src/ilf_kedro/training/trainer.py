@@ -30,6 +30,7 @@ from transformers import (
 )
 
 from ilf_kedro.language_models.checkpoints.configuration import training_config
+from ilf_kedro.language_models.checkpoints.merging import fill_adapter
 from ilf_kedro.language_models.checkpoints.weights import load_pretrained
 from ilf_kedro.language_models.local.choosing import LanguageTrial, Trial
 from ilf_kedro.language_models.local.rotary import RotaryLengths
@@ -100,6 +101,17 @@ class OptimiserStepTrainer(Trainer, ABC):
         """Wait for the random states of all processes: what is written next says that the checkpoint is whole."""
         super()._save_rng_state(output_dir)
         self.accelerator.wait_for_everyone()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        """Put back every weight of a mid-run checkpoint; transformers' own loading passes over those it has renamed."""
+        if self.is_fsdp_enabled:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
+        directory, target = Path(resume_from_checkpoint), cast(nn.Module, self.model if model is None else model)
+        if isinstance(target, PeftModel):
+            fill_adapter(target, directory, "delete it, and the training begins anew")
+        else:
+            target.load_state_dict(self.load(directory, torch.float32).state_dict())
 
     def create_accelerator_and_postprocess(self) -> None:
         """Let accelerate divide the weights on CPUs too, where it ignores the wish in silence."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 
@@ -70,3 +71,20 @@ def test_code_beside_a_tokenizer_never_runs(tiny_model_directory, tmp_path, monk
     (directory / "tokenizer_config.json").write_text(json.dumps(config))
     with pytest.raises(ModelDirectoryError, match="never run here"):
         load_tokenizer(ModelSource("evil", directory, "revision"), None)
+
+
+def test_no_call_of_this_package_trusts_remote_code(project_root):
+    """Left out, transformers would ask on a terminal."""
+    calls = [
+        (file.name, node)
+        for file in (project_root / "src").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"from_pretrained", "from_config"}
+        and ast.unparse(node.func.value).lower().startswith("auto")
+    ]
+    assert {file for file, _ in calls} >= {"weights.py", "configuration.py", "loading.py", "convert.py", "embedded.py"}
+    for file, call in calls:
+        chosen = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        assert chosen.get("trust_remote_code") == "False", file

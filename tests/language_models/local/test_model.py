@@ -337,13 +337,18 @@ def test_the_revision_follows_every_identifying_file(directory, tmp_path):
     assert before == load_model_source("another name", directory, format="chat").revision
     (copy / "notes.md").write_text("not part of the model")
     assert load_model_source("x", copy).revision == before
+    (copy / "modeling.py").write_text("A = 1")
+    with_code = load_model_source("x", copy).revision
+    assert with_code != before
+    (copy / "modeling.py").write_text("A = 2")
+    assert load_model_source("x", copy).revision not in {before, with_code}
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps({**config, "rms_norm_eps": 1e-5}))
     assert load_model_source("x", copy).revision != before
 
 
 def test_a_missing_or_incomplete_directory_says_what_to_do(directory, tmp_path):
-    with pytest.raises(ModelDirectoryError, match=r"nowhere does not exist.*make install"):
+    with pytest.raises(ModelDirectoryError, match=r"nowhere is the directory of a .* does not exist.*make install"):
         load_model_source("x", tmp_path / "nowhere")
     copy = tmp_path / "copy"
     shutil.copytree(directory, copy)

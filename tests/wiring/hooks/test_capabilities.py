@@ -107,6 +107,25 @@ def test_a_model_that_is_not_what_a_node_needs_is_named_before_any_request(proje
         assert line.endswith("which 'far' is not; name a model of the backend local in the catalog")
 
 
+def test_every_model_that_cannot_be_loaded_is_named_before_any_request(project: MiniProject, tmp_path: Path) -> None:
+    def write(refiner: TextGenerator, judge: ChoiceModel, other: TextGenerator) -> str:
+        raise AssertionError("it ran")
+
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "config.json").write_text("{}")
+    half = {"type": "ilf_kedro.datasets.LanguageModelDataset", "backend": "local", "model": str(tmp_path / "half")}
+    scripted = {"type": "ilf_kedro.datasets.LanguageModelDataset", "backend": "scripted"}
+    project.write("base/catalog_models.yml", {"refiner": half, "judge": half, "other": scripted})
+    project.register(whole=Pipeline([Node(write, ["refiner", "judge", "other"], "x", name="write")]))
+    with pytest.raises(CapabilityError) as caught:
+        project.run(pipeline_names=["whole"])
+    lead, only = caught.value.message.splitlines()
+    assert lead == "Nothing was run."
+    assert only.startswith(
+        f"  judge, refiner: {tmp_path / 'half'} is no complete model: it lacks tokenizer_config.json"
+    )
+
+
 def test_every_node_names_the_protocols_of_its_models(project_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All nodes of the project: a hint that cannot be resolved would leave its model unchecked."""
     monkeypatch.chdir(project_root)

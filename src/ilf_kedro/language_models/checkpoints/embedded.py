@@ -52,8 +52,11 @@ def convert_embedded_model(parent: Path) -> Path:
 
     def build(directory: Path) -> None:
         logger.info("Converting %s to safetensors, once (about 20 s)", gguf.name)
-        model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+        source, file = str(gguf.parent), gguf.name
+        tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(
+            source, gguf_file=file, dtype=torch.float32, trust_remote_code=False
+        )
         setattr(model, "hf_quantizer", None)  # noqa: B010  # or save_pretrained would ask it to pack the weights; untyped
         if hasattr(model.config, "quantization_config"):
             del model.config.quantization_config
@@ -72,7 +75,7 @@ def create_tiny_model(parent: Path, tokenizer_from: Path) -> Path:
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     def build(directory: Path) -> None:
-        tokenizer = AutoTokenizer.from_pretrained(str(tokenizer_from))
+        tokenizer = AutoTokenizer.from_pretrained(str(tokenizer_from), trust_remote_code=False)
         config = LlamaConfig(
             vocab_size=len(tokenizer),
             hidden_size=32,

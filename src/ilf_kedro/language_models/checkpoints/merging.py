@@ -10,18 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.checkpoints.weights import ModelDirectoryError
 from ilf_kedro.schemas import UserError
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from transformers import PreTrainedModel
 
-__all__ = ["merge_adapter", "quiet_peft", "refuse_tied_adapter"]
+__all__ = ["fill_adapter", "merge_adapter", "quiet_peft", "refuse_tied_adapter"]
 
 _WEIGHTS = "adapter_model.safetensors"
+_CONFIG = "adapter_config.json"
+_FROZEN = ".base_layer."  # the model's own weights, which peft writes beside adapters of embeddings
 
 
 def merge_adapter(model: PreTrainedModel, adapter: Checkpoint) -> PreTrainedModel:
@@ -31,28 +35,55 @@ def merge_adapter(model: PreTrainedModel, adapter: Checkpoint) -> PreTrainedMode
         ModelDirectoryError: the adapter's weights are damaged, or not for this model.
         UserError: it adapts weights that two layers share.
     """
-    from peft import PeftModel, get_peft_model_state_dict
+    from peft import PeftConfig, get_peft_model
 
-    file = adapter.directory / _WEIGHTS
-    found = _read_names(file)
     try:
+        config = PeftConfig.from_pretrained(str(adapter.directory))
+        config.base_model_name_or_path = None  # peft would warn that it is a name here, and a path there
         with quiet_peft():
-            adapted = PeftModel.from_pretrained(model, str(adapter.directory))
+            adapted = get_peft_model(model, config)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # of many kinds, each of them about the adapter
         said = " ".join(str(error).split())[:400]
-        raise ModelDirectoryError(f"{file} does not fit {type(model).__name__} ({said}); {_remedy(adapter)}") from error
-    expected = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
-    if found != expected:
-        differ = ", ".join(sorted(found ^ expected)[:3])
         raise ModelDirectoryError(
-            f"{file} holds other weights than its adapter has in {type(model).__name__}: {len(expected - found)} are "
-            f"missing and {len(found - expected)} unknown, such as {differ}; {_remedy(adapter)}"
-        )
+            adapter.directory / _CONFIG, f"does not fit {type(model).__name__} ({said}); {_remedy(adapter)}"
+        ) from error
+    fill_adapter(adapted, adapter.directory, _remedy(adapter))
     refuse_tied_adapter(adapted)
     merged: PreTrainedModel = adapted.merge_and_unload()
     return merged
+
+
+def fill_adapter(adapted: PeftModel, directory: Path, remedy: str) -> None:
+    """Put the weights that peft saved in a directory into the layers of the names that they were saved under.
+
+    peft's own loading renames them as if they came from an older release of transformers, and passes over those that
+    then fit nowhere. `remedy` ends the messages.
+
+    Raises:
+        ModelDirectoryError: the file is damaged, or holds other tensors than the adapter has.
+    """
+    from peft import get_peft_model_state_dict
+
+    file = directory / _WEIGHTS
+    own = get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    saved = {name: weight for name, weight in _read(file).items() if _FROZEN not in name}
+    faults = [
+        *(f"lacks {name}" for name in own.keys() - saved.keys()),
+        *(f"has {name}, which is not known there" for name in saved.keys() - own.keys()),
+        *(
+            f"has {name} in the shape {list(saved[name].shape)}, expected {list(own[name].shape)}"
+            for name in own.keys() & saved.keys()
+            if own[name].shape != saved[name].shape
+        ),
+    ]
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        of = type(adapted.get_base_model()).__name__
+        raise ModelDirectoryError(file, f"is no adapter of {of}: it {min(faults)}{more}; {remedy}")
+    for name, weight in saved.items():
+        own[name].copy_(weight)
 
 
 def refuse_tied_adapter(model: torch.nn.Module) -> None:
@@ -90,21 +121,17 @@ def quiet_peft() -> Iterator[None]:
         yield
 
 
-def _read_names(file: Path) -> set[str]:
-    """Return the names of an adapter's tensors, whose values must be numbers."""
+def _read(file: Path) -> dict[str, torch.Tensor]:
+    """Return an adapter's tensors by name, whose values must be numbers."""
+    again = "delete this training and run it again"
     try:
-        with safe_open(file, framework="pt") as stream:
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  # no mapping
+        tensors = load_file(file)
     except (SafetensorError, OSError) as error:
-        raise ModelDirectoryError(
-            f"{file} is no whole safetensors file ({error}); delete this training and run it again"
-        ) from error
+        raise ModelDirectoryError(file, f"is no whole safetensors file ({error}); {again}") from error
     for name, tensor in tensors.items():
         if not bool(torch.isfinite(tensor).all()):
-            raise ModelDirectoryError(
-                f"{file} has values that are no numbers (NaN) in {name}; delete this training and run it again"
-            )
-    return set(tensors)
+            raise ModelDirectoryError(file, f"has values that are no numbers (NaN) in {name}; {again}")
+    return tensors
 
 
 def _remedy(adapter: Checkpoint) -> str:

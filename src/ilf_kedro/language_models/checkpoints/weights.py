@@ -21,7 +21,14 @@ _AGAIN = "copy the files again from where the model comes from, or name another 
 
 
 class ModelDirectoryError(UserError):
-    """A model's directory is missing, incomplete or damaged."""
+    """A model is missing, incomplete, damaged or not supported; the message begins with its `place` on the disk."""
+
+    def __init__(self, place: Path, what: str) -> None:
+        super().__init__(place, what)
+        self.place = place
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.args))
 
 
 def load_pretrained(
@@ -58,7 +65,7 @@ def load_pretrained(
     except Exception as error:  # of many kinds, each of them about the directory
         said = " ".join(str(error).split())
         raise ModelDirectoryError(
-            f"{directory} cannot be loaded ({type(error).__name__}: {said[:400]}); {_AGAIN}"
+            directory, f"cannot be loaded ({type(error).__name__}: {said[:400]}); {_AGAIN}"
         ) from error
     finally:
         transformers_logging.set_verbosity(verbosity)
@@ -68,7 +75,7 @@ def load_pretrained(
         *_describe("has tensors of other shapes than the model's:", map(_shapes, info["mismatched_keys"]), new),
     ]
     if faults:
-        raise ModelDirectoryError(f"{directory}, read as {type(model).__name__}, {'; it '.join(faults)}; {_AGAIN}")
+        raise ModelDirectoryError(_holder(directory), f"as {type(model).__name__} {'; it '.join(faults)}; {_AGAIN}")
     _check_numbers(model, directory, new)
     return model
 
@@ -81,8 +88,9 @@ def check_checkpoint(checkpoint: Checkpoint | None) -> None:
     """
     if checkpoint is not None and (damaged := damages(checkpoint.directory)):
         raise ModelDirectoryError(
-            f"the checkpoint in {checkpoint.directory} is not what was saved ({'; '.join(damaged)}); delete it and run "
-            "the pipeline that makes it again"
+            checkpoint.directory,
+            f"is not the checkpoint that was saved ({'; '.join(damaged)}); delete it and run the pipeline that makes "
+            "it again",
         )
 
 
@@ -91,10 +99,11 @@ def unreadable(place: Path, what: str, error: Exception) -> ModelDirectoryError:
     said = " ".join(str(error).split())
     if "trust_remote_code" in said:
         return ModelDirectoryError(
-            f"{place} asks for code that lies in the model's directory, and such code is never run here; use a model "
-            "whose architecture and tokenizer are transformers' own"
+            place,
+            "asks for code that lies in the model's directory, and such code is never run here; use a model whose "
+            "architecture and tokenizer are transformers' own",
         )
-    return ModelDirectoryError(f"{place} cannot be read as {what} ({type(error).__name__}: {said[:400]}); {_AGAIN}")
+    return ModelDirectoryError(place, f"cannot be read as {what} ({type(error).__name__}: {said[:400]}); {_AGAIN}")
 
 
 def _check_files(directory: Path) -> None:
@@ -106,9 +115,9 @@ def _check_files(directory: Path) -> None:
             with safe_open(file, framework="pt") as stream:
                 empty = not stream.keys()
         except (SafetensorError, OSError) as error:
-            raise ModelDirectoryError(f"{file} is no whole safetensors file ({error}); {_AGAIN}") from error
+            raise ModelDirectoryError(file, f"is no whole safetensors file ({error}); {_AGAIN}") from error
         if empty:
-            raise ModelDirectoryError(f"{file} holds no tensors; {_AGAIN}")
+            raise ModelDirectoryError(file, f"holds no tensors; {_AGAIN}")
 
 
 def _check_numbers(model: PreTrainedModel, directory: Path, new: str) -> None:
@@ -121,7 +130,15 @@ def _check_numbers(model: PreTrainedModel, directory: Path, new: str) -> None:
         if not (new and name.startswith(new)) and not bool(torch.isfinite(weight.detach().sum(dtype=torch.float32)))
     ]
     if broken:
-        raise ModelDirectoryError(f"{directory} {_list('has values that are no numbers (NaN) in', broken)}; {_AGAIN}")
+        what = _list("has values that are no numbers (NaN) in", broken)
+        raise ModelDirectoryError(_holder(directory), f"{what}; {_AGAIN}")
+
+
+def _holder(directory: Path) -> Path:
+    """Return the file of weights in a directory, or where there are several their index."""
+    files = list(directory.glob("*.safetensors"))
+    index = directory / "model.safetensors.index.json"
+    return files[0] if len(files) == 1 else index if index.is_file() else directory
 
 
 def _describe(what: str, names: Iterable[str], allowed: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ilf_kedro.language_models.checkpoints.weights import ModelDirectoryError
 from ilf_kedro.language_models.local.engines import Engine, PaddedEngine, TreeEngine
 from ilf_kedro.language_models.local.forward import Forward, WholeForward
 from ilf_kedro.language_models.local.kernels.tree_attention import NAME, UnsupportedAttentionError
@@ -31,7 +33,7 @@ _TOLERANCE = 1e-4
 _HALF_TOLERANCE = 0.08
 
 
-class UnsupportedModelError(UserError):
+class UnsupportedModelError(ModelDirectoryError):
     """No engine answers as the model's own forward pass does, or the model is no causal one."""
 
 
@@ -216,6 +218,7 @@ def _brief(error: Exception) -> str:
 
 def _unsupported(model: PreTrainedModel, what: str) -> UnsupportedModelError:
     return UnsupportedModelError(
-        f"{type(model).__name__} is not supported: {what}. Name a causal language model (a decoder, such as Llama, "
-        "Qwen, Gemma or Mamba) in the catalog instead"
+        Path(model.name_or_path or ""),
+        f"({type(model).__name__}) is not supported: {what}. Name a causal language model (a decoder, such as Llama, "
+        "Qwen, Gemma or Mamba) in the catalog instead",
     )

@@ -6,11 +6,12 @@ import inspect
 from functools import cache
 
 from kedro.framework.hooks import hook_impl
-from kedro.io import DataCatalog
+from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Pipeline
 
 from ilf_kedro.language_models.protocol import MissingCapabilityError, Model, TokenCounter, lacks
 from ilf_kedro.pipelines.requirements import protocols, questions
+from ilf_kedro.schemas import UserError
 from ilf_kedro.wiring.config_loader import ConfigurationError
 
 __all__ = ["CapabilityError", "CapabilityHook"]
@@ -30,30 +31,50 @@ class CapabilityHook:
         Questions are declared by `asks` in pipelines/requirements.py.
 
         Raises:
-            CapabilityError: naming each user, what it needs, the model, and the backends that have it.
+            CapabilityError: naming each model that cannot be loaded; or each user, what it needs, the model, and the
+                backends that have it.
         """
         made_by_the_run = pipeline.all_outputs()
-        load = cache(catalog.load)
+        unreadable: dict[str, list[str]] = {}
         faults: list[str] = []
+
+        @cache
+        def load(dataset: str) -> object:
+            try:
+                return None if dataset in made_by_the_run else catalog.load(dataset)
+            except DatasetError as error:
+                if (fault := _fault_of_user(error)) is None:
+                    raise
+                unreadable.setdefault(str(fault), []).append(dataset)
+                return None
+
         for node in pipeline.nodes:
             needed = protocols(node)
             faults += [
                 f"  {dataset}: {fault}"
                 for dataset, protocol in needed.items()
-                if dataset not in made_by_the_run and (fault := _explain(node.name, load(dataset), protocol))
+                if (fault := _explain(node.name, load(dataset), protocol))
             ]
             for question in questions(node):
-                model = load(question.dataset) if question.dataset not in made_by_the_run else None
+                model = load(question.dataset)
                 if isinstance(model, Model) and question.capability not in model.capabilities:
                     error = MissingCapabilityError(question.user, question.capability, model.name)
                     faults.append(f"  {question.dataset}: {error}")
+        faults += [f"  {', '.join(sorted(datasets))}: {said}" for said, datasets in unreadable.items()]
         if faults:
             raise CapabilityError("\n".join(["Nothing was run.", *dict.fromkeys(faults)]))
 
 
+def _fault_of_user(error: BaseException | None) -> UserError | None:
+    """Return what a user can mend among an error's causes, which Kedro wraps."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__
+    return error
+
+
 def _explain(node: str, model: object, protocol: type) -> str | None:
-    """Say what a node needs and a model is not, or return None where the model is that."""
-    if not lacks(model, protocol):
+    """Say what a node needs and a model is not, or return None where the model is that, or is not there."""
+    if model is None or not lacks(model, protocol):
         return None
     backends = "local" if TokenCounter in protocol.__mro__ else "local or openai"
     needed = inspect.cleandoc(protocol.__doc__ or "").splitlines()[0]

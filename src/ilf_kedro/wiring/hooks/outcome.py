@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from kedro.io import AbstractVersionedDataset, DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, ModelSource
+from ilf_kedro.language_models.checkpoints.weights import ModelDirectoryError
 from ilf_kedro.schemas.redaction import redact
 
 __all__ = ["OutcomeHook"]
@@ -22,9 +25,10 @@ class OutcomeHook:
     """Says in the log's last lines what came of the run, and in an error's message where it arose."""
 
     @hook_impl
-    def on_node_error(self, error: Exception, node: Node) -> None:
-        """Name the node."""
-        error.add_note(f"(in the node {node.name})")
+    def on_node_error(self, error: Exception, node: Node, inputs: dict[str, Any]) -> None:
+        """Name the node, and the catalog entry of the model whose files are at fault."""
+        at_fault = ", ".join(_models_at_fault(error, inputs))
+        error.add_note(f"(in the node {node.name}{f'; in the catalog it is {at_fault}' if at_fault else ''})")
 
     @hook_impl(trylast=True)
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
@@ -33,6 +37,21 @@ class OutcomeHook:
         for name in made:
             if path := kept_path(name, catalog, Path(run_params["project_path"])):
                 logger.info("%s: %s", name.replace("_", " ").capitalize(), path)
+
+
+def _models_at_fault(error: BaseException | None, inputs: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of those inputs whose models' files an error in a chain of causes is about."""
+    while error is not None:
+        if isinstance(error, ModelDirectoryError):
+            around = {error.place, *error.place.parents}
+            yield from (name for name, value in inputs.items() if _directories(value) & around)
+        error = error.__cause__
+
+
+def _directories(value: object) -> set[Path]:
+    """Return where the files of a node's input lie, if it is a model: a base, or one that was trained."""
+    sources = (value, getattr(value, "source", None), getattr(value, "checkpoint", None))
+    return {source.directory for source in sources if isinstance(source, ModelSource | Checkpoint)}
 
 
 def kept_path(name: str, catalog: DataCatalog, project: Path) -> str | None:
