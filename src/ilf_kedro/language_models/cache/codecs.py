@@ -72,7 +72,7 @@ def unpack_truncated(text: str) -> tuple[str, int]:
     if not text.startswith(_CUT):
         return text, 0
     fields = json.loads(text)
-    return fields["answer"], fields["n_truncated_tokens"]
+    return fields["answer"], fields["n_cut"]
 
 
 _CUT = '{"n_cut": '

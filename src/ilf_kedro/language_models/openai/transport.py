@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import httpx2
 from openai import DefaultHttpxClient
 
 from ilf_kedro.language_models.openai.cost_tracker import AttemptFault, CostTracker
+from ilf_kedro.language_models.openai.deadline import Deadline
 from ilf_kedro.language_models.openai.errors import Failure
 from ilf_kedro.language_models.openai.options import ApiOptions
 from ilf_kedro.language_models.openai.rate_limiter import RateLimiter
@@ -41,11 +42,14 @@ class WatchedClient(DefaultHttpxClient):
     """An HTTP client that watches every attempt, retries included: limits, budget, time and faults."""
 
     def __init__(self, options: ApiOptions, spending: CostTracker, stopping: threading.Event) -> None:
-        self._seconds = options.timeout_seconds
+        seconds = options.timeout_seconds
         super().__init__(
-            timeout=httpx2.Timeout(self._seconds, connect=min(self._seconds, 10.0)),
+            timeout=httpx2.Timeout(seconds, connect=min(seconds, 10.0)),
             event_hooks={"response": [_refuse_other_hosts]},
         )
+        self._deadline = Deadline(seconds)
+        for transport in (self._transport, *self._mounts.values()):
+            self._deadline.watch(transport)
         self.tokens = RateLimiter(options.tokens_per_minute, sleep=stopping.wait)
         self._requests = RateLimiter(options.requests_per_minute, sleep=stopping.wait)
         self._spending = spending
@@ -60,7 +64,9 @@ class WatchedClient(DefaultHttpxClient):
         """Send when the limits and the budget allow it; what a good answer costs is for the caller to settle."""
         call: Call | None = getattr(self._local, "call", None)
         if call is None:
-            return super().send(request, *args, **kwargs)
+            large = "/files" in request.url.path  # a batch's, which may take its time
+            with nullcontext() if large else self._deadline.limit():
+                return super().send(request, *args, **kwargs)
         self._requests.wait()
         self.tokens.wait(call.tokens)
         if self._stopping.is_set():
@@ -69,7 +75,8 @@ class WatchedClient(DefaultHttpxClient):
         call.attempts += 1
         call.open = True
         try:
-            response = self._whole(request, *args, **kwargs)
+            with self._deadline.limit():
+                response = super().send(request, *args, **kwargs)
         except _RedirectError:
             self._fail(call, AttemptFault.REDIRECTED)
             raise
@@ -95,25 +102,6 @@ class WatchedClient(DefaultHttpxClient):
         if call.open:
             call.open = False
             self._spending.settle(call.usd, lost=lost)
-
-    def _whole(self, request: httpx2.Request, *args: Any, **kwargs: Any) -> httpx2.Response:
-        """Return the response, read to its end; a server that drips must be done in the same time as any other."""
-        deadline = time.monotonic() + self._seconds
-        response = super().send(request, *args, **{**kwargs, "stream": True})
-        try:
-            # Only now is it known what is left for the body: httpx looks here when the reading begins.
-            left = max(0.001, deadline - time.monotonic())
-            response.request.extensions["timeout"] = {**request.extensions.get("timeout", {}), "read": left}
-            chunks = []
-            for chunk in response.iter_raw():
-                chunks.append(chunk)
-                if time.monotonic() > deadline:
-                    raise httpx2.ReadTimeout(f"no whole answer in {self._seconds:g} seconds", request=request)
-            return httpx2.Response(
-                response.status_code, headers=response.headers, content=b"".join(chunks), request=response.request
-            )
-        finally:
-            response.close()
 
     def _fail(self, call: Call, fault: AttemptFault) -> None:
         self._spending.book_fault(fault)
