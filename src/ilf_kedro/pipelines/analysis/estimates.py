@@ -16,7 +16,7 @@ def estimate_likelihoods(
     options: ReportingOptions, seed: int, *measured: DataFrame[TargetLogLikelihoods]
 ) -> DataFrame[TargetLikelihoods]:
     """Estimate NLL per token, perplexity and the paired difference from the base model, with intervals."""
-    bootstrap = Bootstrap(options.confidence, options.bootstrap_resamples, seed)
+    bootstrap = options.bootstrap(seed)
     table = pd.concat(measured, ignore_index=True)
     keys = ["model", "arm", "split", "train_size"]
     rows = []
@@ -34,7 +34,7 @@ def estimate_divergences(
     options: ReportingOptions, seed: int, *samples: DataFrame[DivergenceSamples]
 ) -> DataFrame[Divergences]:
     """Estimate every model's forward and backward divergence under every condition."""
-    bootstrap = Bootstrap(options.confidence, options.bootstrap_resamples, seed)
+    bootstrap = options.bootstrap(seed)
     rows = []
     keys = ["model", "condition", "direction"]
     for key, group in pd.concat(samples, ignore_index=True).groupby(keys, sort=False):

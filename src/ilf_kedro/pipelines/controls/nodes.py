@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ilf_kedro.evaluation.control_metrics import control_metrics
-from ilf_kedro.evaluation.intervals import Bootstrap
 from ilf_kedro.language_models.protocol import Capability, LanguageModel
 from ilf_kedro.pipelines.controls.options import ControlsOptions
 from ilf_kedro.pipelines.requirements import asks, having_texts
@@ -61,5 +60,5 @@ def measure_controls(
     scores: DataFrame[Scores], points: DataFrame[PointScores], options: ReportingOptions, seed: int
 ) -> DataFrame[ControlMetrics]:
     """Estimate every method's measures, and their differences paired by example."""
-    bootstrap = Bootstrap(options.confidence, options.bootstrap_resamples, seed)
+    bootstrap = options.bootstrap(seed)
     return control_metrics(scores, points, bootstrap)

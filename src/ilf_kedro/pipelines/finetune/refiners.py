@@ -46,7 +46,7 @@ def compare_refiners(
     table = table.merge(ensemble.rename(columns={"score": _INSTRUCT_RM}), on=_KEYS, how="left")
     table["rouge_l"] = rouge_l(table["text"].tolist(), table["reference"].tolist())
     table["length_tokens"] = base_model.count_tokens(table["text"].tolist())
-    bootstrap = Bootstrap(options.confidence, options.bootstrap_resamples, seed)
+    bootstrap = options.bootstrap(seed)
     rows = [
         {"refiner": refiner, "metric": metric, **asdict(estimate)}
         for name in (_INSTRUCT_RM, "rouge_l", "length_tokens")

@@ -6,7 +6,6 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ilf_kedro.evaluation.best_of_n import best_of_n
-from ilf_kedro.evaluation.intervals import Bootstrap
 from ilf_kedro.report.labels import BEST_OF_N, GREY, colour
 from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.report.plots import panels, translucent
@@ -28,7 +27,7 @@ def measure_best_of_n(
     seed: int,
 ) -> DataFrame[BestOfN]:
     """Estimate what the best of n candidates is worth for every n, and the reference's rank."""
-    bootstrap = Bootstrap(confidence=options.confidence, resamples=options.bootstrap_resamples, seed=seed)
+    bootstrap = options.bootstrap(seed)
     return best_of_n(candidates, rewards, examples, bootstrap)
 
 

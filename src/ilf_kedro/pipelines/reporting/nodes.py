@@ -8,7 +8,6 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ilf_kedro.evaluation import judging, model_metrics, refinement_metrics, win_rates
-from ilf_kedro.evaluation.intervals import Bootstrap
 from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
 from ilf_kedro.language_models.protocol import Capability, LanguageModel, TokenCounter
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
@@ -132,7 +131,7 @@ def measure_models(
         _or_empty(Outcomes, outcomes),
         chosen=task.output.metrics,
         count_tokens=base_model.count_tokens,
-        bootstrap=_bootstrap(options, seed),
+        bootstrap=options.bootstrap(seed),
     )
 
 
@@ -140,7 +139,7 @@ def compare_refinements(
     scores: DataFrame[Scores], selections: DataFrame[Selections], options: ReportingOptions, seed: int
 ) -> tuple[DataFrame[RefinementMetrics], DataFrame[ScorerAgreement]]:
     """Compare refinement methods and scorers by InstructRM's score, by length and by agreement."""
-    compared = refinement_metrics.refinement_metrics(scores, selections, _bootstrap(options, seed))
+    compared = refinement_metrics.refinement_metrics(scores, selections, options.bootstrap(seed))
     return compared, refinement_metrics.scorer_agreement(selections)
 
 
@@ -251,7 +250,3 @@ def write_report(
 
 def _or_empty(schema: type[TableT], table: DataFrame[TableT] | None) -> DataFrame[TableT]:
     return schema.from_rows([]) if table is None else table
-
-
-def _bootstrap(options: ReportingOptions, seed: int) -> Bootstrap:
-    return Bootstrap(confidence=options.confidence, resamples=options.bootstrap_resamples, seed=seed)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 
 from ilf_kedro.evaluation import pass_rates as rates
-from ilf_kedro.evaluation.intervals import Bootstrap
 from ilf_kedro.evaluation.model_metrics import with_references
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.report.labels import in_order, model_label, number_or_none, percent, words_of
@@ -64,7 +63,7 @@ def measure_pass_rates(
             f"selection.verifier: found a score of {outside.iloc[0]:g}; a pass rate needs scores from 0 to 1, of which "
             "1 passes. Let the verifier return shares, or take verifier out of task.output.metrics."
         )
-    bootstrap = Bootstrap(confidence=options.confidence, resamples=options.bootstrap_resamples, seed=seed)
+    bootstrap = options.bootstrap(seed)
     return rates.pass_rates(every, picked, bootstrap)
 
 

@@ -48,7 +48,7 @@ def measure_rounds(
     Each also as the paired difference from the one-round model of the same train size, with bootstrap intervals
     over test inputs.
     """
-    bootstrap = Bootstrap(options.confidence, options.bootstrap_resamples, seed)
+    bootstrap = options.bootstrap(seed)
     texts = outputs.merge(examples[["example_id", "reference"]], on="example_id")
     texts["rouge_l"] = rouge_l(texts["text"].tolist(), texts["reference"].tolist())
     texts["length_tokens"] = base_model.count_tokens(texts["text"].tolist())

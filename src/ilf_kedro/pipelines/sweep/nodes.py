@@ -74,7 +74,7 @@ def run_trials(
     development = having_texts(development, ["reference"], user="the pipeline sweep")
     if arm == "refinement_model":
         require_texts(development, ["initial_output", "feedback"], user="the pipeline sweep (refinement_model)")
-    bootstrap = Bootstrap(reporting.confidence, reporting.bootstrap_resamples, seed)
+    bootstrap = reporting.bootstrap(seed)
     shared = _Arm(arm, train_size, targets, asked, development, bootstrap)
     first = finetune.training_for(train_size)
     trials = list_trials(options, first)

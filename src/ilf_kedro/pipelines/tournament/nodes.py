@@ -7,7 +7,6 @@ import logging
 import pandas as pd
 
 from ilf_kedro.evaluation.contests import contests
-from ilf_kedro.evaluation.intervals import Bootstrap
 from ilf_kedro.evaluation.judge_rankings import judge_ranks
 from ilf_kedro.evaluation.tournament import WIN_RATE, example_values, rankings_of, scorer_metrics
 from ilf_kedro.language_models.protocol import Capability, LanguageModel, TokenCounter
@@ -106,7 +105,7 @@ def measure_scorers(
     ranked: DataFrame[RankedCandidates], scores: DataFrame[Scores], options: ReportingOptions, seed: int
 ) -> tuple[DataFrame[ScorerMetrics], DataFrame[ScorerContests]]:
     """Measure every scorer against the rankings, and test every two of them against each other."""
-    bootstrap = Bootstrap(options.confidence, options.bootstrap_resamples, seed)
+    bootstrap = options.bootstrap(seed)
     wins = example_values(*rankings_of(ranked, scores))[WIN_RATE]
     return scorer_metrics(ranked, scores, bootstrap), contests(wins, bootstrap)
 
