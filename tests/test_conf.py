@@ -34,6 +34,7 @@ ENVIRONMENTS = sorted(
 # The parts of the main job that an environment's data lack the texts for; no other environment lacks any.
 LEFT_OUT = {
     "code": {"reward_model"},
+    "code_mbpp": {"reward_model"},
     "ultrafeedback": {"reward_model"},
     "more_posts": {"reward_model", "refinement", "selection"},
 }

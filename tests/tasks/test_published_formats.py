@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from ilf_kedro.schemas import RawRows, raw_rows
-from ilf_kedro.tasks import Mapped, Task, divide, map_rows
+from ilf_kedro.tasks import Mapped, Task, divide, examples_table, fields_of, map_rows
 from ilf_kedro.tasks.reading import read_bytes
+from ilf_kedro.verifiers import Row, passes_tests
 from tests.support.own_task_page import formats
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -109,6 +110,38 @@ def test_more_posts_by_their_shipped_mapping() -> None:
     (example,) = whole(shipped("more_posts"), {"train": source}).examples["train"]
     assert example.subject.inputs == {"title": "A dog, who eats", "post": "It eats.\n\nPOST: no more."}
     assert (example.reference, example.subject.group, example.feedback) == ("My dog eats\nall.", "dogs", None)
+
+
+def test_mbpp_by_its_shipped_mapping() -> None:
+    row = {
+        "task_id": 601,
+        "text": "Write a function to double a number.",
+        "code": "def double(n):\r\n  return 2 * n",
+        "test_list": ["assert double(2) == 4", "assert double(0) == 0"],
+        "test_setup_code": "import math",
+        "challenge_test_list": [],
+    }
+    own = {"initial_program": "def double(n):\n  return n", "feedback": "Double it.", "corrected_program": None}
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([{**row, "task_id": 11, "text": "Halve a number."}]), buffer)
+    task = shipped("code_mbpp")
+    rows = {
+        "train": raw_rows([{**row, **own}], "train.jsonl"),
+        "validation": raw_rows([], "validation"),
+        "test": read_bytes("full/test-00000-of-00001.parquet", buffer.getvalue()),
+    }
+    mapped = whole(task, rows)
+    (example,), (held_out,) = mapped.examples["train"], mapped.examples["test"]
+    problem = "Write a function to double a number.\nThe program must pass these tests:\nassert double(2) == 4\n"
+    assert example.subject.inputs["problem"] == f"{problem}assert double(0) == 0"
+    assert (example.subject.example_id, example.feedback) == ("601", "Double it.")
+    assert example.reference == held_out.reference == "def double(n):\n  return 2 * n"
+    assert held_out.subject.example_id == "11"
+    fields = fields_of(task, examples_table(task, "test", mapped.examples["test"]).to_dict("records")[0])
+    parameters = yaml.safe_load((CONF / "code_mbpp" / "parameters.yml").read_text("utf-8"))
+    arguments = parameters["selection"]["verifier"]["arguments"]
+    assert passes_tests(Row(example.reference, fields=fields), **arguments) == 1
+    assert passes_tests(Row("def double(n):\n  return n", fields=fields), **arguments) == 0.5
 
 
 def test_an_argilla_export() -> None:

@@ -124,12 +124,27 @@ def test_control_arms_bring_their_methods_and_want_the_same_refiner() -> None:
     shown = ("refinement_with_feedback", "refinement_without_feedback")
     assert Parameters.model_validate(RIGHT).refinement_methods == shown
     arms = ["refinements", "refinements_no_feedback", "refinements_shuffled_feedback"]
-    asked = Parameters.model_validate(changed("finetune.arms", arms))
+    blind = changed("selection.target_scorer", "longest")
+    blind["finetune"]["arms"] = arms
+    asked = Parameters.model_validate(blind)
     assert asked.refinement_methods == (*shown, "refinement_with_shuffled_feedback")
-    mixed = changed("finetune.arms", arms)
-    mixed["finetune"]["refiner"] = "refinement_model"
+    blind["finetune"]["refiner"] = "refinement_model"
     with pytest.raises(ValueError, match="refinements_no_feedback, refinements_shuffled_feedback are written by"):
-        Parameters.model_validate(mixed)
+        Parameters.model_validate(blind)
+
+
+@pytest.mark.parametrize("key", ["finetune.arms", "sweep.arms"])
+@pytest.mark.parametrize("target", ["instruct_rm_ensemble", "instruct_rm_2", "ensemble_both"])
+def test_a_score_that_reads_the_feedback_may_not_choose_for_a_control(key: str, target: str) -> None:
+    parameters = changed(key, ["refinements_no_feedback"])
+    parameters["selection"]["scorers"] = ["random", "longest", "instruct_rm", "ensemble"]
+    parameters["selection"]["ensembles"] = [{"name": "both", "weights": {"longest": 1, "instruct_rm_1": 1}}]
+    parameters["selection"]["target_scorer"] = target
+    assert the_fault(parameters)[1].startswith(
+        f"selection.target_scorer: {target} reads the person's feedback, which would choose for the controls "
+        "refinements_no_feedback too, so that they would control for less; choose by a score of classifier, copying, "
+        "longest, random, reward_model, verifier"
+    )
 
 
 def test_a_missing_key_is_named() -> None:

@@ -12,7 +12,6 @@ from typing import Any, TypeVar, get_type_hints
 from kedro.pipeline.node import Node
 
 from ilf_kedro.language_models.protocol import Capability, is_model_protocol
-from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import DataFrame, Examples, UserError
 
 logger = logging.getLogger(__name__)
@@ -119,17 +118,4 @@ def require_texts(examples: DataFrame[Examples], columns: Sequence[str], *, user
             + "\n  ".join(faults)
             + "\nAdd them to the split's file (task.columns says where they are looked for), leave these examples out "
             "of it, or lower train_sizes."
-        )
-
-
-def refuse_feedback(template: PromptTemplate, *, user: str) -> None:
-    """Check that a control's prompt shows neither the person's feedback nor the reference.
-
-    Raises:
-        UserError: it shows one of them.
-    """
-    if shown := [name for name in ("feedback", "reference") if name in template.slots]:
-        raise UserError(
-            f"the prompt of {user} shows {' and '.join(shown)}, so that it would be no control; "
-            "take it out of the prompt's file"
         )

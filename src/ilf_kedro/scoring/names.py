@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from ilf_kedro.scoring import ensemble
 from ilf_kedro.scoring.registry import scorers as registered
 
-__all__ = ["scores_of"]
+__all__ = ["reads_feedback", "scores_of"]
 
 
 def scores_of(scorers: Iterable[str], ensembles: Sequence[ensemble.EnsembleOptions] = ()) -> tuple[str, ...]:
@@ -21,3 +21,10 @@ def scores_of(scorers: Iterable[str], ensembles: Sequence[ensemble.EnsembleOptio
         of_ensembles = [ensemble.score_name(each.name) for each in ensembles] if scorer == ensemble.SCORER else []
         found += [*registered()[scorer].scores, *of_ensembles]
     return tuple(found)
+
+
+def reads_feedback(score: str, ensembles: Sequence[ensemble.EnsembleOptions] = ()) -> bool:
+    """Tell whether a score depends on the person's feedback: by its scorer, or by a member of its ensemble."""
+    members = {ensemble.score_name(each.name): tuple(each.weights) for each in ensembles}
+    wanted = members.get(score, (score,))
+    return any(each.reads_feedback and set(each.scores) & set(wanted) for each in registered().values())

@@ -40,6 +40,11 @@ class Scorer:
         """Whether the function reads the examples too."""
         return "examples" in signature(self.function).parameters
 
+    @property
+    def reads_feedback(self) -> bool:
+        """Whether a score depends on the person's feedback, so that it may not choose for a control."""
+        return "feedback" in self.needs
+
 
 def scorer(
     name: str,

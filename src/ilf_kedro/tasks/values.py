@@ -24,7 +24,7 @@ def is_blank(text: str) -> bool:
 
 
 def as_text(value: object, column: str) -> str | None:
-    """Return the text in a cell; null for null and for what is blank.
+    """Return the text in a cell, its lines ended alike (\\n); null for null and for what is blank.
 
     Raises:
         CellError: it holds something else, or half a surrogate pair.
@@ -37,7 +37,7 @@ def as_text(value: object, column: str) -> str | None:
         value.encode("utf-8")
     except UnicodeEncodeError:
         raise CellError(show_value(value), "text without half a surrogate pair") from None
-    return None if is_blank(value) else value
+    return None if is_blank(value) else value.replace("\r\n", "\n")
 
 
 def as_identifier(value: object, column: str) -> str | None:

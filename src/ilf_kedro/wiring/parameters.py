@@ -28,6 +28,8 @@ from ilf_kedro.pipelines.word_removal.options import WordRemovalOptions, WordRem
 from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.schemas import Options
 from ilf_kedro.schemas.names import BASE_MODEL
+from ilf_kedro.scoring.names import reads_feedback
+from ilf_kedro.scoring.registry import scorers
 from ilf_kedro.scoring.verifier import SCORER as VERIFIER
 from ilf_kedro.tasks import Task, plain_task
 from ilf_kedro.wiring.tracking_options import TrackingOptions
@@ -152,11 +154,19 @@ class Parameters(Options):
     @model_validator(mode="after")
     def _check_control_arms(self) -> Self:
         controls = [arm for arm in (*self.arms, *(self.sweep.arms or ())) if arm in CONTROL_ARMS]
+        named = ", ".join(dict.fromkeys(controls))
         if controls and self.finetune.refiner == "refinement_model":
             raise ValueError(
-                f"finetune.arms: {', '.join(dict.fromkeys(controls))} are written by the catalog's refiner, but "
-                "finetune.refiner is refinement_model, so that they could not be compared with refinements; "
-                "set it to refiner, or leave them out"
+                f"finetune.arms: {named} are written by the catalog's refiner, but finetune.refiner is "
+                "refinement_model, so that they could not be compared with refinements; set it to refiner, or leave "
+                "them out"
+            )
+        if controls and reads_feedback(self.selection.target_scorer, self.selection.ensembles):
+            blind = [name for name, each in scorers().items() if not each.reads_feedback and each.scores]
+            raise ValueError(
+                f"selection.target_scorer: {self.selection.target_scorer} reads the person's feedback, which would "
+                f"choose for the controls {named} too, so that they would control for less; choose by a score of "
+                f"{', '.join(blind)} (add it to selection.scorers), or leave the controls out"
             )
         return self
 

@@ -145,11 +145,3 @@ def test_controls_do_not_see_the_persons_words() -> None:
             refine_all(table, model, template, OPTIONS, 0, method=name)
     assert len(seen) >= 4
     assert not [text for text in seen if "MARKER" in text]
-
-
-def test_a_controls_prompt_that_shows_the_feedback_is_refused() -> None:
-    model = ScriptedLanguageModel(complete=lambda prompt, i: f"Text {i}.")
-    with pytest.raises(UserError, match="shows feedback, so that it would be no control"):
-        refine_all(examples(2), model, WITH_FEEDBACK, OPTIONS, 0, method="refinement_without_feedback")
-    with pytest.raises(UserError, match="shows feedback, so that it would be no control"):
-        write_feedback(examples(2), model, WITH_FEEDBACK, OPTIONS, 0)

@@ -58,3 +58,17 @@ def test_turns_of_a_text_are_named_before_anything_runs() -> None:
         check(policy=talk)
     of_chats = task(inputs={"source": {"column": "text", "kind": "messages"}})
     assert not list(prompt_faults("prompt.policy", lambda _: talk.model_copy(), of_chats))
+
+
+def test_prompts_that_would_leak_the_answer_are_refused_before_anything_runs() -> None:
+    leaking = PromptTemplate(text="{{ source }} {{ feedback }} {{ reference }}")
+    names = ("refinement_without_feedback", "feedback", "policy", "classifier", "reward_model", "reward_model_a_b")
+    with pytest.raises(PromptError) as caught:
+        check({}, refinement_with_feedback=leaking, judge=leaking, **dict.fromkeys(names, leaking))
+    message = str(caught.value)
+    assert "prompt.feedback shows {{ feedback }}, so that the model's feedback would be no control; take it" in message
+    for name in names:
+        for slot in ("feedback", "reference"):
+            assert message.count(f"prompt.{name} shows {{{{ {slot} }}}}, so that ") == 1
+    assert "refinement_with_feedback" not in message
+    assert "judge" not in message

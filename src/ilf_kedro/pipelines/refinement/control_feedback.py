@@ -9,7 +9,7 @@ import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, LanguageModel, SamplingOptions, require
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
-from ilf_kedro.pipelines.requirements import asks, having_texts, project_words, refuse_feedback, require_texts
+from ilf_kedro.pipelines.requirements import asks, having_texts, project_words, require_texts
 from ilf_kedro.prompting import Prompt, PromptTemplate, clean_completion, prompts_of
 from ilf_kedro.schemas import DataFrame, Examples, FeedbackTexts, Subsets, UserError
 
@@ -100,7 +100,6 @@ def write_feedback(
         UserError: it wrote nothing for any example.
     """
     require(refiner, Capability.GENERATE, user="the control by model-written feedback")
-    refuse_feedback(template, user="model-written feedback")
     chosen = _chosen(examples, subsets)
     require_texts(chosen, project_words(template.slots), user="model-written feedback")
     prompts = prompts_of(chosen, template)

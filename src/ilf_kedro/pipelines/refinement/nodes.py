@@ -10,7 +10,7 @@ import pandas as pd
 from ilf_kedro.language_models.protocol import Capability, Completion, LanguageModel, require
 from ilf_kedro.language_models.tables import cleaning_of
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
-from ilf_kedro.pipelines.requirements import asks, having_texts, project_words, refuse_feedback
+from ilf_kedro.pipelines.requirements import asks, having_texts, project_words
 from ilf_kedro.prompting import Prompt, PromptTemplate, is_degenerate, keep_best_draws, prompts_of
 from ilf_kedro.schemas import DataFrame, Examples, FeedbackTexts, Refinements, Subsets
 
@@ -75,8 +75,6 @@ def refine_all(
         MissingColumnError: none has an initial output, or feedback where the template needs it.
     """
     require(refiner, Capability.GENERATE, user=f"the pipeline refinement ({method})")
-    if method == "refinement_without_feedback":
-        refuse_feedback(template, user=method)
     examples = having_texts(examples, project_words(template.slots), user=f"the pipeline refinement ({method})")
     prompts = prompts_of(examples, template)
     clean = cleaning_of(template)

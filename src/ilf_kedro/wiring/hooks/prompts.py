@@ -20,6 +20,16 @@ _WORDS = frozenset(
     {"initial_output", "feedback", "reference", "refinement", "output", "output_a", "output_b", "chosen", "rejected"}
     | {"point"}
 )
+# What a prompt may not show, by its name, and why.
+_ANSWERS = ("feedback", "reference")
+_HIDDEN = {
+    "refinement_without_feedback": (_ANSWERS, "it would be no control"),
+    "feedback": (_ANSWERS, "the model's feedback would be no control"),
+    "policy": (_ANSWERS, "the model would be shown what it is to learn"),
+    "classifier": (_ANSWERS, "its score says how good an output is, and may choose for controls"),
+    "reward_model": (_ANSWERS, "a reward is of an output alone"),
+    "reward_model_a_b": (_ANSWERS, "a reward is of an output alone"),
+}
 _WRITES_OUTPUTS = ("policy", "refinement_with_feedback", "refinement_without_feedback", "feedback_and_refinement")
 
 
@@ -58,6 +68,9 @@ def prompt_faults(name: str, load: Callable[[str], object], task: Task) -> Itera
     for slot in template.slots:
         if slot not in known:
             yield f"{name} shows {{{{ {slot} }}}}, which the task's examples do not have; expected {', '.join(known)}"
+    hidden, reason = _HIDDEN.get(name.removeprefix(_PREFIX), ((), ""))
+    for slot in (each for each in hidden if each in template.slots):
+        yield f"{name} shows {{{{ {slot} }}}}, so that {reason}; take it out of the prompt's file"
     try:
         fill(template, {"example_id": "", **{slot: _stand_in(task, slot) for slot in template.slots}})
     except TemplateError as error:
