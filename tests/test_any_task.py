@@ -56,6 +56,19 @@ def chat(split: str, n: int) -> dict[str, Any]:
     }
 
 
+# Prompts of several messages, for chat models.
+MESSAGES: dict[str, dict[str, Any]] = {
+    "policy": {"messages": [{"role": "system", "content": "Be brief."}, {"turns": "request"}]},
+    "refinement_with_feedback": {
+        "messages": [
+            {"turns": "request"},
+            {"role": "assistant", "content": "{{ initial_output }}"},
+            {"role": "user", "content": "Do better. {{ feedback }}"},
+        ]
+    },
+}
+
+
 def lines(rows: list[dict[str, Any]]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
@@ -69,6 +82,10 @@ def test_chats_of_several_turns_with_preferences_apart_run_from_files_to_the_rep
         (tmp_path / "chats").mkdir(exist_ok=True)
         (tmp_path / "chats" / f"{split}.jsonl").write_text(lines(rows))
         (tmp_path / "chats" / f"{split}_pairs.jsonl").write_text(lines(pairs))
+    shutil.copytree(ROOT / "conf" / "base" / "prompts" / "answers", tmp_path / "prompts")
+    for name, prompt in MESSAGES.items():
+        content = yaml.safe_dump({**prompt, "truncate": "request", "clean": "verbatim"})
+        (tmp_path / "prompts" / f"{name}.yml").write_text(content)
     page = report_of(
         project,
         parameters={"task": CHAT, "train_sizes": [6], "reward_model": {"train_size": 3}},
@@ -76,7 +93,7 @@ def test_chats_of_several_turns_with_preferences_apart_run_from_files_to_the_rep
             "raw.{split}": raw("chats/{split}.jsonl"),
             "raw.comparisons.{split}": raw("chats/{split}_pairs.jsonl"),
         },
-        globals={"prompts": "${conf:base/prompts/answers}"},
+        globals={"prompts": "prompts"},
     )
     tables = project.tables()
     examples = tables["03_primary/examples/train.parquet"]

@@ -108,7 +108,7 @@ def ask(model, capability):
             return model.embed(["a cat", "a dog"])
 
 
-@pytest.mark.parametrize("capability", Capability)
+@pytest.mark.parametrize("capability", METHODS)
 def test_what_it_lacks_is_refused_by_name(model, capability):
     if capability in model.capabilities:
         require(model, capability, user="the test")

@@ -120,3 +120,29 @@ def test_any_change_changes_the_hash() -> None:
 def test_what_may_be_shortened_is_shown_whole(text: str) -> None:
     with pytest.raises(ValidationError, match="must stand as "):
         PromptTemplate(text=text, truncate="a")
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({}, "found neither text and messages"),
+        ({"text": "{{ a }}", "messages": [{"turns": "a"}]}, "found both text and messages"),
+        ({"messages": [{"role": "user"}]}, "expected role and content, or turns alone"),
+        ({"messages": [{"role": "user", "content": "x", "turns": "a"}]}, "expected role and content, or turns alone"),
+        ({"messages": [{"role": "user", "content": "Go on."}]}, "the messages shows no field"),
+        ({"messages": [{"role": "user", "content": "{{ a"}]}, r"messages\[0\].content, line 1"),
+        ({"messages": [{"role": "user", "content": "{{ a.b }}"}]}, r"messages\[0\].content, line 1: found .b"),
+        ({"messages": [{"role": "assistant", "content": "{{ a }}"}]}, "the last of messages is the assistant's"),
+        ({"messages": [{"turns": "a"}, {"role": "user", "content": "{{ a }}"}], "truncate": "a"}, "only once"),
+        ({"messages": [{"role": "user", "content": "{{ a | trim }}"}], "truncate": "a"}, "must stand as"),
+    ],
+)
+def test_faulty_messages_are_refused_when_loaded(keys: dict[str, object], message: str) -> None:
+    with pytest.raises((ValueError, TemplateError), match=message):
+        PromptTemplate.model_validate(keys)
+
+
+def test_turns_of_a_text_among_messages_are_refused() -> None:
+    template = PromptTemplate.model_validate({"messages": [{"turns": "a"}]})
+    with pytest.raises(TemplateError, match="turns: a is a text, expected a conversation"):
+        template.render(a="text")

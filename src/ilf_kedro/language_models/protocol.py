@@ -27,12 +27,13 @@ FinishReason = Literal["stop", "length", "refused"]
 
 
 class Capability(StrEnum):
-    """What a backend may or may not be able to answer."""
+    """What a backend may or may not be able to answer; `messages` says that it takes a prompt of several messages."""
 
     GENERATE = "generate"
     CHOICE_PROBABILITIES = "choice_probabilities"
     LOG_LIKELIHOOD = "log_likelihood"
     EMBED = "embed"
+    MESSAGES = "messages"
 
 
 _BACKENDS_WITH = {
@@ -40,6 +41,7 @@ _BACKENDS_WITH = {
     Capability.CHOICE_PROBABILITIES: "local, openai",
     Capability.LOG_LIKELIHOOD: "local, openai (completions of a server that echoes log-probabilities)",
     Capability.EMBED: "local (with `embeddings: true`), openai (with an `embedding_model`), sentence_embedder",
+    Capability.MESSAGES: "local (with `format: chat`), openai (with `endpoint: chat`)",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Self
 
 from ilf_kedro.schemas import nearest, show_value
@@ -104,7 +105,12 @@ class Transcript(str):
     def starts(self) -> tuple[int, ...]:
         """Where in the text each turn begins."""
         lengths = [len(_line(turn)) + 2 for turn in self.turns]
-        return tuple(sum(lengths[:number]) for number in range(len(lengths)))
+        return tuple(accumulate(lengths[:-1], initial=0))
+
+    @property
+    def contents(self) -> tuple[int, ...]:
+        """Where in the text the content of each turn begins."""
+        return tuple(start + len(_label(turn)) for start, turn in zip(self.starts, self.turns, strict=True))
 
 
 def without_oldest(messages: Sequence[Message]) -> Iterator[tuple[Message, ...]]:
@@ -124,7 +130,11 @@ def transcript(messages: Iterable[Message]) -> Transcript:
 
 
 def _line(message: Message) -> str:
-    return f"{message.role.capitalize()}: {message.content}"
+    return f"{_label(message)}{message.content}"
+
+
+def _label(message: Message) -> str:
+    return f"{message.role.capitalize()}: "
 
 
 def _message(value: object, number: int) -> Message:

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from ilf_kedro.prompting.messages import conversation_in, transcript
-from ilf_kedro.prompting.templates import Prompt, PromptTemplate, TemplateError
+from ilf_kedro.prompting.prompt import Prompt
+from ilf_kedro.prompting.templates import PromptTemplate, TemplateError
 from ilf_kedro.schemas import text_or_empty
 
 __all__ = ["fill", "prompts_of", "shown"]

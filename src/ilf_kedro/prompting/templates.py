@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Self
+from typing import Literal, Self
 
 from jinja2 import StrictUndefined, Template, nodes
 from jinja2.exceptions import TemplateError as JinjaError
@@ -17,11 +16,11 @@ from pydantic import Field, model_validator
 
 from ilf_kedro.prompting.language import language_faults
 from ilf_kedro.prompting.messages import Message, Transcript
+from ilf_kedro.prompting.prompt import Prompt, Span
 from ilf_kedro.schemas import Options, UserError
 
-__all__ = ["Prompt", "PromptTemplate", "Span", "TemplateError"]
+__all__ = ["MessageTemplate", "PromptTemplate", "TemplateError"]
 
-Span = tuple[int, int]  # of characters, half-open
 _FIRST_MARK, _LAST_MARK = 0xF0000, 0xFFFFD  # of a plane that Unicode leaves to private use
 
 
@@ -29,21 +28,18 @@ class TemplateError(UserError):
     """A template does not parse, shows an unknown field, reaches out of its sandbox, or lacks a value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A rendered prompt, and which of its characters may be left out when it is too long.
+class MessageTemplate(Options):
+    """One message of a prompt: who says what; or, as `turns`, the field whose own turns stand here."""
 
-    `example_id` names the example in random generators and messages; `truncatable` is the half-open character span of
-    the input in `text` that may be shortened: from its end; but where `turns` says where in `text` each turn of a
-    conversation begins, whole turns from its beginning, the last one never. `chat` has the turns of a prompt that is
-    a conversation and nothing else: chat models get them as such, others the transcript in `text`.
-    """
+    role: Literal["system", "developer", "user", "assistant"] | None = None
+    content: str | None = None
+    turns: str | None = None
 
-    text: str
-    example_id: str = ""
-    truncatable: Span | None = None
-    turns: tuple[int, ...] = ()
-    chat: tuple[Message, ...] = ()
+    @model_validator(mode="after")
+    def _check_kind(self) -> Self:
+        if (self.turns is None) == (self.role is None) or (self.role is None) != (self.content is None):
+            raise ValueError("expected role and content, or turns alone, such as {turns: request}")
+        return self
 
 
 _ENVIRONMENT = ImmutableSandboxedEnvironment(
@@ -59,7 +55,8 @@ _ENVIRONMENT.globals.clear()
 class PromptTemplate(Options):
     """A prompt as a file: a Jinja template over an example's fields and, for questions, the answer words.
 
-    A conversation is `{{ name }}`, a transcript, or `{% for turn in name.turns %}` over its `role` and `content`.
+    A conversation is `{{ name }}`, a transcript, or `{% for turn in name.turns %}` over its `role` and `content`. In
+    place of `text`, `messages` are templates of several messages, for chat models alone.
     `positive` and `negative` are the verbalizers of the two answers that a question has; a language
     model sums the probability over every first token that begins one of the verbalizers.
     `first_token` and `last_token` are those that the tokenised prompt must have, for models that were
@@ -68,7 +65,8 @@ class PromptTemplate(Options):
     `clean` says what is made of a completion (cleaning.py): sentences, verbatim, code, or a function of the user's.
     """
 
-    text: str
+    text: str = ""
+    messages: tuple[MessageTemplate, ...] = ()
     truncate: str | None = None
     clean: str = "sentences"
     positive: tuple[str, ...] = ()
@@ -79,18 +77,20 @@ class PromptTemplate(Options):
 
     @model_validator(mode="after")
     def _check_text(self) -> Self:
-        try:
-            faults = language_faults(_ENVIRONMENT.parse(self.text))
-            shown = [] if faults else list(self.shown)
-        except TemplateSyntaxError as error:
-            raise TemplateError(f"text, line {error.lineno}: {error.message}; expected a Jinja template") from error
-        if faults:
-            raise TemplateError(f"text, {'; '.join(faults)}")
+        if bool(self.text) == bool(self.messages):
+            raise TemplateError(f"found {'both' if self.text else 'neither'} text and messages; expected one of them")
+        for where, text in self._texts:
+            _check_language(where, text)
+        shown = self.shown
         if not shown:
-            raise TemplateError("the text shows no field; expected one or more, such as {{ input }}")
+            raise TemplateError(f"the {self._kind} shows no field; expected one or more, such as {{{{ input }}}}")
+        if self.messages and self.messages[-1].role not in ("user", None):
+            raise TemplateError(
+                f"the last of messages is the {self.messages[-1].role}'s; expected the user's, which the model answers"
+            )
         if self.truncate is not None and shown.count(self.truncate) > 1:
             raise TemplateError(f"the field {self.truncate!r} that may be shortened must stand only once")
-        if self.truncate in shown and not _is_shown_whole(self.text, self.truncate):
+        if self.truncate in shown and not self._shows_whole(self.truncate):
             raise TemplateError(
                 f"the field {self.truncate!r} that may be shortened must stand as {{{{ {self.truncate} }}}}, without a "
                 "filter or a loop over its turns; or let none be shortened with truncate: null"
@@ -98,13 +98,32 @@ class PromptTemplate(Options):
         return self
 
     @property
+    def _kind(self) -> str:
+        return "messages" if self.messages else "text"
+
+    @property
+    def _texts(self) -> list[tuple[str, str]]:
+        """Return every Jinja template and where it stands."""
+        if not self.messages:
+            return [("text", self.text)]
+        contents = ((f"messages[{place}].content", each.content) for place, each in enumerate(self.messages))
+        return [(where, content) for where, content in contents if content is not None]
+
+    def _shows_whole(self, field: str) -> bool:
+        spliced = any(each.turns == field for each in self.messages)
+        return spliced or any(_is_shown_whole(text, field) for _, text in self._texts)
+
+    @property
     def shown(self) -> tuple[str, ...]:
-        """The fields in the order in which the text names them, as often as it does."""
-        return _shown(self.text)
+        """The fields in the order in which the text, or the messages, name them, as often as they do."""
+        if not self.messages:
+            return _shown(self.text)
+        named = ((each.turns,) if each.turns else _shown(each.content or "") for each in self.messages)
+        return tuple(field for fields in named for field in fields)
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """The fields that the text names, each once."""
+        """The fields that the template names, each once."""
         return tuple(dict.fromkeys(self.shown))
 
     @property
@@ -122,38 +141,100 @@ class PromptTemplate(Options):
         """
         if set(values) != set(self.slots):
             raise TemplateError(f"expected values for {sorted(self.slots)}, found {sorted(values)}")
+        if self.messages:
+            return self._render_messages(example_id, values)
         text, spans = self.locate(values, {self.truncate} if self.truncate else ())
         span = spans.get(self.truncate or "")
-        value = values.get(self.truncate or "")
-        if span is None or not isinstance(value, Transcript):
-            return Prompt(text, example_id, span, chat=_chat(text, values))
-        starts = tuple(span[0] + start for start in value.starts)
-        return Prompt(text, example_id, span, starts, _chat(text, values))
+        turns = _turns_within(values.get(self.truncate or ""), span)
+        return Prompt(text, example_id, span, turns, _chat(text, values))
+
+    def _render_messages(self, example_id: str, values: Mapping[str, str]) -> Prompt:
+        chat: list[Message] = []
+        where: tuple[int, Span | None] | None = None  # what may be shortened: the message, and the span in its content
+        for each in self.messages:
+            if each.turns is not None:
+                if each.turns == self.truncate:
+                    where = (len(chat), None)
+                chat += _conversation(values[each.turns], each.turns)
+                continue
+            text, spans = _fill(each.content or "", values, {self.truncate} if self.truncate else ())
+            if self.truncate in spans:
+                where = (len(chat), spans[self.truncate])
+            chat.append(Message(str(each.role), text))
+        whole = Transcript.of(chat)
+        span, turns = _place(whole, where, values.get(self.truncate or ""))
+        return Prompt(str(whole), example_id, span, turns, tuple(chat), for_chat=True)
 
     def locate(self, values: Mapping[str, str], names: Collection[str]) -> tuple[str, dict[str, Span]]:
         """Return the filled text, and the character span of each of `names` that stands in it, and is not empty.
 
         Raises:
-            TemplateError: the template does what it may not, or shows one of them several times.
+            TemplateError: there are messages in place of a text, the template does what it may not, or shows one of
+                the names several times.
         """
-        marks = _unused_marks(self.text, values.values())
-        marked = {name: next(marks) for name in names if values.get(name)}
-        given = {name: _marked(value, marked[name]) if name in marked else value for name, value in values.items()}
-        try:
-            text = _compiled(self.text).render(given)
-        except (JinjaError, TypeError, ValueError) as error:
-            raise TemplateError(f"a prompt's template cannot be filled: {error}") from error
-        spans: dict[str, Span] = {}
-        for _, name in sorted((text.find(mark), name) for name, mark in marked.items() if mark in text):
-            before, value, *after = text.split(marked[name])
-            if len(after) != 1:
-                raise TemplateError(f"the field {name!r} stands several times in a prompt, expected once")
-            others = sum(piece.count(mark) for piece in (before,) for mark in marked.values())
-            start = len(before) - others
-            spans[name] = (start, start + len(value))
-        for mark in marked.values():
-            text = text.replace(mark, "")
-        return text, spans
+        if self.messages:
+            raise TemplateError("found messages, expected one text, whose tokens are scored as they stand")
+        return _fill(self.text, values, names)
+
+
+def _check_language(where: str, text: str) -> None:
+    """Refuse a Jinja template that does not parse, or holds what no prompt may."""
+    try:
+        faults = language_faults(_ENVIRONMENT.parse(text))
+    except TemplateSyntaxError as error:
+        raise TemplateError(f"{where}, line {error.lineno}: {error.message}; expected a Jinja template") from error
+    if faults:
+        raise TemplateError(f"{where}, {'; '.join(faults)}")
+
+
+def _fill(template: str, values: Mapping[str, str], names: Collection[str]) -> tuple[str, dict[str, Span]]:
+    """Return the filled template, and the character span of each of `names` that stands in it, and is not empty."""
+    marks = _unused_marks(template, values.values())
+    marked = {name: next(marks) for name in names if values.get(name)}
+    given = {name: _marked(value, marked[name]) if name in marked else value for name, value in values.items()}
+    try:
+        text = _compiled(template).render(given)
+    except (JinjaError, TypeError, ValueError) as error:
+        raise TemplateError(f"a prompt's template cannot be filled: {error}") from error
+    spans: dict[str, Span] = {}
+    for _, name in sorted((text.find(mark), name) for name, mark in marked.items() if mark in text):
+        before, value, *after = text.split(marked[name])
+        if len(after) != 1:
+            raise TemplateError(f"the field {name!r} stands several times in a prompt, expected once")
+        others = sum(before.count(mark) for mark in marked.values())
+        start = len(before) - others
+        spans[name] = (start, start + len(value))
+    for mark in marked.values():
+        text = text.replace(mark, "")
+    return text, spans
+
+
+def _conversation(value: str, field: str) -> tuple[Message, ...]:
+    if not isinstance(value, Transcript):
+        raise TemplateError(f"messages: turns: {field} is a text, expected a conversation (kind: messages)")
+    return value.turns
+
+
+def _turns_within(value: str | None, span: Span | None) -> tuple[int, ...]:
+    """Return where each turn of a conversation begins that stands at a span."""
+    return tuple(span[0] + start for start in value.starts) if span and isinstance(value, Transcript) else ()
+
+
+def _place(
+    whole: Transcript, where: tuple[int, Span | None] | None, value: str | None
+) -> tuple[Span | None, tuple[int, ...]]:
+    """Return the span in a transcript that may be shortened, and where its turns begin, if it is a conversation."""
+    if where is None:
+        return None, ()
+    number, span = where
+    if span is not None:
+        begin = whole.contents[number]
+        span = (begin + span[0], begin + span[1])
+        return span, _turns_within(value, span)
+    n_turns = len(value.turns) if isinstance(value, Transcript) else 0
+    turns = whole.starts[number : number + n_turns]
+    last = number + n_turns - 1
+    return (turns[0], whole.contents[last] + len(whole.turns[last].content)), turns
 
 
 def _chat(text: str, values: Mapping[str, str]) -> tuple[Message, ...]:

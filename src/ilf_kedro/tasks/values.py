@@ -24,7 +24,7 @@ def is_blank(text: str) -> bool:
 
 
 def as_text(value: object, column: str) -> str | None:
-    """Return the text in a cell, its lines ended alike (\\n); null for null and for what is blank.
+    """Return the text in a cell, all its lines ended by a line feed alone; null for null and for what is blank.
 
     Raises:
         CellError: it holds something else, or half a surrogate pair.

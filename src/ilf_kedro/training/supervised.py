@@ -100,4 +100,4 @@ class _LabelledData(TrainingData):
 
 def _span(prompt: Prompt) -> JsonValue:
     span: list[JsonValue] = [*(prompt.truncatable or ()), *prompt.turns]
-    return [*span, "chat"] if prompt.chat else span or None
+    return [*span, "chat", *prompt.shape] if prompt.chat else span or None

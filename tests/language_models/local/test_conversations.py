@@ -91,3 +91,63 @@ def test_a_template_that_strips_or_refuses_turns(tokenizer):
     changed.chat_template = "{% for m in messages %}{{ m['content'] if m['role'] == 'user' }}{% endfor %}"
     with pytest.raises(UserError, match=r"cannot show a conversation of user, assistant, user: .*format: plain"):
         Formatter(changed, "chat", 1000).prompt(prompt(turns), 5)
+
+
+COACH = [
+    {"role": "system", "content": "You rewrite answers."},
+    {"turns": "request"},
+    {"role": "assistant", "content": "{{ initial_output }}"},
+    {"role": "user", "content": "Note: {{ feedback }}. Text: {{ article }}!"},
+]
+TEXTS = {"initial_output": "So old.", "feedback": "Say a number", "article": "one two three four five six seven eight"}
+
+
+def coached(turns, truncate=None):
+    template = PromptTemplate.model_validate({"messages": COACH, "truncate": truncate})
+    return fill(template, {"example_id": "e1", "request": messages_to_json(turns), **TEXTS})
+
+
+def said(turns, article=TEXTS["article"]):
+    """The messages that the template above should become."""
+    before = (Message("system", "You rewrite answers."), *turns, Message("assistant", "So old."))
+    return (*before, Message("user", f"Note: Say a number. Text: {article}!"))
+
+
+def test_a_template_of_several_messages_reaches_a_chat_model_as_such(tokenizer):
+    formatted = Formatter(tokenizer, "chat", 1000).prompt(coached(TALK[1:]), 5)
+    assert (formatted.text, formatted.tokens) == by_tokenizer(tokenizer, said(TALK[1:]))
+
+
+@pytest.mark.parametrize("trim", ["", " | trim"])
+def test_only_the_field_that_may_be_is_shortened_within_a_message(tokenizer, trim):
+    changed = copy.copy(tokenizer)
+    changed.chat_template = tokenizer.chat_template.replace("message['content']", f"message['content']{trim}")
+    short = "one two three four"
+    n_kept = len(by_tokenizer(changed, said(TALK[1:], short))[1])
+    formatted = Formatter(changed, "chat", n_kept + 5).prompt(coached(TALK[1:], "article"), 5)
+    assert formatted.text == by_tokenizer(changed, said(TALK[1:], short))[0]
+    assert formatted.tokens == tuple(changed(formatted.text, add_special_tokens=False).input_ids)
+    assert formatted.n_truncated_tokens == len(by_tokenizer(changed, said(TALK[1:]))[1]) - n_kept
+    n_least = len(by_tokenizer(changed, said(TALK[1:], ""))[1])
+    with pytest.raises(PromptTooLongError, match="'e1'"):
+        Formatter(changed, "chat", n_least).prompt(coached(TALK[1:], "article"), 5)
+
+
+def test_a_conversation_among_messages_loses_its_own_oldest_turns_alone(tokenizer):
+    kept = by_tokenizer(tokenizer, said(TALK[3:]))[1]
+    formatted = Formatter(tokenizer, "chat", len(kept) + 5).prompt(coached(TALK[1:], "request"), 5)
+    assert formatted.tokens == kept
+    with pytest.raises(PromptTooLongError, match="'e1'"):
+        Formatter(tokenizer, "chat", len(kept) + 4).prompt(coached(TALK[1:], "request"), 5)
+
+
+def test_a_model_without_a_chat_template_refuses_messages(tokenizer):
+    with pytest.raises(UserError, match=r"'e1' is written as several messages, .*`format: chat`"):
+        Formatter(tokenizer, "plain", 1000).prompt(coached(TALK[1:]), 5)
+
+
+def test_messages_of_one_transcript_have_keys_of_their_own():
+    one = (Message("user", "a\n\nUser: b"),)
+    two = (Message("user", "a"), Message("user", "b"))
+    assert prompt(one).text == prompt(two).text
+    assert prompt(one).shape != prompt(two).shape

@@ -78,7 +78,7 @@ def test_is_a_language_model(make: Make) -> None:
     model = make()
     assert isinstance(model, LanguageModel)
     assert (model.name, model.revision) == ("small", "small")
-    assert model.capabilities == {Capability.GENERATE, Capability.CHOICE_PROBABILITIES}
+    assert model.capabilities == {Capability.GENERATE, Capability.CHOICE_PROBABILITIES, Capability.MESSAGES}
     assert Capability.CHOICE_PROBABILITIES not in make(top_log_probabilities=0).capabilities
 
 
@@ -192,6 +192,22 @@ def test_a_conversation_is_sent_as_messages_without_its_oldest_turns(make: Make,
         expected = [{"role": turn.role, "content": turn.content} for turn in kept]
         assert [body["messages"] for body in server.bodies] == [expected]
     assert short.n_shortened == 1
+
+
+def test_messages_of_a_template_are_sent_as_such_and_their_input_is_shortened(
+    make: Make, server: MisbehavingServer
+) -> None:
+    keys = [{"role": "system", "content": "S {{ a }}"}, {"role": "user", "content": "<{{ b }}>"}]
+    template = PromptTemplate.model_validate({"messages": keys, "truncate": "b"})
+    prompt = template.render("e", a="x", b="0123456789" * 9)
+    assert prompt.text.startswith("System: S x\n\nUser: <0123")
+    for limit, kept in ((None, 90), (60, 60 - len("System: S x\n\nUser: <>"))):
+        server.bodies.clear()
+        make(max_prompt_characters=limit).generate([prompt], range(1), SamplingOptions(), seed=1)
+        expected = [{"role": "system", "content": "S x"}, {"role": "user", "content": f"<{('0123456789' * 9)[:kept]}>"}]
+        assert [body["messages"] for body in server.bodies] == [expected]
+    with pytest.raises(MissingCapabilityError, match="messages"):
+        make(endpoint="completions").generate([prompt], range(1), SamplingOptions(), seed=1)
 
 
 def test_token_log_probabilities_where_asked(make: Make, server: MisbehavingServer) -> None:

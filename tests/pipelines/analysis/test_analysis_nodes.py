@@ -97,7 +97,9 @@ def test_where_nothing_was_refined_a_scorer_chooses_nothing(score: Callable[...,
 def test_missing_targets_are_named_and_nothing_stands_in_for_them() -> None:
     table = held_out(reference=["a", None, "c"])
     chosen = selections(validation_0="Better.", validation_2="")
-    targets, missing = collect_targets(table, RANDOM, chosen, arms=(*ARMS, "best_of_n_outputs"), split="validation")
+    targets, missing = collect_targets(
+        table, RANDOM, chosen, arms=(*ARMS, "best_of_n_outputs", "refinements_no_feedback"), split="validation"
+    )
     found = {arm: list(rows["target"]) for arm, rows in targets.groupby("arm")}
     assert found == {
         "refinements": ["Better."],
@@ -109,6 +111,7 @@ def test_missing_targets_are_named_and_nothing_stands_in_for_them() -> None:
         "refinements": {"n": 3, "n_missing": 2},
         "references": {"n": 3, "n_missing": 1},
         "best_of_n_outputs": {"n": 3, "n_missing": 3},
+        "refinements_no_feedback": {"n": 3, "n_missing": 3},
     }
     _, none = collect_targets(held_out(), RANDOM, arms=("references",), split="validation")
     assert none.empty

@@ -150,3 +150,16 @@ def test_what_a_model_lacks_is_told_without_calling_it() -> None:
     assert lacks(Half(), ChoiceModel) == ["choice_probabilities"]
     assert lacks(Half(), TokenCounter) == ["count_tokens"]
     assert set(lacks(Half(), TrainableModel)) > {"count_tokens", "generate", "source", "token_scoring"}
+
+
+def test_a_prompt_of_several_messages_is_refused_for_a_model_of_one_text(project: MiniProject) -> None:
+    def write(writer: LanguageModel, template: str) -> str:
+        return "written"
+
+    project.write("base/catalog_models.yml", {"writer": {"type": f"{__name__}.WriterDataset"}})
+    prompt = {"type": "ilf_kedro.datasets.PromptTemplateDataset", "filepath": str(project.path / "conf/policy.txt")}
+    project.write("base/catalog_prompts.yml", {"prompt.policy": prompt})
+    (project.path / "conf/policy.txt").write_text("messages: [{role: user, content: '{{ post }}'}]")
+    project.register(whole=Pipeline([Node(write, ["writer", "prompt.policy"], "written", name="write")]))
+    with pytest.raises(CapabilityError, match=r"writer: prompt\.policy, with messages .* 'messages', .*format: chat"):
+        project.run(pipeline_names=["whole"])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ilf_kedro.language_models.checkpoints.checkpoint import Format
 from ilf_kedro.language_models.local.chat_template import MESSAGE, ChatTemplate
-from ilf_kedro.prompting import Prompt, Span, without_oldest
+from ilf_kedro.prompting import Prompt, Span
 from ilf_kedro.schemas import UserError
 
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ def _oldest_kept(turns: Sequence[int], inside: Sequence[int], excess: int) -> in
     return next((start for start in turns if sum(token < start for token in inside) >= excess), turns[-1])
 
 
+def _moved(place: int, gap: Span) -> int:
+    """Return where a place stands once the characters of a gap are gone."""
+    return place - max(0, min(place, gap[1]) - gap[0])
+
+
 class Formatter:
     """Formats and tokenises for one model: its tokenizer (transformers), format and context length."""
 
@@ -89,15 +94,19 @@ class Formatter:
         Raises:
             PromptTooLongError: naming the example, where the whole input is not enough.
         """
-        if self._chat and prompt.chat:
+        if prompt.for_chat and not self._chat:
+            raise UserError(
+                f"the prompt of example {prompt.example_id!r} is written as several messages, which a model of plain "
+                "format cannot take; set `format: chat` for it in the catalog, or write the prompt as one text"
+            )
+        if self._chat and prompt.droppable:
             return self._conversation(self._chat, prompt, n_reserved)
-        text = self._wrap(prompt.text)
-        template = self._template_in(text)
+        text, template = self._whole(prompt)
         tokens, offsets = self.tokenise(text, template)
         if len(tokens) + n_reserved <= self._context_length:
             return Formatted(text, tokens, template=template)
         n_whole = len(tokens)
-        begin, end = self._input(prompt, text)
+        begin, end = self._input(prompt, text, template)
         turns = [begin + start - (prompt.truncatable or (0, 0))[0] for start in prompt.turns]
         while (excess := len(tokens) + n_reserved - self._context_length) > 0:
             inside = [start for start, stop in offsets if begin <= start < stop <= end]
@@ -110,14 +119,14 @@ class Formatter:
             if gap[0] == gap[1]:
                 raise self._too_long(prompt, n_whole, n_reserved)
             text, end = text[: gap[0]] + text[gap[1] :], end - (gap[1] - gap[0])
-            template = self._template_in(text)
+            template = tuple((_moved(first, gap), _moved(last, gap)) for first, last in template)
             tokens, offsets = self.tokenise(text, template)
         return Formatted(text, tokens, n_whole - len(tokens), template)
 
     def _conversation(self, chat: ChatTemplate, prompt: Prompt, n_reserved: int) -> Formatted:
         """Format a conversation by the model's own template, without as many of its oldest turns as are too much."""
         n_whole = 0
-        for turns in (prompt.chat, *(without_oldest(prompt.chat) if prompt.turns else ())):
+        for turns in (prompt.chat, *prompt.shortened()):
             text, template = chat.render_turns(turns)
             tokens, _ = self.tokenise(text, template)
             n_whole = n_whole or len(tokens)
@@ -148,7 +157,7 @@ class Formatter:
 
         The prompt's spans are negative, counted back from its end; those of the chat template are empty.
         """
-        prompt = replace(prompt, chat=())  # its characters are those of the transcript
+        prompt = replace(prompt, chat=(), for_chat=False)  # its characters are those of the transcript
         formatted, joint = self.continuation(prompt, continuation)
         offsets = self.continued(formatted, continuation)[1]
         boundary, (begin, end, origin) = len(formatted.text), self._message_in(formatted.text, prompt)
@@ -224,6 +233,13 @@ class Formatter:
             )
         return int(known[0])
 
+    def _whole(self, prompt: Prompt) -> tuple[str, tuple[Span, ...]]:
+        """Return a prompt as the model sees it, nothing left out, and the spans of the chat template's own text."""
+        if self._chat and prompt.chat:
+            return self._chat.render_turns(prompt.chat)
+        text = self._wrap(prompt.text)
+        return text, self._template_in(text)
+
     def _wrap(self, text: str) -> str:
         if not self._chat:
             return text
@@ -255,10 +271,16 @@ class Formatter:
             return ((0, len(formatted)),)
         return (0, len(before)), (len(formatted) - len(after), len(formatted))
 
-    def _input(self, prompt: Prompt, formatted: str) -> Span:
+    def _input(self, prompt: Prompt, formatted: str, template: Sequence[Span]) -> Span:
         """Return the span of what may be cut in the formatted text; empty where there is none."""
         if prompt.truncatable is None:
             return 0, 0
+        if self._chat and prompt.chat:
+            number, span = prompt.place
+            said, room = prompt.chat[number].content, (template[number][1], template[number + 1][0])
+            lead = said.find(formatted[room[0] : room[1]])  # some templates strip what is said
+            first, last = (min(max(at - lead, 0) + room[0], room[1]) for at in span)
+            return first, last
         stripped = prompt.text.strip()  # some templates strip their messages
         place = formatted.find(stripped)
         if place < 0:

@@ -73,8 +73,12 @@ class LocalLanguageModel:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """All but embed, which the options offer."""
-        return frozenset(Capability) if self.options.embeddings else frozenset(Capability) - {Capability.EMBED}
+        """All but embed, which the options offer, and messages, which take a chat template."""
+        lacking = {
+            Capability.EMBED: not self.options.embeddings,
+            Capability.MESSAGES: self.source.format != "chat",
+        }
+        return frozenset(each for each in Capability if not lacking.get(each))
 
     @property
     def source(self) -> ModelSource:

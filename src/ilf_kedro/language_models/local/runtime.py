@@ -147,7 +147,7 @@ class LocalRuntime:
         """Return the cache key of a question about a prompt: found without its tokens."""
         span: JsonValue = None if prompt.truncatable is None else [*prompt.truncatable]
         turns: dict[str, JsonValue] = {"turns": [*prompt.turns]} if prompt.turns else {}
-        chat: dict[str, JsonValue] = {"chat": True} if prompt.chat and self.source.format == "chat" else {}
+        chat: dict[str, JsonValue] = {"chat": [*prompt.shape]} if prompt.chat and self.source.format == "chat" else {}
         return self.key(question, prompt.text, truncatable=span, **turns, **chat, **parts)
 
     @cached_property

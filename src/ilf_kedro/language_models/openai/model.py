@@ -10,6 +10,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from ilf_kedro.language_models.openai.questions import (
     next_token_question,
 )
 from ilf_kedro.language_models.openai.readers import Fields, read_fields, usage_in
-from ilf_kedro.language_models.openai.requests import sendable, shorten, shorten_chat
+from ilf_kedro.language_models.openai.requests import sendable, shorten
 from ilf_kedro.language_models.openai.runner import forecast, plan_requests, send_requests
 from ilf_kedro.language_models.openai.shortcomings import warn_of_budget, warn_of_choices, warn_of_reasoning
 from ilf_kedro.language_models.openai.token_ids import token_ids
@@ -47,7 +48,7 @@ from ilf_kedro.language_models.protocol import (
     SamplingOptions,
     TokenLogProbabilities,
 )
-from ilf_kedro.prompting import Prompt, Transcript
+from ilf_kedro.prompting import Message, Prompt, Transcript
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +117,8 @@ class OpenAICompatibleLanguageModel:
             ApiError: the server refused that question for another reason, such as a wrong key.
         """
         found = {Capability.GENERATE}
+        if self.options.endpoint == "chat":
+            found.add(Capability.MESSAGES)
         if self.options.alternatives > 0:
             found.add(Capability.CHOICE_PROBABILITIES)
         if self.options.embedding_model is not None:
@@ -277,14 +280,15 @@ class OpenAICompatibleLanguageModel:
         return values
 
     def _text(self, prompt: Prompt) -> str:
-        limit = self.options.max_prompt_characters
-        if prompt.chat and self.options.endpoint == "chat":
-            turns, shortened = shorten_chat(prompt, limit)
-            self._n_shortened += shortened
-            return turns
-        text, shortened = shorten(prompt, limit)
+        is_chat = self.options.endpoint == "chat"
+        self._require(Capability.MESSAGES, is_chat or not prompt.for_chat)
+        # What a completions server reads is one text, whatever its turns.
+        whole = prompt if is_chat else replace(prompt, chat=())
+        kept, shortened = shorten(whole, self.options.max_prompt_characters)
         self._n_shortened += shortened
-        return sendable(text)
+        if kept.chat:
+            return Transcript.of(Message(turn.role, sendable(turn.content)) for turn in kept.chat)
+        return sendable(kept.text)
 
     def _key(self, question: str, **parts: JsonValue) -> str:
         options = self.options
@@ -293,8 +297,8 @@ class OpenAICompatibleLanguageModel:
             parts["omit"] = [*omitted]
         if not options.strip_reasoning:
             parts["strip_reasoning"] = False
-        if isinstance(parts.get("prompt"), Transcript):
-            parts["chat"] = True
+        if isinstance(text := parts.get("prompt"), Transcript):
+            parts["chat"] = [[turn.role, len(turn.content)] for turn in text.turns]
         return cache_key(
             backend="openai_compatible",
             engine_version=ENGINE_VERSION,

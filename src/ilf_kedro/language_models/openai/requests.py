@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from pydantic import JsonValue
@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from ilf_kedro.language_models.openai.cost_tracker import Usage
 from ilf_kedro.language_models.openai.options import ApiOptions
 from ilf_kedro.language_models.protocol import SamplingOptions
-from ilf_kedro.prompting import Message, Prompt, Transcript, without_oldest
+from ilf_kedro.prompting import Message, Prompt, Transcript
 
 MAX_STOPS = 4  # what OpenAI's API takes; more are applied to the text that comes back
 _CHARACTERS_PER_TOKEN = 4.0  # English, for forecasts only
@@ -103,33 +103,26 @@ def sample_seed(seed: int, example_id: str, sample_index: int) -> int:
     return int.from_bytes(digest[:4], "big") >> 1
 
 
-def shorten(prompt: Prompt, max_characters: int | None) -> tuple[str, bool]:
+def shorten(prompt: Prompt, max_characters: int | None) -> tuple[Prompt, bool]:
     """Truncate the input from its end, or a conversation's oldest turns, until the text fits, as far as that goes.
 
-    Returns the text, and whether it was cut.
+    Returns the prompt, and whether it was cut.
     """
     excess = 0 if max_characters is None else len(prompt.text) - max_characters
     if excess <= 0 or prompt.truncatable is None:
-        return prompt.text, False
+        return prompt, False
+    if prompt.droppable:
+        shorter = list(prompt.shortened())
+        if not shorter:
+            return prompt, False
+        texts = [Transcript.of(turns) for turns in shorter]
+        place = next((n for n, text in enumerate(texts) if len(text) <= (max_characters or 0)), len(texts) - 1)
+        return replace(prompt, text=str(texts[place]), chat=shorter[place]), True
     start, end = prompt.truncatable
     if prompt.turns:
         kept = next((turn for turn in prompt.turns if turn - start >= excess), prompt.turns[-1])
-        return prompt.text[:start] + prompt.text[kept:], kept > start
-    return prompt.text[: max(start, end - excess)] + prompt.text[end:], end > start
-
-
-def shorten_chat(prompt: Prompt, max_characters: int | None) -> tuple[Transcript, bool]:
-    """Leave out a conversation's oldest turns until its transcript fits, as far as that goes.
-
-    Returns what is left, as it can be sent, and whether it was cut.
-    """
-    turns = [Message(turn.role, sendable(turn.content)) for turn in prompt.chat]
-    whole = Transcript.of(turns)
-    if max_characters is None or len(whole) <= max_characters or not prompt.turns:
-        return whole, False
-    shorter = [Transcript.of(each) for each in without_oldest(turns)]
-    fitting = next((each for each in shorter if len(each) <= max_characters), shorter[-1] if shorter else whole)
-    return fitting, bool(shorter)
+        return prompt.without((start, kept)), kept > start
+    return prompt.without((max(start, end - excess), end)), end > start
 
 
 def sendable(text: str) -> str:

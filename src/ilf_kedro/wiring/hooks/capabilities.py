@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Iterator
 from functools import cache
 
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog, DatasetError
-from kedro.pipeline import Pipeline
+from kedro.pipeline import Node, Pipeline
 
-from ilf_kedro.language_models.protocol import MissingCapabilityError, Model, TokenCounter, lacks
+from ilf_kedro.language_models.protocol import Capability, MissingCapabilityError, Model, TokenCounter, lacks
 from ilf_kedro.pipelines.requirements import protocols, questions
+from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import UserError
 from ilf_kedro.wiring.config_loader import ConfigurationError
 
@@ -60,9 +62,28 @@ class CapabilityHook:
                 if isinstance(model, Model) and question.capability not in model.capabilities:
                     error = MissingCapabilityError(question.user, question.capability, model.name)
                     faults.append(f"  {question.dataset}: {error}")
+            faults += _prompt_faults(node, load, catalog)
         faults += [f"  {', '.join(sorted(datasets))}: {said}" for said, datasets in unreadable.items()]
         if faults:
             raise CapabilityError("\n".join(["Nothing was run.", *dict.fromkeys(faults)]))
+
+
+def _prompt_faults(node: Node, load: Callable[[str], object], catalog: DataCatalog) -> Iterator[str]:
+    """Yield each model of a node that is asked by a prompt of several messages, and takes one text alone."""
+    prompts = [name for name in node.inputs if name.startswith("prompt.") and _has_messages(name, catalog)]
+    for dataset in protocols(node) if prompts else ():
+        model = load(dataset)
+        if isinstance(model, Model) and Capability.MESSAGES not in model.capabilities:
+            user = f"{', '.join(prompts)}, with messages in place of one text,"
+            yield f"  {dataset}: {MissingCapabilityError(user, Capability.MESSAGES, model.name)}"
+
+
+def _has_messages(prompt: str, catalog: DataCatalog) -> bool:
+    try:
+        template = catalog.load(prompt)
+    except DatasetError:  # hooks/prompts.py names it, with all others
+        return False
+    return isinstance(template, PromptTemplate) and bool(template.messages)
 
 
 def _fault_of_user(error: BaseException | None) -> UserError | None:

@@ -30,6 +30,7 @@ _HIDDEN = {
     "reward_model": (_ANSWERS, "a reward is of an output alone"),
     "reward_model_a_b": (_ANSWERS, "a reward is of an output alone"),
 }
+_SCORED_WHOLE = ("log_probability_refinement", "log_probability_feedback", "privileged_context")
 _WRITES_OUTPUTS = ("policy", "refinement_with_feedback", "refinement_without_feedback", "feedback_and_refinement")
 
 
@@ -64,6 +65,8 @@ def prompt_faults(name: str, load: Callable[[str], object], task: Task) -> Itera
         return
     if not isinstance(template, PromptTemplate):
         return
+    if template.messages and name.removeprefix(_PREFIX) in _SCORED_WHOLE:
+        yield f"{name} has messages, expected one text: its tokens are scored as they stand"
     known = [*task.shown_inputs, *sorted(_WORDS)]
     for slot in template.slots:
         if slot not in known:
