@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx2
-from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+import huggingface_hub as hub  # its functions are imported when first called
+from huggingface_hub import constants
 from huggingface_hub.errors import (
     EntryNotFoundError,
     HfHubHTTPError,
@@ -41,13 +42,13 @@ def fetch(file: HubFile) -> Path:
     Raises:
         DatasetError: the file is neither cached nor reachable, or not on the hub.
     """
-    cached = try_to_load_from_cache(file.repo_id, file.file, revision=file.revision, repo_type="dataset")
+    cached = hub.try_to_load_from_cache(file.repo_id, file.file, revision=file.revision, repo_type="dataset")
     if isinstance(cached, str):
         return Path(cached)
     try:
-        url = hf_hub_url(file.repo_id, file.file, repo_type="dataset", revision=file.revision)
-        get_hf_file_metadata(url, timeout=PROBE_SECONDS)
-        return Path(hf_hub_download(file.repo_id, file.file, revision=file.revision, repo_type="dataset"))
+        url = hub.hf_hub_url(file.repo_id, file.file, repo_type="dataset", revision=file.revision)
+        hub.get_hf_file_metadata(url, timeout=PROBE_SECONDS)
+        return Path(hub.hf_hub_download(file.repo_id, file.file, revision=file.revision, repo_type="dataset"))
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise DatasetError(
             f"the hub has no data set {file.repo_id!r} at revision {file.revision!r}, or not for you; correct repo_id "

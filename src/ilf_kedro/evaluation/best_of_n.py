@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import comb
 
 from ilf_kedro.evaluation.intervals import Bootstrap, mean_estimate
 from ilf_kedro.evaluation.text_metrics import rouge_l
@@ -34,7 +34,7 @@ def expected_best(values: ArrayLike, rewards: ArrayLike) -> NDArray[np.float64]:
     n_samples = value.size
     ascending = np.lexsort((-np.arange(n_samples), reward))
     ranks, sizes = np.arange(n_samples), np.arange(n_samples)
-    weights = comb(ranks[None, :], sizes[:, None]) / comb(n_samples, sizes + 1)[:, None]
+    weights = scipy.special.comb(ranks[None, :], sizes[:, None]) / scipy.special.comb(n_samples, sizes + 1)[:, None]
     expected: NDArray[np.float64] = weights @ value[ascending]
     return expected
 

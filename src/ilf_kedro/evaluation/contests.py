@@ -8,7 +8,6 @@ from itertools import product
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from statsmodels.stats.power import normal_sample_size_one_tail
 
 from ilf_kedro.evaluation.intervals import Bootstrap, mean_estimate
 from ilf_kedro.schemas import DataFrame, ScorerContests
@@ -101,6 +100,8 @@ def rankings_needed(differences: Floats, *, level: float, power: float = POWER) 
     or the deviation is 0, or there is only one example. An observed difference that was picked for being large is
     likely to be larger than the true one, so this is a lower bound.
     """
+    from statsmodels.stats.power import normal_sample_size_one_tail  # slow to import
+
     deviation = float(differences.std(ddof=1)) if differences.size > 1 else 0.0
     mean = abs(float(differences.mean()))
     if deviation < _ROUNDING or mean < _ROUNDING:

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 
 __all__ = [
     "FEWEST",
@@ -21,6 +20,7 @@ __all__ = [
     "ratio_estimate",
     "share_estimate",
     "standard_error_of_mean",
+    "wilson_interval",
 ]
 
 Floats = NDArray[np.float64]
@@ -125,7 +125,7 @@ def share_estimate(successes: int, n: int, *, confidence: float) -> Estimate:
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"a share needs 0 <= successes <= n and n >= 1, found {successes} of {n}")
     share = successes / n
-    lower, upper = _wilson(share, n, 1 - confidence)
+    lower, upper = wilson_interval(share, n, 1 - confidence)
     error = float(np.sqrt(share * (1 - share) / n)) if 0 < successes < n else None
     return Estimate(share, n, error, lower, upper, None if error else f"all {n} alike: the error is unknown, not 0")
 
@@ -158,8 +158,8 @@ def clustered_share_estimate(successes: Sequence[bool], clusters: Sequence[str],
     # With few clusters the design effect is itself uncertain: Student's t of them in place of the normal distribution.
     alpha = 1 - confidence
     if error is not None:
-        alpha = float(2 * stats.norm.sf(stats.t.isf(alpha / 2, n_clusters - 1)))
-    lower, upper = _wilson(share, effective, alpha)
+        alpha = float(2 * scipy.stats.norm.sf(scipy.stats.t.isf(alpha / 2, n_clusters - 1)))
+    lower, upper = wilson_interval(share, effective, alpha)
     return Estimate(share, n, error, lower, upper, f"counts as {effective:.1f} independent trials")
 
 
@@ -170,7 +170,10 @@ def _finite(values: ArrayLike) -> Floats:
     return sample
 
 
-def _wilson(share: float, n: float, alpha: float) -> tuple[float, float]:
+def wilson_interval(share: float, n: float, alpha: float) -> tuple[float, float]:
+    """Return Wilson's interval of a share of `n` trials, which need not be whole, at the level 1 − alpha."""
+    from statsmodels.stats.proportion import proportion_confint  # slow to import
+
     lower, upper = proportion_confint(share * n, n, alpha=alpha, method="wilson")
     return float(lower), float(upper)
 
@@ -186,7 +189,7 @@ def _bounds(
         return ("one example: no interval" if n == 1 else f"all {n} alike: no interval"), None, None, None
     if n < FEWEST:
         return f"too few for an interval: {n} examples, and it takes {FEWEST}", error, None, None
-    student = stats.t.ppf((1 + np.array([bootstrap.confidence, -bootstrap.confidence])) / 2, n - 1)
+    student = scipy.stats.t.ppf((1 + np.array([bootstrap.confidence, -bootstrap.confidence])) / 2, n - 1)
     reach = student
     if n_different >= _DIFFERENT * n:
         drawn = _studentised(numerators, denominators, ratio, bootstrap)

@@ -8,8 +8,8 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from ilf_kedro.language_models.protocol import Capability, Choice, LanguageModel, require
 from ilf_kedro.prompting import Prompt, PromptTemplate, fill
@@ -68,4 +68,4 @@ def copeland_ranks(wins: NDArray[np.float64]) -> NDArray[np.int64] | None:
     if len(wins) > 1 and not compared.all():
         return None
     shares = np.nansum(others, axis=1) / np.maximum(compared, 1)
-    return np.asarray(rankdata(-np.round(shares, 12), method="min"), dtype=np.int64)
+    return np.asarray(scipy.stats.rankdata(-np.round(shares, 12), method="min"), dtype=np.int64)

@@ -6,10 +6,8 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-import statsmodels.api as sm
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
-from scipy.special import expit
 
 from ilf_kedro.evaluation.intervals import Estimate
 
@@ -65,8 +63,8 @@ def length_controlled_share(comparisons: Comparisons, *, confidence: float) -> E
         return _shrunken(outcomes, design, weights, n)
     parameters = _fit(outcomes, design, weights)
     error = float(np.sqrt(_clustered_covariance(parameters, outcomes, design, weights, examples)[0, 0]))
-    reach = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * error
-    share, lower, upper = expit(parameters[0] + np.array([0.0, -reach, reach]))
+    reach = float(scipy.stats.t.ppf((1 + confidence) / 2, n - 1)) * error
+    share, lower, upper = scipy.special.expit(parameters[0] + np.array([0.0, -reach, reach]))
     return Estimate(float(share), n, float(share * (1 - share) * error), float(lower), float(upper), note)
 
 
@@ -88,10 +86,12 @@ def _shrunken(outcomes: Floats, design: Floats, weights: Floats, n: int) -> Esti
         np.append(weights, np.ones(coefficients)),
     )
     note = "length and outcome are separated: a shrunken estimate without an interval"
-    return Estimate(float(expit(parameters[0])), n, note=note)
+    return Estimate(float(scipy.special.expit(parameters[0])), n, note=note)
 
 
 def _fit(outcomes: Floats, design: Floats, weights: Floats) -> Floats:
+    import statsmodels.api as sm  # slow to import
+
     with warnings.catch_warnings():
         # Outcomes of ½ and weights that are no counts are meant; statsmodels warns of both.
         warnings.simplefilter("ignore")
@@ -103,7 +103,7 @@ def _clustered_covariance(
     parameters: Floats, outcomes: Floats, design: Floats, weights: Floats, examples: NDArray[np.int64]
 ) -> Floats:
     """Return the sandwich covariance with one cluster per example, times G/(G - 1)."""
-    fitted = expit(design @ parameters)
+    fitted = scipy.special.expit(design @ parameters)
     bread = np.linalg.inv(design.T @ (design * (weights * fitted * (1 - fitted))[:, None]))
     scores = design * (weights * (outcomes - fitted))[:, None]
     n = int(examples.max()) + 1

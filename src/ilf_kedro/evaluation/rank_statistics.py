@@ -8,8 +8,8 @@ or undefined) gets what a coin would: a win rate and an accuracy of ½, a correl
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 __all__ = [
     "choice_weights",
@@ -87,7 +87,7 @@ def length_correlations(scores: Floats, lengths: Floats) -> Floats:
     for row, of_scorer in enumerate(scores):
         defined = ~np.isnan(of_scorer)
         if defined.sum() > 1 and np.ptp(of_scorer[defined]) > 0 and np.ptp(lengths[defined]) > 0:
-            places = stats.rankdata([of_scorer[defined], lengths[defined]], axis=1)
+            places = scipy.stats.rankdata([of_scorer[defined], lengths[defined]], axis=1)
             found[row] = np.corrcoef(places)[0, 1]
     return found
 

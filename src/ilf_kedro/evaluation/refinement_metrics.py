@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, mean_estimate
 from ilf_kedro.schemas import DataFrame, RefinementMetrics, ScorerAgreement, Scores, Selections
@@ -67,7 +67,7 @@ def _length_correlations(scores: DataFrame[Scores], bootstrap: Bootstrap) -> Ite
     for (method, scorer), group in pairs.groupby(["method", "scorer"], sort=False):
         correlations = [
             # Undefined where all scores or all lengths of an example are equal.
-            float(stats.spearmanr(example["score"], example["score_length"]).statistic)
+            float(scipy.stats.spearmanr(example["score"], example["score_length"]).statistic)
             for _, example in group.groupby("example_id")
             if np.ptp(example["score"]) > 0 and np.ptp(example["score_length"]) > 0
         ]

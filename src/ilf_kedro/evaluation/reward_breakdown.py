@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.proportion import proportion_confint
 
-from ilf_kedro.evaluation.intervals import Estimate, standard_error_of_mean
+from ilf_kedro.evaluation.intervals import Estimate, standard_error_of_mean, wilson_interval
 from ilf_kedro.evaluation.reward_models import answered, better_and_worse
 from ilf_kedro.schemas import DataFrame, RewardModelBreakdown, RewardPredictions
 
@@ -92,5 +91,5 @@ def _won(one: pd.Series, other: pd.Series) -> pd.Series:
 def _estimate(values: pd.Series, confidence: float) -> Estimate:
     """Return the mean of values between 0 and 1, one per comparison, with Wilson's interval of as many trials."""
     n = len(values)
-    lower, upper = proportion_confint(values.sum(), n, alpha=1 - confidence, method="wilson")
-    return Estimate(float(values.mean()), n, standard_error_of_mean(values), float(lower), float(upper))
+    share = float(values.mean())
+    return Estimate(share, n, standard_error_of_mean(values), *wilson_interval(share, n, 1 - confidence))

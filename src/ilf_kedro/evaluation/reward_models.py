@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from statsmodels.stats.proportion import proportion_confint
 
+from ilf_kedro.evaluation.intervals import wilson_interval
 from ilf_kedro.schemas import DataFrame, RewardPredictions, UserError
 
 ENOUGH_TO_JUDGE = 100
@@ -54,9 +54,10 @@ def pairwise_accuracy(reward_preferred: ArrayLike, reward_other: ArrayLike, *, c
     preferred, other = _pairs(reward_preferred, reward_other)
     won = np.where(preferred > other, 1.0, np.where(preferred == other, 0.5, 0.0))
     n = len(won)
-    lower, upper = proportion_confint(won.sum(), n, alpha=1 - confidence, method="wilson")
+    share = float(won.mean())
+    lower, upper = wilson_interval(share, n, 1 - confidence)
     error = float(won.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
-    return Accuracy(n, float(won.mean()), error, float(lower), float(upper), int((won == 0.5).sum()))
+    return Accuracy(n, share, error, lower, upper, int((won == 0.5).sum()))
 
 
 def better_and_worse(predictions: DataFrame[RewardPredictions]) -> tuple[pd.Series, pd.Series]:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from rouge_score.rouge_scorer import RougeScorer
 
 __all__ = ["rouge_l", "words"]
 
 
 def rouge_l(texts: Sequence[str], references: Sequence[str]) -> NDArray[np.float64]:
     """Return the F1 of the longest common subsequence of stemmed words (ROUGE-L, Lin 2004), one per text."""
+    from rouge_score.rouge_scorer import RougeScorer  # slow to import
+
     scorer = RougeScorer(["rougeL"], use_stemmer=True)
     pairs = zip(texts, references, strict=True)
     return np.array([scorer.score(reference, text)["rougeL"].fmeasure for text, reference in pairs], dtype=np.float64)

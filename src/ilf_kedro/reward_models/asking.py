@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from scipy.special import expit
+import scipy
 
 from ilf_kedro.language_models.protocol import Capability, ChoiceModel, ChoiceProbabilities, require
 from ilf_kedro.prompting import PromptTemplate, split_sentences
@@ -68,7 +68,7 @@ class PairwiseRewardModel(_PromptedRewardModel):
     def rewards(self, outputs: Sequence[RewardInput], *, label: str = "rewards") -> list[float]:
         """See RewardModel."""
         pairs = [(output, _opponent(output, self._template)) for output in outputs]
-        return [float(expit(_mean_log_odds(forth, back))) for forth, back in self._ask(pairs, label)]
+        return [float(scipy.special.expit(_mean_log_odds(forth, back))) for forth, back in self._ask(pairs, label)]
 
     def compare(self, pairs: Sequence[Pair], *, label: str = "rewards") -> list[PairRewards]:
         """See RewardModel; the rewards of a pair share its log-odds evenly."""
@@ -76,7 +76,11 @@ class PairwiseRewardModel(_PromptedRewardModel):
         for forth, back in self._ask(pairs, label):
             half = _mean_log_odds(forth, back) / 2
             shown_first, shown_second = forth.probability(0), back.probability(1)
-            compared.append(PairRewards(float(expit(half)), float(expit(-half)), (shown_first, shown_second)))
+            compared.append(
+                PairRewards(
+                    float(scipy.special.expit(half)), float(scipy.special.expit(-half)), (shown_first, shown_second)
+                )
+            )
         return compared
 
     def _ask(self, pairs: Sequence[Pair], label: str) -> list[tuple[ChoiceProbabilities, ChoiceProbabilities]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scipy.special import expit
+import scipy
 
 from ilf_kedro.language_models.cache.codecs import NUMBER
 from ilf_kedro.language_models.checkpoints.scalar_head import HEAD, load_classifier, score_states
@@ -111,7 +111,7 @@ class ClassificationRewardModel:
     def rewards(self, outputs: Sequence[RewardInput], *, label: str = "rewards") -> list[float]:
         """See RewardModel."""
         prompts = [question(self._template, output) for output in outputs]
-        return [float(reward) for reward in expit(self._model.scores(prompts, label=label))]
+        return [float(reward) for reward in scipy.special.expit(self._model.scores(prompts, label=label))]
 
     def compare(self, pairs: Sequence[Pair], *, label: str = "rewards") -> list[PairRewards]:
         """See RewardModel; each output is read without sight of the other."""

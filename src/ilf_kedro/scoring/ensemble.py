@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
-from scipy import stats
 
 from ilf_kedro.schemas import DataFrame, Options, Refinements, Scores, UserError
 from ilf_kedro.scoring.registry import scorer
@@ -86,11 +86,11 @@ def _z_scores(values: pd.Series) -> NDArray[np.float64]:
     numbers: NDArray[np.float64] = values.to_numpy(dtype=np.float64)
     if np.nanmax(numbers, initial=-np.inf) <= np.nanmin(numbers, initial=np.inf):  # alike, or none defined
         return np.where(np.isnan(numbers), np.nan, 0.0)
-    return np.asarray(stats.zscore(numbers, nan_policy="omit"))
+    return np.asarray(scipy.stats.zscore(numbers, nan_policy="omit"))
 
 
 def _ranks(values: pd.Series) -> NDArray[np.float64]:
-    return np.asarray(stats.rankdata(values.to_numpy(dtype=np.float64), nan_policy="omit"))
+    return np.asarray(scipy.stats.rankdata(values.to_numpy(dtype=np.float64), nan_policy="omit"))
 
 
 _WAYS: Mapping[str, Callable[[pd.Series], NDArray[np.float64]]] = {"z_score": _z_scores, "rank": _ranks}

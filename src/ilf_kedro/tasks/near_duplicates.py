@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from datasketch import MinHash, MinHashLSH
 
 __all__ = ["NearDuplicate", "near_duplicates", "similarity"]
 
@@ -45,6 +44,8 @@ def similarity(one: str, two: str) -> float:
 
 
 def _candidates(runs: Mapping[str, frozenset[int]], threshold: float) -> Iterator[tuple[str, str]]:
+    from datasketch import MinHash, MinHashLSH  # slow to import
+
     index = MinHashLSH(threshold=max(0.1, threshold - _FEWEST_ROOM), num_perm=_PERMUTATIONS, weights=(0.2, 0.8))
     for name, of_text in runs.items():
         sketch = MinHash(num_perm=_PERMUTATIONS, seed=1, hashfunc=int)

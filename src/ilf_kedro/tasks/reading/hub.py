@@ -8,7 +8,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import httpx2
-from huggingface_hub import HfApi, constants
+import huggingface_hub
+from huggingface_hub import constants
 from huggingface_hub.errors import (
     HfHubHTTPError,
     OfflineModeIsEnabled,
@@ -61,7 +62,7 @@ def read_hub(source: HubSplit) -> RawRows:
 def _probe(source: HubSplit) -> str | None:
     """Ask for the data set once, for the library's own patience is minutes; return why there is no answer."""
     try:
-        HfApi().dataset_info(source.repo_id, revision=source.revision, timeout=_PROBE_SECONDS)
+        huggingface_hub.HfApi().dataset_info(source.repo_id, revision=source.revision, timeout=_PROBE_SECONDS)
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise UserError(
             f"the hub has no data set {source.repo_id!r} at revision {source.revision!r}, or not for you; correct "
