@@ -8,6 +8,7 @@ from ilf_kedro.people.answers import FeedbackAnswer, IncorporatedAnswer, Ranking
 from ilf_kedro.people.items import Item, Passage
 from ilf_kedro.people.records import Record, latest
 from ilf_kedro.schemas.base import Options
+from ilf_kedro.schemas.names import IDENTICAL_OUTPUTS
 
 __all__ = [
     "CollectedFeedback",
@@ -24,8 +25,6 @@ __all__ = [
 ]
 
 INITIAL_OUTPUT = "initial_output"
-IDENTICAL = "identical outputs"
-"""Who "judged" outputs that are the same, letter for letter: they tie without being asked about."""
 
 
 class CollectedFeedback(Options):
@@ -167,7 +166,7 @@ def method_ranks(records: Sequence[Record], items: Sequence[Item]) -> Iterator[M
     for item in items:
         if not item.is_asked:
             for method in item.candidates[0].sources:
-                yield MethodRank(example_id=item.example_id, judged_by=IDENTICAL, method=method, rank=1)
+                yield MethodRank(example_id=item.example_id, judged_by=IDENTICAL_OUTPUTS, method=method, rank=1)
 
 
 def incorporations(records: Sequence[Record]) -> Iterator[Incorporation]:

@@ -14,6 +14,7 @@ from ilf_kedro.schemas.analysis import (
     TargetLogLikelihoods,
 )
 from ilf_kedro.schemas.base import Options, Split, UserError, text_or_empty
+from ilf_kedro.schemas.contrasts import Contrasts, Measurements, Standings
 from ilf_kedro.schemas.controls import ControlMetrics, FeedbackPoints, PointScores
 from ilf_kedro.schemas.evaluation import (
     JudgeAgreement,
@@ -98,6 +99,7 @@ __all__ = [
     "BestOfN",
     "ChatRecords",
     "Comparisons",
+    "Contrasts",
     "ControlMetrics",
     "DataFrame",
     "DivergenceSamples",
@@ -113,6 +115,7 @@ __all__ = [
     "Joints",
     "JudgeAgreement",
     "LogLikelihoods",
+    "Measurements",
     "MissingTargets",
     "ModelMetrics",
     "NearDuplicatePairs",
@@ -160,6 +163,7 @@ __all__ = [
     "Scores",
     "Selections",
     "Split",
+    "Standings",
     "Subsets",
     "SupervisedRecords",
     "SweepWinners",
