@@ -10,7 +10,16 @@ import pytest
 from tests.support.whole_project import WholeProject
 
 MAIN = ("data_prep", "refinement", "selection", "reward_model", "finetune", "reporting")
-ANALYSES = ("tournament", "controls", "reward_model_comparison", "sweep", "rounds", "analysis", "word_removal_probe")
+ANALYSES = (
+    "contrasts",
+    "tournament",
+    "controls",
+    "reward_model_comparison",
+    "sweep",
+    "rounds",
+    "analysis",
+    "word_removal_probe",
+)
 ALONE = (*MAIN, *ANALYSES, "export", "word_removal")
 SUMS = ("__default__", "full")
 

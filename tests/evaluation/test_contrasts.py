@@ -13,7 +13,7 @@ from ilf_kedro.evaluation.win_rates import win_rates_from_rankings
 from ilf_kedro.schemas import DataFrame, Measurements, Rankings
 
 BOOTSTRAP = Bootstrap(resamples=200)
-PEOPLE = "ranked by people"
+PEOPLE = "ranks:people"
 
 
 def measured(

@@ -50,9 +50,11 @@ def test_a_figures_words_change_and_its_numbers_do_not() -> None:
         go.Scatter(x=[1.5, 2.5], y=["initial outputs", "references"], name="outputs", customdata=["output"])
     )
     figure.update_xaxes(title_text="train size (inputs)")
+    figure.update_yaxes(categoryarray=["references", "initial outputs"])
     shown = CODE.figure(figure).to_dict()
     assert list(shown["data"][0]["x"]) == [1.5, 2.5]
     assert list(shown["data"][0]["y"]) == ["initial programs", "references"]
     assert shown["data"][0]["name"] == "programs"
     assert list(shown["data"][0]["customdata"]) == ["output"]
     assert shown["layout"]["xaxis"]["title"]["text"] == "train size (exercises)"
+    assert list(shown["layout"]["yaxis"]["categoryarray"]) == ["references", "initial programs"], "so their order holds"

@@ -53,8 +53,9 @@ def strengths(pairs: PairOutcomes, n_arms: int, *, confidence: float) -> list[Es
         note = "some arms never lost to the others: a shrunken estimate without an interval"
         return [Estimate(float(value), n, note=note) for value in fitted]
     fitted = _fit(wins)
-    if n < FEWEST:
-        note = f"too few for an interval: {n} examples, and it takes {FEWEST}"
+    if n < FEWEST or np.ptp(pairs.outcomes) == 0:
+        alike = f"all {pairs.outcomes.size} comparisons alike: no interval"
+        note = f"too few for an interval: {n} examples, and it takes {FEWEST}" if n < FEWEST else alike
         return [Estimate(float(value), n, note=note) for value in fitted]
     errors, degrees = clustered_errors(_influences(pairs, weights, fitted), pairs.judgements.groupings)
     reach = float(stats.t.ppf((1 + confidence) / 2, degrees))

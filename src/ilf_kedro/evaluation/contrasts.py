@@ -16,10 +16,11 @@ from ilf_kedro.evaluation.bradley_terry import PairOutcomes, strengths
 from ilf_kedro.evaluation.clustering import Judgements, clustered_mean
 from ilf_kedro.evaluation.intervals import Bootstrap, Estimate
 from ilf_kedro.evaluation.length_control import Comparisons, length_controlled_share
+from ilf_kedro.evaluation.measurements import RANKS
 from ilf_kedro.evaluation.power import any_time_interval, n_for_half_width, smallest_difference
 from ilf_kedro.schemas import Contrasts, DataFrame, Measurements, Standings
 
-__all__ = ["DIFFERENCE", "EQUAL_LENGTH", "RANKED", "WIN_RATE", "contrasts", "standings"]
+__all__ = ["DIFFERENCE", "EQUAL_LENGTH", "WIN_RATE", "contrasts", "standings"]
 
 Floats = NDArray[np.float64]
 Row = dict[str, object]
@@ -27,7 +28,7 @@ Row = dict[str, object]
 WIN_RATE = "win_rate"
 EQUAL_LENGTH = "win_rate_at_equal_length"
 DIFFERENCE = "difference"
-RANKED = "ranked by "  # how measures begin whose values are ranks: only their order counts
+
 _POINTS = 0.03
 _KEYS = ["measure", "statistic"]
 
@@ -63,7 +64,7 @@ def standings(measurements: DataFrame[Measurements], bootstrap: Bootstrap) -> Da
     for measure, own in measurements.groupby("measure", sort=False):
         values = _wide(own, "value")
         found = {"strength": _strengths(values, bootstrap.confidence), "mean_rank": _mean_ranks(values, bootstrap)}
-        if not str(measure).startswith(RANKED):
+        if not str(measure).startswith(RANKS):
             found["mean"] = [_mean_of(values[arm].dropna(), bootstrap) for arm in values.columns]
         rows += [
             {"measure": measure, "arm": arm, "statistic": statistic, **asdict(estimate)}
@@ -94,7 +95,7 @@ def _contrast(
 ) -> Iterator[Row]:
     """Yield the rows of one pair of arms."""
     both = values.reindex(columns=list(pair)).dropna()
-    ranked = measure.startswith(RANKED)
+    ranked = measure.startswith(RANKS)
     if both.empty:
         counts = {"n_judgements": 0, "n_judges": 0}
         yield {"statistic": WIN_RATE, **counts, **asdict(Estimate(np.nan, 0, note="no example has both"))}

@@ -53,6 +53,8 @@ def length_controlled_share(comparisons: Comparisons, *, confidence: float) -> E
         return Estimate(np.nan, n, note=f"too few examples: {n}")
     if np.ptp(differences) == 0 and differences[0] != 0:
         return Estimate(np.nan, n, note="the length difference is the same throughout")
+    if np.ptp(outcomes) == 0 and 0 < outcomes[0] < 1:
+        return Estimate(float(outcomes[0]), n, note=f"all {outcomes.size} alike: no interval")
     spread = float(np.sqrt(np.average(differences**2, weights=weights))) or 1.0
     x = differences / spread
     note = None

@@ -15,7 +15,7 @@ __all__ = ["Vocabulary"]
 
 # A name such as task.inputs or initial_outputs is no sentence's word, and a server's input tokens are not the task's.
 _GENERAL = re.compile(r"(?<![.\w])(?:(?P<article>[Aa])n )?(?P<word>[Ii]nput|[Oo]utput)(?P<many>s?)\b(?! tokens?\b)")
-_WRITTEN = frozenset({"text", "name", "hovertemplate", "ticktext", "x", "y"})
+_WRITTEN = frozenset({"text", "name", "hovertemplate", "ticktext", "categoryarray", "x", "y"})
 _VERBATIM = frozenset({"script", "style", "pre", "code", "blockquote"})
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "wbr"})
 

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from ilf_kedro.pipelines.analysis.options import AnalysisOptions
+from ilf_kedro.pipelines.contrasts.options import ContrastsOptions
 from ilf_kedro.pipelines.controls.options import ControlsOptions
 from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
 from ilf_kedro.pipelines.export.options import ExportOptions
@@ -38,6 +39,7 @@ __all__ = [
     "AnalysisOptions",
     "Arm",
     "ComparisonOptions",
+    "ContrastsOptions",
     "ControlsOptions",
     "DataPrepOptions",
     "ExportOptions",
@@ -88,6 +90,7 @@ class Parameters(Options):
     finetune: FinetuneOptions
     reporting: ReportingOptions
     tracking: TrackingOptions = TrackingOptions()
+    contrasts: ContrastsOptions = ContrastsOptions()
     controls: ControlsOptions = ControlsOptions()
     analysis: AnalysisOptions = AnalysisOptions()
     export: ExportOptions = ExportOptions()

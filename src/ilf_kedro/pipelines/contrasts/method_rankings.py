@@ -1,0 +1,57 @@
+"""People's ranks of methods, as `kedro annotate export --format rankings` writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Annotated
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from ilf_kedro.pipelines.data_prep.records import Identifier
+from ilf_kedro.pipelines.data_prep.validation import Fault, InvalidDataError, read_rows
+from ilf_kedro.schemas import DataFrame, Rankings, RawLines
+
+__all__ = ["MethodRankLine", "read_method_rankings"]
+
+_ADVICE = "Correct these rows; docs/people.md has the format `rankings`."
+
+
+class MethodRankLine(BaseModel):
+    """One row: the rank that one annotator or judge gave to one method's output for one example."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    example_id: Identifier
+    judged_by: Identifier
+    method: Identifier
+    rank: Annotated[int, Field(ge=1, description="a whole number from 1 (the best); equal ranks are ties")]
+    all_bad: Annotated[bool, Field(description="true or false")] = False
+
+
+def read_method_rankings(
+    raw: RawLines, known: Collection[str], names: Mapping[str, str] | None = None
+) -> DataFrame[Rankings]:
+    """Validate rankings of `known` examples, with methods called by `names` where they have another there.
+
+    Raises:
+        InvalidDataError: it lists every fault of the file with its rows.
+    """
+    rows, faults = read_rows(raw, MethodRankLine)
+    names, ids, first = names or {}, set(known), dict[tuple[str, str, str], int]()
+    table = []
+    for row in rows:
+        if (line := row.record) is None:
+            continue
+        place = (line.example_id, line.judged_by, line.method)
+        if (number := first.setdefault(place, row.number)) != row.number:
+            found = f"{line.judged_by} ranks {line.method} of {line.example_id}, as in row {number}"
+            faults.append(Fault(raw.file, row.number, "rank", found, "one rank each", row.raw))
+        if line.example_id not in ids:
+            expected = f"the id of one of the {len(ids)} examples of the test split"
+            faults.append(Fault(raw.file, row.number, "example_id", f'"{line.example_id}"', expected, row.raw))
+        method = names.get(line.method, line.method)
+        table.append({"example_id": place[0], "judged_by": place[1], "method": method, "rank": line.rank})
+    if faults:
+        raise InvalidDataError(sorted(faults, key=lambda fault: fault.row), _ADVICE)
+    return Rankings.validate(pd.DataFrame(table))
