@@ -7,11 +7,12 @@ import json
 import pytest
 
 from ilf_kedro.pipelines.contrasts.method_rankings import read_method_rankings
-from ilf_kedro.schemas import InvalidDataError, RawLines
+from ilf_kedro.schemas import InvalidDataError, RawRows
+from ilf_kedro.tasks.reading import read_bytes
 
 
-def raw(*rows: dict[str, object]) -> RawLines:
-    return RawLines("ranks.jsonl", tuple(json.dumps(row) for row in rows))
+def raw(*rows: dict[str, object]) -> RawRows:
+    return read_bytes("ranks.jsonl", "\n".join(map(json.dumps, rows)).encode())
 
 
 def row(example: str = "e1", by: str = "human:anna", method: str = "ilf", rank: object = 1) -> dict[str, object]:

@@ -8,9 +8,8 @@ from typing import Annotated
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from ilf_kedro.pipelines.data_prep.records import Identifier
-from ilf_kedro.pipelines.data_prep.validation import Fault, InvalidDataError, read_rows
-from ilf_kedro.schemas import DataFrame, Rankings, RawLines
+from ilf_kedro.schemas import DataFrame, Fault, InvalidDataError, Rankings, RawRow, RawRows, printable
+from ilf_kedro.tasks.reading.records import Identifier, read_records
 
 __all__ = ["MethodRankLine", "read_method_rankings"]
 
@@ -30,28 +29,31 @@ class MethodRankLine(BaseModel):
 
 
 def read_method_rankings(
-    raw: RawLines, known: Collection[str], names: Mapping[str, str] | None = None
+    raw: RawRows, known: Collection[str], names: Mapping[str, str] | None = None
 ) -> DataFrame[Rankings]:
     """Validate rankings of `known` examples, with methods called by `names` where they have another there.
 
     Raises:
         InvalidDataError: it lists every fault of the file with its rows.
     """
-    rows, faults = read_rows(raw, MethodRankLine)
+    records, faults = read_records(raw, MethodRankLine)
     names, ids, first = names or {}, set(known), dict[tuple[str, str, str], int]()
     table = []
-    for row in rows:
-        if (line := row.record) is None:
-            continue
+    for each in records:
+        row, line = each.row, each.record
         place = (line.example_id, line.judged_by, line.method)
         if (number := first.setdefault(place, row.number)) != row.number:
             found = f"{line.judged_by} ranks {line.method} of {line.example_id}, as in row {number}"
-            faults.append(Fault(raw.file, row.number, "rank", found, "one rank each", row.raw))
+            faults.append(_fault(row, "rank", found, "one rank each"))
         if line.example_id not in ids:
             expected = f"the id of one of the {len(ids)} examples of the test split"
-            faults.append(Fault(raw.file, row.number, "example_id", f'"{line.example_id}"', expected, row.raw))
+            faults.append(_fault(row, "example_id", f'"{line.example_id}"', expected))
         method = names.get(line.method, line.method)
         table.append({"example_id": place[0], "judged_by": place[1], "method": method, "rank": line.rank})
     if faults:
         raise InvalidDataError(sorted(faults, key=lambda fault: fault.row), _ADVICE)
     return Rankings.validate(pd.DataFrame(table))
+
+
+def _fault(row: RawRow, column: str, found: str, expected: str) -> Fault:
+    return Fault(row.file, row.number, column, found, expected, printable(row.text()))

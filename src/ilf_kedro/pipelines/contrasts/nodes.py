@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 
 from ilf_kedro.evaluation import contrasts as comparing
-from ilf_kedro.evaluation.intervals import Bootstrap
 from ilf_kedro.evaluation.measurements import measured_outputs, measured_rankings
 from ilf_kedro.evaluation.model_metrics import with_references
 from ilf_kedro.evaluation.text_metrics import words
@@ -21,7 +20,7 @@ from ilf_kedro.schemas import (
     Measurements,
     Outputs,
     Rankings,
-    RawLines,
+    RawRows,
     Rewards,
     Standings,
     UserError,
@@ -31,7 +30,7 @@ from ilf_kedro.schemas import (
 from ilf_kedro.tasks import Task
 
 
-def read_rankings(raw: RawLines, examples: DataFrame[Examples], options: ContrastsOptions) -> DataFrame[Rankings]:
+def read_rankings(raw: RawRows, examples: DataFrame[Examples], options: ContrastsOptions) -> DataFrame[Rankings]:
     """Read people's ranks of the methods' outputs of test inputs.
 
     Raises:
@@ -81,7 +80,7 @@ def compare_arms(
     Raises:
         UserError: a named pair has a model that nothing is known of.
     """
-    bootstrap = Bootstrap(reporting.confidence, reporting.bootstrap_resamples, seed)
+    bootstrap = reporting.bootstrap(seed)
     known = set(measurements["arm"])
     if unknown := sorted({arm for pair in options.pairs or () for arm in pair} - known):
         raise UserError(
