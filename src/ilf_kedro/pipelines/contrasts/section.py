@@ -116,7 +116,7 @@ def _sentence(measure: str, own: DataFrame[Contrasts], confidence: float, label:
     clear = in_order[in_order["adjusted_p"] <= level]
     if clear.empty:
         smallest = number_or_none(tested["smallest_difference"].median())
-        shown = None if smallest is None else (_PROSE.points if of_wins else _PROSE.by)(smallest, digits)
+        shown = None if smallest is None else _PROSE.points(smallest) if of_wins else _PROSE.by(smallest, digits)
         nearest = _told(in_order.iloc[0], label, of_wins, digits)
         return _PROSE.none_clear(name, whose, len(tested), nearest, shown, level)
     named = [_told(row, label, of_wins, digits) for _, row in clear.head(_NAMED).iterrows()]
@@ -133,5 +133,7 @@ def _told(row: pd.Series, label: Callable[[str], str], of_wins: bool, digits: in
         whole = 1.0 if of_wins else 0.0
         value = whole - value
         lower, upper = (None, None) if lower is None or upper is None else (whole - upper, whole - lower)
-    words = _PROSE.win if of_wins else _PROSE.gap
-    return words(arm, baseline, value, lower, upper, number_or_none(row["adjusted_p"]), digits)
+    p = number_or_none(row["adjusted_p"])
+    if of_wins:
+        return _PROSE.win(arm, baseline, value, lower, upper, p)
+    return _PROSE.gap(arm, baseline, value, lower, upper, p, digits)
