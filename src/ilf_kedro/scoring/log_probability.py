@@ -103,7 +103,7 @@ def log_probability_scores(
 
     E, the expected log p(f|x,r), is taken over all examples of a method, so that neither batches nor other
     methods change a score. Null are the scores of empty refinements, and of examples that lack the
-    feedback or the initial output. Inputs that are cut are counted in the model's statistics.
+    feedback or the initial output. Truncated inputs are counted in the model's statistics.
 
     Raises:
         MissingCapabilityError: the model cannot say how probable a text is.

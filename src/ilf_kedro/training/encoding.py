@@ -52,11 +52,11 @@ def encode_examples(
     max_tokens: int,
     prompt_loss_weight: float,
 ) -> list[EncodedExample]:
-    """Tokenise prompt and label of each example together, and cut its input from the end until both fit.
+    """Tokenise prompt and label of each example together, and truncate its input from the end until both fit.
 
     `tokenizer` is of transformers. The label's tokens are those that reach into the completion's
     characters, and where the example ends the token that ends an answer (in chat format, the template's); they
-    are never cut. In chat format the answer begins without a blank.
+    are never truncated. In chat format the answer begins without a blank.
 
     Raises:
         ExampleError: a label is empty, or does not fit even with nothing left of the input.
@@ -112,7 +112,7 @@ def encode_pairs(
     format: Format,  # noqa: A002
     max_tokens: int,
 ) -> list[EncodedPair]:
-    """Tokenise both prompts of each pair, and cut an input from the end until its prompt fits.
+    """Tokenise both prompts of each pair, and truncate an input from the end until its prompt fits.
 
     Raises:
         ExampleError: a prompt does not fit even with nothing left of the input.

@@ -30,7 +30,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """Writes to the console what the data of a task are; texts are cut to `lines`, where given."""
+    """Writes to the console what the data of a task are; texts are shortened to `lines`, where given."""
 
     data: TaskData
     lines: int | None = None
