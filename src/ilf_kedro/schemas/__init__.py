@@ -13,8 +13,9 @@ from ilf_kedro.schemas.analysis import (
     TargetLikelihoods,
     TargetLogLikelihoods,
 )
+from ilf_kedro.schemas.annotators import AnnotatorFigures
 from ilf_kedro.schemas.base import Options, Split, UserError, text_or_empty
-from ilf_kedro.schemas.contrasts import Contrasts, Measurements, Standings
+from ilf_kedro.schemas.contrasts import Contrasts, CorrectedWinRates, JudgeFigures, Measurements, Standings
 from ilf_kedro.schemas.controls import ControlMetrics, FeedbackPoints, PointScores
 from ilf_kedro.schemas.evaluation import (
     JudgeAgreement,
@@ -94,6 +95,7 @@ from ilf_kedro.schemas.word_removal import (
 
 __all__ = [
     "SPLITS",
+    "AnnotatorFigures",
     "Answers",
     "ArmTargets",
     "BestOfN",
@@ -101,6 +103,7 @@ __all__ = [
     "Comparisons",
     "Contrasts",
     "ControlMetrics",
+    "CorrectedWinRates",
     "DataFrame",
     "DivergenceSamples",
     "Divergences",
@@ -114,6 +117,7 @@ __all__ = [
     "JointOutputs",
     "Joints",
     "JudgeAgreement",
+    "JudgeFigures",
     "LogLikelihoods",
     "Measurements",
     "MissingTargets",

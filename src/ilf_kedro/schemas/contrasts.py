@@ -70,3 +70,40 @@ class Standings(Estimates):
 
     class Config:
         unique = ["measure", "arm", "statistic"]
+
+
+class CorrectedWinRates(Estimates):
+    """A win rate by people for all inputs, from the `n` that people ranked and the judge's predictions of `n_judged`.
+
+    `weight` is what the judge's predictions count, from 0 (nothing) to 1. The judge's own win rate over all stands
+    beside, and that of people over theirs with its interval, which the correction is to narrow.
+    """
+
+    arm: Series[str]
+    baseline: Series[str]
+    judge: Series[str]
+    n_judged: Series[int] = pa.Field(ge=0)
+    weight: Series[float] = pa.Field(ge=0, le=1)
+    by_judge: Series[float] = pa.Field(ge=0, le=1)
+    by_people: Series[float] = pa.Field(ge=0, le=1)
+    lower_by_people: Series[float] = pa.Field(nullable=True)
+    upper_by_people: Series[float] = pa.Field(nullable=True)
+
+    class Config:
+        unique = ["arm", "baseline", "judge"]
+
+
+class JudgeFigures(Estimates):
+    """One figure of a judge, a language model: how it judges, and how far people agree with it.
+
+    Metrics: agreement and kappa (with people, on the same two outputs), people_agreement (of two people on them),
+    prefers_first, contradicts (prefers the same place in both orders), prefers_longer and people_prefer_longer (of
+    preferences between outputs of unequal length), ties, refuses, covered (probability on the two answers).
+    """
+
+    judge: Series[str]
+    metric: Series[str]
+    value: Series[float] = pa.Field(nullable=True)
+
+    class Config:
+        unique = ["judge", "metric"]

@@ -10,6 +10,8 @@ import pytest
 
 from ilf_kedro.evaluation.contrasts import contrasts, standings
 from ilf_kedro.evaluation.intervals import Bootstrap
+from ilf_kedro.evaluation.judge_and_people import corrected_win_rates, judge_figures
+from ilf_kedro.pipelines.contrasts.judges import judge_parts
 from ilf_kedro.pipelines.contrasts.nodes import compare_arms
 from ilf_kedro.pipelines.contrasts.options import ContrastsOptions
 from ilf_kedro.pipelines.contrasts.section import contrasts_parts
@@ -134,3 +136,37 @@ def test_trained_arms_come_first_and_are_set_against_all_others() -> None:
     pairs, _ = compare_arms(table, ContrastsOptions(), ReportingOptions(), 0)
     firsts = pd.unique(pairs["arm"])
     assert list(firsts) == ["finetune.refinements.n8", "finetune.best_of_n", "finetune.base"]
+
+
+def judged(agreeing: bool) -> list[Paragraph | Table]:
+    """Twelve inputs that both judged, the judge as people did or at random."""
+    rng = np.random.default_rng(2)
+    people = rng.choice([-1.0, 1.0], 12)
+    judge = people * 2 if agreeing else rng.choice([-1.0, 1.0], 12)
+    table = pd.concat(
+        [
+            measured({"a": list(people), "b": [0.0] * 12}),
+            measured({"a": list(judge), "b": [0.0] * 12}, "judge:sphinx", "judge:sphinx"),
+        ]
+    )
+    both = Measurements.validate(table)
+    figures, corrected = judge_figures(both, BOOTSTRAP), corrected_win_rates(both, BOOTSTRAP)
+    parts = judge_parts(figures, corrected, 0.95, str)
+    return [part for part in parts if isinstance(part, Paragraph | Table)]
+
+
+def test_a_judge_is_said_to_agree_only_where_chance_would_not() -> None:
+    doubt = "these data do not show that it agrees with people more than chance would"
+    agreeing, guessing = judged(agreeing=True)[0], judged(agreeing=False)[0]
+    assert isinstance(agreeing, Paragraph)
+    assert isinstance(guessing, Paragraph)
+    assert "says what people say in 100%" in agreeing.text
+    assert doubt in guessing.text
+    assert doubt not in agreeing.text
+
+
+def test_what_people_correct_stands_beside_the_judges_own() -> None:
+    corrected = judged(agreeing=True)[1]
+    assert isinstance(corrected, Table)
+    assert {"By people, corrected", "By people alone", "By the judge alone"} <= set(corrected.columns)
+    assert "random sample" in corrected.caption

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ilf_kedro.evaluation import contrasts as comparing
+from ilf_kedro.evaluation.judge_and_people import corrected_win_rates, judge_figures
 from ilf_kedro.evaluation.measurements import measured_outputs, measured_rankings
 from ilf_kedro.evaluation.model_metrics import with_references
 from ilf_kedro.evaluation.text_metrics import words
@@ -14,8 +15,10 @@ from ilf_kedro.report.labels import arm_and_size, in_order
 from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.schemas import (
     Contrasts,
+    CorrectedWinRates,
     DataFrame,
     Examples,
+    JudgeFigures,
     LogLikelihoods,
     Measurements,
     Outputs,
@@ -87,11 +90,29 @@ def compare_arms(
             f"contrasts.pairs names {', '.join(unknown)}, of which there are no outputs; expected models among "
             f"{', '.join(in_order(known))}. Correct the name, or set contrasts.pairs to null"
         )
-    in_report_order = measurements.sort_values(
-        "arm", key=lambda arms: arms.map({arm: place for place, arm in enumerate(_last_first(known))}), kind="stable"
-    ).sort_values("measure", key=lambda names: names.map(_order(measurements)), kind="stable")
-    table = Measurements.validate(in_report_order.reset_index(drop=True))
+    table = _in_report_order(measurements)
     return comparing.contrasts(table, bootstrap, options.pairs), comparing.standings(table, bootstrap)
+
+
+def compare_judges(
+    measurements: DataFrame[Measurements],
+    options: ContrastsOptions,
+    reporting: ReportingOptions,
+    seed: int,
+    verdicts: DataFrame[Verdicts] | None = None,
+) -> tuple[DataFrame[JudgeFigures], DataFrame[CorrectedWinRates]]:
+    """Set each judge beside people, and correct its win rates by what people ranked; empty without a judge."""
+    table = _in_report_order(measurements)
+    bootstrap = reporting.bootstrap(seed)
+    return judge_figures(table, bootstrap, verdicts), corrected_win_rates(table, bootstrap, options.pairs)
+
+
+def _in_report_order(measurements: DataFrame[Measurements]) -> DataFrame[Measurements]:
+    """Sort by measure, as they come, and within each by arm; an arm's own rows stay in their order."""
+    places = {arm: place for place, arm in enumerate(_last_first(set(measurements["arm"])))}
+    by_arm = measurements.sort_values("arm", key=lambda arms: arms.map(places), kind="stable")
+    table = by_arm.sort_values("measure", key=lambda names: names.map(_order(measurements)), kind="stable")
+    return Measurements.validate(table.reset_index(drop=True))
 
 
 def _order(measurements: pd.DataFrame) -> dict[str, int]:

@@ -27,12 +27,22 @@ def create_pipeline(options: ContrastsOptions, job: MainJob) -> Pipeline:
     inputs = ["raw.method_rankings", "examples.test", "params:contrasts"]
     reading = [Node(nodes.read_rankings, inputs, "contrasts.rankings", name="read_rankings")]
     compared = ["contrasts.measurements", "params:contrasts", "params:reporting", "params:seed"]
-    shown = ["contrasts.pairs", "contrasts.standings", "params:reporting", "params:finetune"]
+    options_ = {"options": "params:contrasts", "reporting": "params:reporting", "seed": "params:seed"}
+    judged = {"measurements": "contrasts.measurements", **options_}
+    judged |= {"verdicts": "verdicts"} if task.has_references else {}
+    shown = [f"contrasts.{table}" for table in ("pairs", "standings", "judges", "corrected")]
+    shown += ["params:reporting", "params:finetune"]
     members = [
         *(reading if options.rankings else []),
         Node(nodes.measure_outputs, measured, "contrasts.measurements", name="measure_outputs"),
         Node(nodes.compare_arms, compared, ["contrasts.pairs", "contrasts.standings"], name="compare_arms"),
-        Node(describe_contrasts, shown, "section.contrasts", name="describe_contrasts"),
+        Node(nodes.compare_judges, judged, ["contrasts.judges", "contrasts.corrected"], name="compare_judges"),
+        Node(
+            describe_contrasts,
+            shown,
+            "section.contrasts",
+            name="describe_contrasts",
+        ),
         page_node("contrasts", "ILF: every two arms compared"),
     ]
     # Within reporting: its nodes stand between what the judge said and the report.

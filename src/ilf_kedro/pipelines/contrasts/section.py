@@ -11,6 +11,7 @@ from ilf_kedro.evaluation.contrasts import DIFFERENCE, WIN_RATE
 from ilf_kedro.evaluation.intervals import FEWEST
 from ilf_kedro.evaluation.measurements import RANKS, judge_of
 from ilf_kedro.pipelines.contrasts.figure import contrasts_figure
+from ilf_kedro.pipelines.contrasts.judges import judge_parts
 from ilf_kedro.pipelines.contrasts.labels import is_of_wins, measure_label, measure_note
 from ilf_kedro.pipelines.contrasts.tables import MOST, difference_digits, pairs_table, standings_table
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
@@ -18,7 +19,7 @@ from ilf_kedro.report.labels import model_label, number_or_none
 from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.report.prose import Prose
 from ilf_kedro.report.sections import Figure, Heading, Paragraph, Part, Section, Table
-from ilf_kedro.schemas import Contrasts, DataFrame, Standings
+from ilf_kedro.schemas import Contrasts, CorrectedWinRates, DataFrame, JudgeFigures, Standings
 
 __all__ = ["contrasts_parts", "describe_contrasts"]
 
@@ -27,11 +28,17 @@ _NAMED = 3
 
 
 def describe_contrasts(
-    pairs: DataFrame[Contrasts], standings: DataFrame[Standings], options: ReportingOptions, finetune: FinetuneOptions
+    pairs: DataFrame[Contrasts],
+    standings: DataFrame[Standings],
+    judges: DataFrame[JudgeFigures],
+    corrected: DataFrame[CorrectedWinRates],
+    options: ReportingOptions,
+    finetune: FinetuneOptions,
 ) -> Section:
-    """Describe every contrast: in a sentence by each measure first, then a figure, and a table by each measure."""
+    """Describe every contrast: in a sentence by each measure first, then a figure, a table by each, and the judges."""
     label = partial(model_label, best_of_n=finetune.best_of_n)
     parts = contrasts_parts(pairs, standings, options.confidence, label)
+    parts += judge_parts(judges, corrected, options.confidence, label)
     return Section("contrasts", "Every two arms compared", tuple(parts))
 
 
