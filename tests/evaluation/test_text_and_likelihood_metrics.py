@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 import pytest
+import scipy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -150,6 +151,25 @@ def test_refinements_are_compared_by_score_and_length_of_what_was_chosen() -> No
     assert value["random", "length_tokens"] == pytest.approx((5 + 7) / 2)
     # e1's lengths are all equal, so that only e0 counts.
     assert value["instruct_rm_ensemble", "length_correlation"] == pytest.approx(1.0)
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=6), min_size=1))
+def test_correlations_with_length_equal_scipys(examples: list[list[tuple[int, int]]]) -> None:
+    rows = [
+        (f"e{n}", index, scorer, float(value))
+        for n, pairs in enumerate(examples)
+        for index, pair in enumerate(pairs)
+        for scorer, value in zip(("random", "longest"), pair, strict=True)
+    ]
+    table = pd.DataFrame(rows, columns=["example_id", "sample_index", "scorer", "score"]).assign(method="with")
+    expected = [
+        scipy.stats.spearmanr(*zip(*pairs, strict=True)).statistic
+        for pairs in examples
+        if all(len(set(values)) > 1 for values in zip(*pairs, strict=True))
+    ]
+    metrics = refinement_metrics(Scores.validate(table), Selections.from_rows([]), BOOTSTRAP)
+    found = metrics.loc[metrics["metric"] == "length_correlation", "value"].tolist()
+    assert found == ([pytest.approx(sum(expected) / len(expected))] if expected else [])
 
 
 def test_scorers_agree_where_the_texts_do_whatever_their_index() -> None:

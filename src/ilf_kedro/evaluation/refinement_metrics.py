@@ -8,7 +8,6 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-import scipy
 
 from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, mean_estimate
 from ilf_kedro.schemas import DataFrame, RefinementMetrics, ScorerAgreement, Scores, Selections
@@ -65,16 +64,27 @@ def _length_correlations(scores: DataFrame[Scores], bootstrap: Bootstrap) -> Ite
     lengths = scores.loc[scores["scorer"] == "longest", [*_REFINEMENT, "score"]]
     pairs = scores[scores["scorer"] != "longest"].merge(lengths, on=_REFINEMENT, suffixes=("", "_length")).dropna()
     for (method, scorer), group in pairs.groupby(["method", "scorer"], sort=False):
-        correlations = [
-            # Undefined where all scores or all lengths of an example are equal.
-            float(scipy.stats.spearmanr(example["score"], example["score_length"]).statistic)
-            for _, example in group.groupby("example_id")
-            if np.ptp(example["score"]) > 0 and np.ptp(example["score_length"]) > 0
-        ]
-        if correlations:
-            yield (
-                str(method),
-                str(scorer),
-                "length_correlation",
-                mean_estimate(correlations, bootstrap, within=(-1.0, 1.0)),
-            )
+        correlations = _rank_correlations(group.set_index("example_id")[["score", "score_length"]])
+        if len(correlations):
+            estimate = mean_estimate(correlations, bootstrap, within=(-1.0, 1.0))
+            yield str(method), str(scorer), "length_correlation", estimate
+
+
+def _rank_correlations(pairs: pd.DataFrame) -> pd.Series:
+    """Return Spearman's correlation of the two columns within each example of the index.
+
+    Left out are examples of which all values of a column are equal: it is undefined there.
+    """
+    examples = pairs.index
+    ranks = pairs.groupby(examples).rank()
+    centred = ranks - ranks.groupby(examples).transform("mean")
+    products = pd.DataFrame(
+        {
+            "both": centred.iloc[:, 0] * centred.iloc[:, 1],
+            "first": centred.iloc[:, 0] ** 2,
+            "second": centred.iloc[:, 1] ** 2,
+        }
+    )
+    sums = products.groupby(examples).sum()
+    spread = sums["first"] * sums["second"]
+    return (sums["both"] / np.sqrt(spread))[spread > 0].clip(-1, 1)

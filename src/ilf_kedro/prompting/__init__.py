@@ -5,11 +5,12 @@ from ilf_kedro.prompting.messages import Message, Transcript, messages_to_json
 from ilf_kedro.prompting.post_processing import clean_completion, drop_unfinished_sentence, split_sentences
 from ilf_kedro.prompting.prompt import Prompt, Span
 from ilf_kedro.prompting.resampling import Kept, classify_draws, is_degenerate, keep_best_draws
-from ilf_kedro.prompting.rows import fill, prompts_of, shown
+from ilf_kedro.prompting.rows import FilledPrompts, fill, prompts_of, shown
 from ilf_kedro.prompting.templates import MessageTemplate, PromptTemplate, TemplateError
 
 __all__ = [
     "Cleaner",
+    "FilledPrompts",
     "Kept",
     "Message",
     "MessageTemplate",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, overload
 
 import pandas as pd
 
@@ -12,7 +12,7 @@ from ilf_kedro.prompting.prompt import Prompt
 from ilf_kedro.prompting.templates import PromptTemplate, TemplateError
 from ilf_kedro.schemas import text_or_empty
 
-__all__ = ["fill", "prompts_of", "shown"]
+__all__ = ["FilledPrompts", "fill", "prompts_of", "shown"]
 
 
 def fill(template: PromptTemplate, row: Mapping[Any, object]) -> Prompt:
@@ -38,6 +38,31 @@ def prompts_of(table: pd.DataFrame, template: PromptTemplate) -> list[Prompt]:
         TemplateError: the template has a slot for which the table has no column.
     """
     return [fill(template, row) for row in table.to_dict("records")]
+
+
+class FilledPrompts(Sequence[Prompt]):
+    """The prompts of rows, each row's templates together, filled as they are read: never all in memory at once.
+
+    Raises:
+        TemplateError: a template has a slot that a row lacks.
+    """
+
+    def __init__(self, rows: Sequence[Mapping[Any, object]], *templates: PromptTemplate) -> None:
+        self._rows, self._templates = rows, templates
+
+    def __len__(self) -> int:
+        return len(self._rows) * len(self._templates)
+
+    @overload
+    def __getitem__(self, place: int) -> Prompt: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Prompt]: ...
+    def __getitem__(self, place: int | slice) -> Prompt | Sequence[Prompt]:
+        """Fill one prompt, or a slice of them."""
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        row, template = divmod(range(len(self))[place], len(self._templates))
+        return fill(self._templates[template], self._rows[row])
 
 
 def shown(cell: object) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceModel, require
-from ilf_kedro.prompting import PromptTemplate, fill
+from ilf_kedro.prompting import FilledPrompts, PromptTemplate
 from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores
 from ilf_kedro.scoring.registry import scorer
 from ilf_kedro.scoring.rows import rows_to_ask
@@ -37,9 +37,8 @@ def classifier_scores(
     """
     require(model, Capability.CHOICE_PROBABILITIES, user=f"the scorer {SCORER}")
     rows, index = rows_to_ask(examples, refinements)
-    prompts = [fill(template, row) for row in rows]
     choices = (Choice("positive", template.positive), Choice("negative", template.negative))
-    replies = model.choice_probabilities(prompts, choices, label=SCORER)
+    replies = model.choice_probabilities(FilledPrompts(rows, template), choices, label=SCORER)
     values = [reply.probability(0) for reply in replies]
     scores = pd.Series(values, index=index, dtype="float64").reindex(refinements.index)
     return score_table(refinements, SCORER, list(scores))

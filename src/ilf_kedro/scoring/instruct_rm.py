@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceModel, require
-from ilf_kedro.prompting import PromptTemplate, fill
+from ilf_kedro.prompting import FilledPrompts, PromptTemplate
 from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores, TemplateDisagreement
 from ilf_kedro.scoring.registry import scorer
 from ilf_kedro.scoring.tables import score_table
@@ -84,8 +84,7 @@ def _positive_probabilities(
     """
     answers = list(dict.fromkeys(answer for t in templates for answer in (t.positive, t.negative)))
     choices = [Choice(answer[0], answer) for answer in answers]
-    prompts = [fill(template, row) for row in rows for template in templates]
-    replies = model.choice_probabilities(prompts, choices, label="InstructRM")
+    replies = model.choice_probabilities(FilledPrompts(rows, *templates), choices, label="InstructRM")
     scores: list[list[float]] = [[] for _ in templates]
     for place, reply in enumerate(replies):
         number = place % len(templates)
