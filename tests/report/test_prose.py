@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment, UndefinedError, nodes
 
-import ilf_kedro.pipelines
+import ilf_kedro
 from ilf_kedro.report.prose import Prose
 
 
@@ -38,11 +38,12 @@ def test_a_macro_that_does_not_exist_is_named(prose: Prose) -> None:
         prose.shape()
 
 
-PACKAGES = sorted({file.parent for file in Path(ilf_kedro.pipelines.__file__).parent.glob("*/*.j2")})
+FOLDERS = {file.parent for file in Path(ilf_kedro.__file__).parent.glob("*/*/*.j2")}
+PACKAGES = sorted(folder for folder in FOLDERS if (folder / "__init__.py").exists())
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
-def test_a_pipeline_uses_each_of_its_macros_and_no_other(package: Path) -> None:
+def test_a_package_uses_each_of_its_macros_and_no_other(package: Path) -> None:
     parsed = [Environment().parse(file.read_text("utf-8")) for file in package.glob("*.j2")]
     macros = {each.name for file in parsed for each in file.find_all(nodes.Macro) if not each.name.startswith("_")}
     code = "\n".join(file.read_text("utf-8") for file in package.glob("*.py"))

@@ -18,7 +18,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import ProjectMetadata, bootstrap_project
 
 from ilf_kedro.cli import cli
-from ilf_kedro.people import Database, FeedbackAnswer, Item, Record
+from ilf_kedro.people import Database, FeedbackAnswer, Item, RankingAnswer, Record
 from ilf_kedro.people.annotators import get_annotator
 from ilf_kedro.people.assignment import claim
 from ilf_kedro.people.campaign import get_settings, list_items
@@ -317,3 +317,72 @@ def test_feedback_of_the_first_round_is_a_file_of_examples(project: ProjectMetad
         ("e0", "Post 0", "Too short.", "Longer."),
         ("e1", "Post 1", "Too short.", "Longer."),
     ]
+
+
+def answered(project: ProjectMetadata, folder: Path, names: tuple[str, ...] = ("anna", "ben")) -> None:
+    """A campaign of a folder whose annotators prefer what the tuned method wrote."""
+    annotate(project, "create", "trial", "--kind", "compare", "--folder", folder, "--overlap", len(names))
+    database = campaign(project)
+    for name in names:
+        annotator = add_annotator(database, name)
+        while (task := database.do(claim, annotator)) is not None:
+            by_method = {each.sources[0]: each.candidate_id for each in task.item.candidates}
+            answer = RankingAnswer(kind="compare", ranks={by_method["tuned"]: 1, by_method["base"]: 2})
+            database.do(submit, annotator, task.assignment_id, answer, base_revision=0)
+    database.close()
+
+
+def test_a_folder_of_outputs_becomes_a_defended_win_rate(
+    project: ProjectMetadata, folder: Path, tmp_path: Path
+) -> None:
+    answered(project, folder)
+    judge = [
+        {"example_id": f"e{n}", "judged_by": "judge:sphinx", "method": method, "rank": rank}
+        for n in range(3)
+        for method, rank in (("base", 2), ("tuned", 1 + n % 2))
+    ]
+    write_lines(tmp_path / "judge.jsonl", judge)
+    page, tables = tmp_path / "trial.html", tmp_path / "tables"
+    told = annotate(project, "report", "trial", page, "--judge", tmp_path / "judge.jsonl", "--tables", tables).output
+    assert "its tables are in" in told
+    pairs = pd.read_parquet(tables / "pairs.parquet").set_index(["measure", "statistic"])
+    people = pairs.loc[("ranks:people", "win_rate")]
+    assert (people["arm"], people["baseline"], people["n"], people["n_judges"]) == ("base", "tuned", 3, 2)
+    assert people["value"] == pytest.approx((0 + 0 + 0.5) / 3), "identical outputs tie"
+    html = page.read_text("utf-8")
+    for said in ("rankings (3 inputs, 2 annotators", "The judge sphinx is a language model", "Krippendorff", "for a tie"):
+        assert said in html
+    assert "anna" not in html, "annotators stand under their pseudonyms"
+
+
+def test_what_cannot_be_reported_is_said(project: ProjectMetadata, folder: Path, tmp_path: Path) -> None:
+    annotate(project, "create", "empty", "--kind", "compare", "--folder", folder)
+    result = annotate(project, "report", "empty", tmp_path / "page.html", fails=True)
+    assert "nobody has answered in empty yet" in result.output
+    answered(project, folder)
+    row = {"example_id": "e0", "judged_by": "judge:sphinx", "method": "other", "rank": 1}
+    write_lines(tmp_path / "judge.jsonl", [row])
+    arguments = ["report", "trial", tmp_path / "page.html", "--judge", tmp_path / "judge.jsonl"]
+    result = annotate(project, *arguments, fails=True)
+    assert "the judge ranks other, and people base, tuned; call the methods alike in both" in result.output
+    write_lines(tmp_path / "judge.jsonl", [row | {"judged_by": "human:zoe"}])
+    assert "expected judge:<its name>" in annotate(project, *arguments, fails=True).output
+
+
+def test_examples_are_drawn_at_random_where_that_is_asked(project: ProjectMetadata, tmp_path: Path) -> None:
+    rows = [{"example_id": f"e{n}", "question": "?"} for n in range(40)]
+    write_lines(tmp_path / "many" / "examples.jsonl", rows)
+    for method in ("a", "b"):
+        outputs = [{"example_id": f"e{n}", "output": f"{method} {n}"} for n in range(40)]
+        write_lines(tmp_path / "many" / f"{method}.jsonl", outputs)
+    for name, more in (("first", []), ("drawn", ["--draw"]), ("again", ["--draw"])):
+        source = ["--kind", "compare", "--folder", tmp_path / "many", "--limit", 10]
+        annotate(project, "create", name, *source, *more)
+    ids = {
+        name: [item.example_id for item in campaign(project, name).do(list_items)]
+        for name in ("first", "drawn", "again")
+    }
+    assert ids["first"] == [f"e{n}" for n in range(10)]
+    assert len(set(ids["drawn"])) == 10
+    assert ids["drawn"] != ids["first"]
+    assert ids["drawn"] == ids["again"]

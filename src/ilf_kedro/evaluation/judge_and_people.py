@@ -36,7 +36,8 @@ def corrected_win_rates(
     """Correct each judge's win rates by the inputs that people ranked, for every two arms that both know.
 
     The judge's prediction of an input is the probability that its log-odds give, or 1, ½, 0 by its ranks. It holds for
-    all inputs where those that people ranked are a random sample of them; see prediction_powered_mean.
+    all inputs where those that people ranked are a random sample of them; see prediction_powered_mean. Where people
+    ranked all that the judge judged, there is nothing to add to what they say, and no row.
     """
     gaps = _gaps(measurements, pairs)
     people = gaps[gaps["measure"] == PEOPLE].assign(outcome=lambda own: (np.sign(own["gap"]) + 1) / 2)
@@ -54,7 +55,7 @@ def corrected_win_rates(
         predictions = p.groupby(own["example_id"], sort=False).mean()
         labels = ranked[(arm, baseline)]
         both = labels.index.intersection(predictions.index, sort=False)
-        if both.empty:
+        if both.empty or len(both) == len(predictions):
             continue
         found = prediction_powered_mean(
             labels[both].to_numpy(dtype=np.float64),

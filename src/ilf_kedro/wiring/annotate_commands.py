@@ -80,6 +80,7 @@ def _campaign(command: Command) -> Command:
 @click.option("--code", help="The outputs are code of this language, such as python.")
 @click.option("--class", "classes", multiple=True, help="A kind of fault that feedback can be given.")
 @click.option("--limit", type=click.IntRange(min=1), help="Take the first so many examples.")
+@click.option("--draw", is_flag=True, help="Draw these examples at random, by --seed, in place of the first ones.")
 @click.option("--overlap", type=int, default=_DEFAULTS.overlap, show_default=True, help="Annotators per item.")
 @click.option("--overlap-share", type=float, default=_DEFAULTS.overlap_share, help="Share of items with that overlap.")
 @click.option("--gold-every", type=int, default=_DEFAULTS.gold_every, show_default=True, help="One check in so many.")
@@ -195,6 +196,37 @@ def status(database: Database) -> None:
         click.echo(f"  {each.name}: {each.answered} answered, {each.skipped} skipped{checks}{median}{link}")
 
 
+@annotate.command("report")
+@_campaign
+@click.argument("file", type=_FILE)
+@click.option("--judge", "judge_file", type=_EXISTING, help="A judge's ranks of the same methods, as export has them.")
+@click.option("--tables", type=click.Path(path_type=Path, file_okay=False), help="A folder for the tables, as Parquet.")
+@click.option("--confidence", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides what resampling draws.")
+def report_answers(
+    database: Database, file: Path, judge_file: Path | None, tables: Path | None, confidence: float, seed: int
+) -> None:
+    """Write to FILE, an HTML page, which method is better by the campaign NAME, and how its annotators did."""
+    from ilf_kedro.evaluation.intervals import Bootstrap
+    from ilf_kedro.pipelines.contrasts.method_rankings import read_method_rankings
+    from ilf_kedro.tasks.reading import read_bytes
+    from ilf_kedro.wiring.campaign_report import report_campaign
+
+    judged = None
+    if judge_file:
+        judged = read_method_rankings(read_bytes(judge_file.name, judge_file.read_bytes()))
+        if people := sorted(set(judged["judged_by"][~judged["judged_by"].str.startswith("judge:")])):
+            raise UserError(f"{judge_file}: judged_by {people[0]!r}; expected judge:<its name> in every row")
+    records, items = database.do(list_records), database.do(list_items)
+    made = report_campaign(database.path.stem, records, items, Bootstrap(confidence, seed=seed), judged)
+    write_whole(file.absolute(), made.html.encode())
+    if tables:
+        tables.mkdir(parents=True, exist_ok=True)
+        for name, table in made.tables.items():
+            table.to_parquet(tables / f"{name}.parquet")
+    click.echo(f"{file}: the report" + (f"; its tables are in {tables}" if tables else ""))
+
+
 @annotate.command("export")
 @_campaign
 @click.argument("file", type=_FILE)
@@ -287,7 +319,12 @@ def _items(metadata: ProjectMetadata, env: str | None, options: dict[str, Any]) 
     if options["kind"] is None:
         raise UserError("say what is asked: --kind feedback, compare, rank or incorporated (or give --items)")
     question = Question(
-        options["kind"], options["inputs"], options["initial_output"], options["code"], options["limit"]
+        options["kind"],
+        options["inputs"],
+        options["initial_output"],
+        options["code"],
+        options["limit"],
+        options["seed"] if options["draw"] else None,
     )
     if options["folder"]:
         return ask_about_folder(question, options["folder"])

@@ -28,13 +28,17 @@ _NEEDED = {"feedback": (1, 1), "compare": (2, 2), "rank": (2, 6), "incorporated"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, and of which columns: `inputs` are shown (all that are inputs where empty)."""
+    """What is asked, and of which columns: `inputs` are shown (all that are inputs where empty).
+
+    The first `limit` examples are asked about, or, with a `seed`, as many drawn at random.
+    """
 
     kind: str
     inputs: tuple[str, ...] = ()
     initial_output: str = "initial_output"
     code: str | None = None
     limit: int | None = None
+    seed: int | None = None
 
 
 def ask_about_tables(
@@ -78,7 +82,10 @@ def ask_about_folder(question: Question, folder: Path) -> list[Item]:
 def _ask(
     question: Question, examples: pd.DataFrame, outputs: Mapping[str, Mapping[str, Text]], origin: Origin
 ) -> list[Item]:
-    examples = examples if question.limit is None else examples.head(question.limit)
+    if question.limit is not None and question.seed is not None:
+        examples = examples.sample(min(question.limit, len(examples)), random_state=question.seed)
+    elif question.limit is not None:
+        examples = examples.head(question.limit)
     inputs = question.inputs or _inputs_of(examples)
     _require(examples, inputs)
     initial = question.initial_output

@@ -54,12 +54,12 @@ DEGENERATE: dict[str, tuple[Arms, str, str]] = {
     "won by all of twelve": (
         {"a": WON * 12, "b": LOST * 12},
         PEOPLE,
-        "the contrast is clear at 5%. “a” over “b” 1.00 (0.76 to 1.00), p = 0.000.",
+        "the contrast is clear at 5%. “a” over “b” 1.00 (0.76 to 1.00), p < 0.001.",
     ),
     "lost by all of twelve": (
         {"a": LOST * 12, "b": WON * 12},
         PEOPLE,
-        "the contrast is clear at 5%. “b” over “a” 1.00 (0.76 to 1.00), p = 0.000.",
+        "the contrast is clear at 5%. “b” over “a” 1.00 (0.76 to 1.00), p < 0.001.",
     ),
     "won four times of four": (
         {"a": WON * 4, "b": LOST * 4},
@@ -145,7 +145,7 @@ def judged(agreeing: bool) -> list[Paragraph | Table]:
     judge = people * 2 if agreeing else rng.choice([-1.0, 1.0], 12)
     table = pd.concat(
         [
-            measured({"a": list(people), "b": [0.0] * 12}),
+            measured({"a": list(people[:9]), "b": [0.0] * 9}),
             measured({"a": list(judge), "b": [0.0] * 12}, "judge:sphinx", "judge:sphinx"),
         ]
     )

@@ -8,12 +8,14 @@ __all__ = ["is_of_wins", "measure_label", "measure_note"]
 
 _LABELS = {
     PEOPLE: "People's rankings",
+    "incorporated": "Feedback incorporated",
     "pass_rate": "Pass rate",
     "reward": "Reward",
     "rouge_l": "ROUGE-L",
     "log_likelihood": "Log-likelihood",
 }
 _NOTES = {
+    "incorporated": ": the share of refinements that do what the feedback's most important point asks, by people",
     "pass_rate": ": the share of an input's outputs that the verifier passes",
     "reward": ": the reward model's p(excellent), no person's",
     "rouge_l": ": F1 against the reference",

@@ -29,15 +29,15 @@ class MethodRankLine(BaseModel):
 
 
 def read_method_rankings(
-    raw: RawRows, known: Collection[str], names: Mapping[str, str] | None = None
+    raw: RawRows, known: Collection[str] | None = None, names: Mapping[str, str] | None = None
 ) -> DataFrame[Rankings]:
-    """Validate rankings of `known` examples, with methods called by `names` where they have another there.
+    """Validate rankings of `known` examples (any where None), with methods called by `names` where these have one.
 
     Raises:
         InvalidDataError: it lists every fault of the file with its rows.
     """
     records, faults = read_records(raw, MethodRankLine)
-    names, ids, first = names or {}, set(known), dict[tuple[str, str, str], int]()
+    ids, first = None if known is None else set(known), dict[tuple[str, str, str], int]()
     table = []
     for each in records:
         row, line = each.row, each.record
@@ -45,10 +45,10 @@ def read_method_rankings(
         if (number := first.setdefault(place, row.number)) != row.number:
             found = f"{line.judged_by} ranks {line.method} of {line.example_id}, as in row {number}"
             faults.append(_fault(row, "rank", found, "one rank each"))
-        if line.example_id not in ids:
+        if ids is not None and line.example_id not in ids:
             expected = f"the id of one of the {len(ids)} examples of the test split"
             faults.append(_fault(row, "example_id", f'"{line.example_id}"', expected))
-        method = names.get(line.method, line.method)
+        method = (names or {}).get(line.method, line.method)
         table.append({"example_id": place[0], "judged_by": place[1], "method": method, "rank": line.rank})
     if faults:
         raise InvalidDataError(sorted(faults, key=lambda fault: fault.row), _ADVICE)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ilf_kedro.evaluation.contrasts import DIFFERENCE, WIN_RATE
 from ilf_kedro.evaluation.intervals import FEWEST
-from ilf_kedro.evaluation.measurements import RANKS, judge_of
+from ilf_kedro.evaluation.measurements import judge_of
 from ilf_kedro.pipelines.contrasts.figure import contrasts_figure
 from ilf_kedro.pipelines.contrasts.judges import judge_parts
 from ilf_kedro.pipelines.contrasts.labels import is_of_wins, measure_label, measure_note
@@ -55,7 +55,7 @@ def contrasts_parts(
         return [Paragraph(_PROSE.nothing(), lead=True)]
     by_measure = {measure: DataFrame[Contrasts](own) for measure, own in pairs.groupby("measure", sort=False)}
     sentences = [_sentence(measure, by_measure[measure], confidence, label) for measure in measures]
-    judges = pairs.loc[pairs["measure"].str.startswith(RANKS), "n_judges"]
+    judges = pairs.loc[pairs["measure"].map(judge_of).isna() & (pairs["n_judges"] > 0), "n_judges"]
     parts: list[Part] = [
         Paragraph(sentences[0], lead=True),
         *(Paragraph(sentence) for sentence in sentences[1:]),
@@ -108,7 +108,7 @@ def _sentence(measure: str, own: DataFrame[Contrasts], confidence: float, label:
     whose = _PROSE.whose(
         int(wins["n"].min()),
         int(wins["n"].max()),
-        int(wins["n_judges"].max()) if measure.startswith(RANKS) else 0,
+        0 if judge_of(measure) is not None else int(wins["n_judges"].max()),
         int(wins["n_judgements"].max()),
     )
     of_wins = is_of_wins(measure)

@@ -48,7 +48,7 @@ def pairs_table(own: DataFrame[Contrasts], label: Label, *, of_wins: bool, win_r
                 "at equal length": _with_interval(found.get(EQUAL_LENGTH), number, 2),
                 "Ties": _digits(wins["ties"], 2),
                 "Difference": _with_interval(found.get(DIFFERENCE), signed, digits),
-                "p": _digits(tested["adjusted_p"], 3),
+                "p": _p_value(tested["adjusted_p"]),
                 "Shows": _shows(tested["smallest_difference"], digits, of_wins=of_wins),
                 "For ±3": _count(wins["n_for_3_points"]),
             }
@@ -89,6 +89,11 @@ def _interval(row: Row, lower: str, upper: str) -> str | None:
 def _digits(value: object, digits: int) -> str | None:
     found = number_or_none(value)
     return None if found is None else number(found, digits)
+
+
+def _p_value(value: object) -> str | None:
+    found = number_or_none(value)
+    return "< 0.001" if found is not None and found < 0.001 else _digits(value, 3)
 
 
 def _shows(value: object, digits: int, *, of_wins: bool) -> str | None:
