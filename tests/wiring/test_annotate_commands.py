@@ -350,7 +350,12 @@ def test_a_folder_of_outputs_becomes_a_defended_win_rate(
     assert (people["arm"], people["baseline"], people["n"], people["n_judges"]) == ("base", "tuned", 3, 2)
     assert people["value"] == pytest.approx((0 + 0 + 0.5) / 3), "identical outputs tie"
     html = page.read_text("utf-8")
-    for said in ("rankings (3 inputs, 2 annotators", "The judge sphinx is a language model", "Krippendorff", "for a tie"):
+    for said in (
+        "rankings (3 inputs, 2 annotators",
+        "The judge sphinx is a language model",
+        "Krippendorff",
+        "for a tie",
+    ):
         assert said in html
     assert "anna" not in html, "annotators stand under their pseudonyms"
 
