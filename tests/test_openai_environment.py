@@ -167,6 +167,12 @@ def test_a_forecast_asks_nothing_and_is_what_the_run_asks(project: WholeProject,
     everything = project.kedro("ilf-forecast", "--env", "openai").stdout
     assert "judge (fake-1)" in everything
     assert "Traceback" not in everything
+    before, billed = len(server.bodies), server.billed[0] + 2 * server.billed[1]
+    project.kedro("run", "--env", "openai")
+    requests, usd = total(everything)
+    assert 0.7 < requests / (len(server.bodies) - before) < 1.5
+    assert 0.7 < usd * 1e6 / (server.billed[0] + 2 * server.billed[1] - billed) < 3, "the server counts words"
+    assert total(project.kedro("ilf-forecast", "--env", "openai").stdout) == (0, 0)
     unknown = project.kedro("ilf-forecast", "--pipelines", "refinment", check=False)
     assert unknown.returncode != 0
     assert "refinement" in unknown.stdout

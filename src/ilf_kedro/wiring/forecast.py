@@ -1,7 +1,8 @@
 """`kedro ilf-forecast`: what a run would ask of servers, all its parts together, found out without asking anything.
 
-The nodes are run in memory, with models that answer from the cache or make something up. Trainings are left out, and
-nothing is saved. Texts that are made up are as long as they may become, so that the price is an upper estimate.
+The nodes that lead to questions are run in memory, with models that answer from the cache or make something up.
+Finished trainings are found, others left out, and nothing is saved. Texts that are made up are as long as they may
+become, so that the price is an upper estimate.
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ from typing import Any, get_args, get_type_hints
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, TrainingRecord
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
+from ilf_kedro.language_models.local.dry_run import DryLocalModel
+from ilf_kedro.language_models.local.model import LocalLanguageModel
+from ilf_kedro.language_models.made_up import MadeUpLanguageModel
 from ilf_kedro.language_models.openai.cost_tracker import Usage
-from ilf_kedro.language_models.openai.dry_run import DryApiModel, MadeUpLanguageModel
+from ilf_kedro.language_models.openai.dry_run import DryApiModel
 from ilf_kedro.language_models.openai.model import OpenAICompatibleLanguageModel
 from ilf_kedro.language_models.protocol import Model
+from ilf_kedro.training.finished import FinishedTrainings, without_weights
+from ilf_kedro.training.workspace import TrainingWorkspace
 
 __all__ = ["RunForecast", "forecast_run"]
 
@@ -52,58 +58,56 @@ class RunForecast:
 
 
 def forecast_run(pipeline: Pipeline, load: Callable[[str], Any]) -> RunForecast:
-    """Run the nodes with models that ask nobody; `load` gives a data set of the catalog by its name."""
+    """Run what leads to questions with models that ask nobody; `load` gives a data set of the catalog by its name."""
     forecast = RunForecast()
     data: dict[str, Any] = {}
-    lacking: dict[str, str] = {}  # data sets that no node could make, and why
-    for node in pipeline.nodes:
-        reason = next((lacking[name] for name in node.inputs if name in lacking), None)
-        asked = []
+    lacking: dict[str, str] = {}  # data sets that are not there, or that no node could make, and why
+    for name in sorted(pipeline.inputs()):
         try:
-            for name in node.inputs:
-                if name not in data and name not in lacking:
-                    data[name] = _stand_in(name, load(name), forecast)
-            asked = [name for name in node.inputs if isinstance(data.get(name), DryApiModel)]
-            if reason is None:
+            data[name] = _stand_in(name, load(name), forecast)
+        except Exception as error:  # noqa: BLE001  # whatever keeps a data set from being loaded
+            lacking[name] = f"{name}: {_first_line(error)}"
+    asking = [node.name for node in pipeline.nodes if forecast.models.keys() & set(node.inputs)]
+    for node in pipeline.to_nodes(*asking).nodes if asking else ():
+        reason = next((lacking[name] for name in node.inputs if name in lacking), None)
+        if reason is None:
+            try:
                 data |= _made_by(node, data)
                 continue
-        except Exception as error:  # noqa: BLE001  # whatever a node cannot do with what is made up
-            reason = reason or f"{node.name}: {next(iter(str(error).strip().splitlines()), type(error).__name__)}"
+            except Exception as error:  # noqa: BLE001  # whatever a node cannot do with what is made up
+                reason = f"{node.name}: {_first_line(error)}"
         lacking |= dict.fromkeys(node.outputs, reason)
-        if asked:
-            forecast.untried[node.name] = f"asks {', '.join(asked)}, and lacks what it would ask about ({reason[:160]})"
+        if node.name in asking:
+            asked = ", ".join(name for name in node.inputs if name in forecast.models)
+            forecast.untried[node.name] = f"asks {asked}, and lacks what it would ask about ({reason[:160]})"
     return forecast
 
 
-def _stand_in(name: str, value: object, forecast: RunForecast) -> object:
-    """Return what a node gets in place of what the catalog holds: a model that asks nobody, else the thing itself."""
-    if isinstance(value, OpenAICompatibleLanguageModel):
-        return forecast.models.setdefault(name, DryApiModel(value))
-    if isinstance(value, Model):
-        return MadeUpLanguageModel(value.name)
-    return value
-
-
 def _made_by(node: Node, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Run a node; a training gives a checkpoint without weights, and no log."""
-    if _trains(node):
-        return {name: _untrained() if name.endswith("checkpoint") else None for name in node.outputs}
-    made: dict[str, Any] = node.run({name: data[name] for name in node.inputs})
+    """Run a node; one that trains a trained model further, which would write its merged weights, gives a stand-in."""
+    inputs = {name: data[name] for name in node.inputs}
+    returned = get_type_hints(getattr(node.func, "func", node.func)).get("return")
+    trains = returned is Checkpoint or Checkpoint in get_args(returned)
+    if trains and any(isinstance(value, Checkpoint) for value in inputs.values()):
+        stand_in = without_weights(Path(), node.name)
+        return {name: stand_in if name.endswith("checkpoint") else None for name in node.outputs}
+    made: dict[str, Any] = node.run(inputs)
     return made
 
 
-def _trains(node: Node) -> bool:
-    function = getattr(node.func, "func", node.func)
-    returned = get_type_hints(function).get("return")
-    return returned is Checkpoint or Checkpoint in get_args(returned)
+def _stand_in(name: str, value: object, forecast: RunForecast) -> object:
+    """Return what a node gets in place of what the catalog holds: what asks and computes nothing, else the thing."""
+    if isinstance(value, OpenAICompatibleLanguageModel):
+        return forecast.models.setdefault(name, DryApiModel(value))
+    if isinstance(value, LocalLanguageModel):
+        return DryLocalModel(value)
+    if isinstance(value, TrainingWorkspace):
+        return FinishedTrainings(value.directory)
+    return MadeUpLanguageModel(value.name) if isinstance(value, Model) else value
 
 
-def _untrained() -> Checkpoint:
-    record = TrainingRecord(
-        content_hash="forecast", kind="untrained", base_model="", base_revision="", method="", n_examples=1, n_steps=0,
-        n_truncated=0, seed=0, dtype="float32", final_loss=0.0, seconds=0.0,
-    )  # fmt: skip
-    return Checkpoint(Path(), record)
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _described(requests: int, usage: Usage, usd: float | None, models: Sequence[DryApiModel]) -> str:

@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import os
 import pickle
+import random
 import signal
 import sqlite3
 import subprocess
@@ -211,6 +212,29 @@ def test_what_is_readable_of_a_damaged_file_is_rescued(
     assert all(items[key] == value for key, value in found.items())
     cache.put_many(items)
     assert cache.get_many(list(items)) == items
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_file_with_flipped_bytes_gives_true_values_or_is_refused(cache: CompletionCache, seed: int) -> None:
+    values = {f"key-{index}": f'"value {index}"' for index in range(300)}
+    cache.put_many(values)
+    cache.close()
+    content, rng = bytearray(cache.path.read_bytes()), random.Random(seed)
+    for _ in range(400):
+        content[rng.randrange(100, len(content) if seed else 4096)] ^= 0xFF  # the first page holds the schema
+    cache.path.write_bytes(content)
+    try:
+        assert cache.get_many([*values]).items() <= values.items()
+    except CacheUnavailableError as error:  # the names of its columns are garbled
+        assert "columns" in str(error)  # noqa: PT017
+        return
+    cache.put_many(values)
+    assert cache.get_many([*values]) == values
+
+
+def test_half_a_surrogate_pair_is_kept_as_json_says_it(cache: CompletionCache) -> None:
+    cache.put_many({"key": '"Hi \ud83d"'})
+    assert json.loads(cache.get_many(["key"])["key"]) == "Hi \ud83d"
 
 
 def test_a_truncated_file_is_set_aside(cache: CompletionCache) -> None:

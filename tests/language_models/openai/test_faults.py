@@ -195,7 +195,7 @@ def test_an_interruption_keeps_what_is_under_way(
 
     monkeypatch.setattr(cache, "put_many", put_and_interrupt)
     model = make(server, concurrency=4)
-    model.cache = cache
+    model._asker.cache = cache
     threads_before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
         model.generate(prompts(100), range(1), SamplingOptions(), seed=1)
@@ -216,7 +216,8 @@ def test_the_key_appears_nowhere(
     model = make(server, tmp_path / "cache")
     model.generate(prompts(5), range(2), SamplingOptions(), seed=1)
     server.script = lambda body, attempt: "401"
-    texts = [repr(model), repr(model.options), repr(model._credentials), str(model._credentials), str(model.spending)]
+    given = model._asker._credentials
+    texts = [repr(model), repr(model.options), repr(given), str(given), str(model.spending)]
     with pytest.raises(ApiRefusedError) as caught:
         model.generate(prompts(5), range(2), SamplingOptions(), seed=2)
     assert caught.value.__context__ is None

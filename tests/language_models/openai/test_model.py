@@ -60,7 +60,14 @@ def prompts(count: int) -> list[Prompt]:
     return [Prompt(f"Post number {index}. Output:", f"example-{index}") for index in range(count)]
 
 
-@pytest.mark.parametrize("kept", ["no JSON", "[]", '{"text": "x"}', '{"text": "x", "usage": [0, 0, 0]}'])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "no JSON", "[]", "null", '{"text": "x"}', '{"text": "x", "usage": [0, 0, 0]}',
+        '{"text": 5, "n_tokens": 1, "finish_reason": "stop", "usage": [0, 0, 0]}',
+        '{"text": "x", "n_tokens": "many", "finish_reason": "stop", "usage": [0, 0, 0]}',
+    ],
+)  # fmt: skip
 def test_a_kept_text_that_is_no_answer_is_asked_for_again(make: Make, server: MisbehavingServer, kept: str) -> None:
     first = make()
     rows = first.generate(prompts(1), range(1), SamplingOptions(), seed=1)

@@ -32,7 +32,10 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Codec(Generic[Answer]):
-    """Writes one kind of answer as JSON, and reads it again without loss."""
+    """Writes one kind of answer as JSON, and reads it again without loss.
+
+    `read` raises ValueError, TypeError or LookupError for a text that is no such answer.
+    """
 
     write: Callable[[Answer], str]
     read: Callable[[str], Answer]
@@ -41,10 +44,12 @@ class Codec(Generic[Answer]):
 NUMBER: Codec[float] = Codec(json.dumps, lambda text: float(json.loads(text)))
 
 VECTOR: Codec[NDArray[np.float32]] = Codec(
-    lambda vector: json.dumps(vector.tolist()), lambda text: np.array(json.loads(text), dtype=np.float32)
+    lambda vector: json.dumps(vector.tolist()), lambda text: np.array(_numbers(json.loads(text)), dtype=np.float32)
 )
 
-NUMBERS: Codec[tuple[float, ...]] = Codec(lambda values: json.dumps([*values]), lambda text: tuple(json.loads(text)))
+NUMBERS: Codec[tuple[float, ...]] = Codec(
+    lambda values: json.dumps([*values]), lambda text: tuple(_numbers(json.loads(text)))
+)
 
 LOG_LIKELIHOODS: Codec[TokenLogProbabilities] = Codec(
     lambda tokens: json.dumps([tokens.log_probabilities, tokens.spans]),
@@ -54,12 +59,24 @@ LOG_LIKELIHOODS: Codec[TokenLogProbabilities] = Codec(
 # The token log-probabilities of several sequences that were asked about together.
 SCORES: Codec[list[NDArray[np.float64]]] = Codec(
     lambda scores: json.dumps([score.tolist() for score in scores]),
-    lambda text: [np.array(score, dtype=np.float64) for score in json.loads(text)],
+    lambda text: [np.array(_numbers(score), dtype=np.float64) for score in _listed(json.loads(text))],
 )
 
 
+def _listed(values: Any) -> list[Any]:
+    if not isinstance(values, list):
+        raise TypeError(f"found {str(values)[:80]} where a list was expected")
+    return values
+
+
+def _numbers(values: Any) -> list[float]:
+    if not all(isinstance(value, float | int) for value in _listed(values)):
+        raise TypeError(f"found {str(values)[:80]} where numbers were expected")
+    return list(values)
+
+
 def _read_log_likelihoods(values: list[float], spans: list[list[int]]) -> TokenLogProbabilities:
-    return TokenLogProbabilities(tuple(values), tuple((begin, end) for begin, end in spans))
+    return TokenLogProbabilities(tuple(_numbers(values)), tuple((begin, end) for begin, end in spans))
 
 
 def pack_truncated(text: str, n_truncated_tokens: int) -> str:
@@ -95,9 +112,18 @@ def completion_fields(completion: Completion) -> dict[str, JsonValue]:
 
 
 def read_completion(fields: Mapping[str, Any], seed: int) -> Completion:
-    """Return the completion that `completion_fields` described, sampled under `seed`."""
+    """Return the completion that `completion_fields` described, sampled under `seed`.
+
+    Raises:
+        TypeError, LookupError: they describe none.
+    """
+    if (
+        not isinstance(fields, Mapping)
+        or not isinstance(fields["text"], str)
+        or not isinstance(fields["n_tokens"], int)
+    ):
+        raise TypeError(f"found {str(fields)[:80]} where a completion was expected")
     # Servers' answers were kept as `log_probabilities` once, and have been paid for.
     values = fields.get("token_log_probabilities", fields.get("log_probabilities"))
-    return Completion(
-        fields["text"], fields["n_tokens"], fields["finish_reason"], seed, None if values is None else tuple(values)
-    )
+    kept = None if values is None else tuple(_numbers(values))
+    return Completion(fields["text"], fields["n_tokens"], fields["finish_reason"], seed, kept)

@@ -172,7 +172,7 @@ class CompletionCache:
             handle = self._open()
             try:
                 return operation(handle.connection)
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 if not database.is_damage(error):
                     raise
                 return operation(self._replace(handle, error).connection)
@@ -197,7 +197,7 @@ class CompletionCache:
         """Open the file, or begin a new one where it is damaged; the lock is held."""
         try:
             connection = database.connect(self.path)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if not database.is_damage(error):
                 raise
             self._set_aside(error)
@@ -206,14 +206,14 @@ class CompletionCache:
         self._local.handle = handle
         return handle
 
-    def _replace(self, damaged: _Handle, error: sqlite3.DatabaseError) -> _Handle:
+    def _replace(self, damaged: _Handle, error: Exception) -> _Handle:
         self.close()
         with self._lock():
             if _inode(self.path) == damaged.inode:  # else another thread or process was quicker
                 self._set_aside(error)
             return self._connect()
 
-    def _set_aside(self, error: sqlite3.DatabaseError) -> None:
+    def _set_aside(self, error: Exception) -> None:
         """Rename the damaged file, and begin a new one with the rows that can still be read; the lock is held."""
         number = 1
         while (aside := _sibling(self.path, f".damaged-{number}")).exists():

@@ -44,7 +44,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """Open the file, and make it and its tables where they are missing.
 
     Raises:
-        sqlite3.Error: it cannot be opened; `is_damage` tells whether its content is at fault.
+        sqlite3.Error, UnicodeDecodeError: it cannot be opened; `is_damage` tells whether its content is at fault.
         ForeignFileError: it has other tables or columns than a completion cache.
     """
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
@@ -57,7 +57,7 @@ def connect(path: Path) -> sqlite3.Connection:
         # whole but perhaps without the last seconds.
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.executescript(_SCHEMA)
-    except (sqlite3.Error, ForeignFileError):
+    except (sqlite3.Error, UnicodeDecodeError, ForeignFileError):
         connection.close()
         raise
     return connection
@@ -115,8 +115,9 @@ def delete(connection: sqlite3.Connection, keys: Iterable[str]) -> None:
 
 
 def new_rows(items: Iterable[tuple[str, str]]) -> list[CacheRow]:
-    """Return rows of keys and values, used today."""
-    return [(key, value, _checksum(value), today()) for key, value in items]
+    """Return rows of keys and values (JSON), used today; half a surrogate pair becomes its escape, which JSON knows."""
+    sound = ((key, value.encode(errors="backslashreplace").decode()) for key, value in items)
+    return [(key, value, _checksum(value), today()) for key, value in sound]
 
 
 def count(connection: sqlite3.Connection) -> tuple[int, int, int]:
@@ -151,13 +152,15 @@ def readable_rows(path: Path) -> list[CacheRow]:
                         rows[row[0]] = row
             finally:
                 connection.close()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             logger.debug("Reading %s stopped: %s", path, error)
     return list(rows.values())
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: Exception) -> bool:
     """Tell whether the error says that the file's content, not its place or permissions, is wrong."""
+    if isinstance(error, UnicodeDecodeError):  # of SQLite's own message about it, which repeats garbled bytes
+        return True
     # The low byte is the primary code: an extended one, such as SQLITE_CORRUPT_INDEX, is damage too.
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
 

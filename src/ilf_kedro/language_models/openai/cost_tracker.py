@@ -136,6 +136,11 @@ class CostTracker:
         self._unpriced = False
         self._faults: Counter[str] = Counter()
 
+    @property
+    def whole(self) -> CostTracker:
+        """The ledger that this one is a part of, or itself."""
+        return self._whole or self
+
     def reserve(self, usd: float) -> None:
         """Set aside the highest price of one attempt; waits for those in flight where only they stand in the way.
 

@@ -6,10 +6,9 @@ only for what had not arrived.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -21,11 +20,9 @@ from pydantic import JsonValue
 from ilf_kedro.language_models.cache.codecs import read_completion
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache, cache_key
 from ilf_kedro.language_models.openai import echo
-from ilf_kedro.language_models.openai.batch import BatchRunner
-from ilf_kedro.language_models.openai.bundles import bundled
-from ilf_kedro.language_models.openai.client import ApiClient
-from ilf_kedro.language_models.openai.cost_tracker import CostTracker, SpendingReport, Usage
-from ilf_kedro.language_models.openai.options import ApiCredentials, ApiOptions, find_api_key
+from ilf_kedro.language_models.openai.asker import Asker
+from ilf_kedro.language_models.openai.cost_tracker import CostTracker, SpendingReport
+from ilf_kedro.language_models.openai.options import ApiCredentials, ApiOptions
 from ilf_kedro.language_models.openai.questions import (
     Question,
     echo_question,
@@ -33,10 +30,8 @@ from ilf_kedro.language_models.openai.questions import (
     generation_question,
     next_token_question,
 )
-from ilf_kedro.language_models.openai.readers import Fields, read_fields, usage_in
 from ilf_kedro.language_models.openai.requests import sendable, shorten
-from ilf_kedro.language_models.openai.runner import forecast, plan_requests, send_requests
-from ilf_kedro.language_models.openai.shortcomings import warn_of_budget, warn_of_choices, warn_of_reasoning
+from ilf_kedro.language_models.openai.shortcomings import warn_of_choices, warn_of_reasoning
 from ilf_kedro.language_models.openai.token_ids import token_ids
 from ilf_kedro.language_models.openai.top_log_probabilities import choice_probabilities_from_top
 from ilf_kedro.language_models.protocol import (
@@ -74,11 +69,10 @@ class OpenAICompatibleLanguageModel:
     ) -> None:
         self.options = options
         self._name = name or options.model
-        self._credentials = credentials
-        self._env_file = env_file
-        self.cache = cache
         self._costs = CostTracker(options.budget, part_of=spending)
-        self._total = spending or self._costs
+        self._asker = Asker(
+            options, name=self._name, credentials=credentials, env_file=env_file, cache=cache, costs=self._costs
+        )
         self._n_shortened = 0
 
     def __repr__(self) -> str:
@@ -88,6 +82,11 @@ class OpenAICompatibleLanguageModel:
     def name(self) -> str:
         """A short human-readable name, for logs and reports."""
         return self._name
+
+    @property
+    def cache(self) -> CompletionCache | None:
+        """Where its answers are kept."""
+        return self._asker.cache
 
     @property
     def revision(self) -> str:
@@ -102,7 +101,7 @@ class OpenAICompatibleLanguageModel:
     @property
     def spending(self) -> SpendingReport:
         """What was spent, saved and went wrong so far, by all models that share its ledger."""
-        return self._total.report()
+        return self._costs.whole.report()
 
     @property
     def n_shortened(self) -> int:
@@ -146,18 +145,14 @@ class OpenAICompatibleLanguageModel:
             text = self._text(prompt)
             parts: dict[str, JsonValue] = {"prompt": text, "sampling": options.model_dump(mode="json"), "seed": seed}
             own = [self._key("generate", **parts, example=prompt.example_id, sample=index) for index in indices]
+            samples = dict(zip(own, indices, strict=True))
             keys.append(own)
             questions.append(
                 generation_question(
-                    self.options,
-                    text,
-                    options,
-                    example_id=prompt.example_id,
-                    seed=seed,
-                    samples=dict(zip(own, indices, strict=True)),
+                    self.options, text, options, example_id=prompt.example_id, seed=seed, samples=samples
                 )
             )
-        values = self._answer(questions, label or "Generating")
+        values = self._asker.answer(questions, label or "Generating")
         answers = [[read_completion(values[key], seed) for key in own] for own in keys]
         warn_of_reasoning(self._name, [completion for row in answers for completion in row])
         return [row * len(sample_indices) for row in answers] if options.temperature == 0 else answers
@@ -173,13 +168,13 @@ class OpenAICompatibleLanguageModel:
         """
         self._require(Capability.CHOICE_PROBABILITIES, self.options.alternatives > 0)
         texts = [self._text(prompt) for prompt in prompts]
-        ids = token_ids(self._client, self.options, choices) if self.options.exact_choices and texts else []
+        ids = token_ids(self._asker.client, self.options, choices) if self.options.exact_choices and texts else []
         # Without token ids, the key leaves out the choices: other verbalizers are read from the same list.
         listed: dict[str, JsonValue] = {"token_ids": [*ids]} if ids else {"alternatives": self.options.alternatives}
         keys = [self._key("next_token", prompt=text, **listed) for text in texts]
         pairs = zip(texts, keys, strict=True)
         questions: list[Question] = [next_token_question(self.options, text, key, ids) for text, key in pairs]
-        values = self._answer(questions, label or "Asking")
+        values = self._asker.answer(questions, label or "Asking")
         tops: list[dict[str, float]] = [values[key]["top"] for key in keys]
         answers = [choice_probabilities_from_top(top, choices, self.options.least_covered) for top in tops]
         warn_of_choices(self._name, tops, answers, choices, self.options.alternatives)
@@ -205,7 +200,7 @@ class OpenAICompatibleLanguageModel:
         questions: list[Question] = [
             echo_question(self.options, text, key) for text, key in zip(joint, keys, strict=True)
         ]
-        values = self._answer(questions, label or "Scoring")
+        values = self._asker.answer(questions, label or "Scoring")
         read = echo.whole_text if include_prompt else echo.continuation_part
         return [read(values[key], len(text)) for key, text in zip(keys, texts, strict=True)]
 
@@ -224,60 +219,16 @@ class OpenAICompatibleLanguageModel:
             return np.zeros((0, 0), np.float32)
         keys = [self._key("embed", text=text, embedding_model=self.options.embedding_model) for text in texts]
         question = embedding_question(self.options, dict(zip(keys, texts, strict=True)))
-        values = self._answer([question], label or "Embedding", self.options.embedding_model)
+        values = self._asker.answer([question], label or "Embedding", self.options.embedding_model)
         found: list[list[float] | None] = [values[key]["vector"] for key in keys]
         dimension = max((len(vector) for vector in found if vector is not None), default=1)
         vectors = np.array([vector or [math.nan] * dimension for vector in found], dtype=np.float32)
         return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
 
     @cached_property
-    def _client(self) -> ApiClient:
-        return ApiClient(self.options, find_api_key(self.options, self._credentials, self._env_file), self._costs)
-
-    @cached_property
     def _echoes(self) -> bool:
-        self._client.stopping.clear()
-        return echo.probe_echo(self._client, self.options)
-
-    def _answer(self, questions: Sequence[Question], label: str, billed_model: str | None = None) -> dict[str, Fields]:
-        """Return the values of every key, from the cache or the server."""
-        keys = list(dict.fromkeys(key for question in questions for key in question.keys))
-        values = self._kept(keys)
-        price = self.options.prices.get(billed_model or self.options.model)
-        self._costs.book_saved(len(values), sum((usage_in(value) for value in values.values()), Usage()), price)
-        unsent = plan_requests(questions, values)
-        if not unsent:
-            return values
-        expected = forecast(unsent, self.options)
-        logger.info("%s with %s: %s; %d answers are in the cache", label, self._name, expected, len(values))
-        warn_of_budget(self._name, expected, self._costs.left())
-
-        def store(new: Mapping[str, Fields]) -> None:
-            if self.cache is not None:
-                self.cache.put_many({key: json.dumps(fields) for key, fields in new.items()})
-            values.update(new)
-
-        if not any(question.one_prompt is False for question in questions):
-            unsent = bundled(unsent, self.options.prompts_per_request)
-        try:
-            if self.options.send == "online":
-                send_requests(unsent, self._client, store, self.options.concurrency, label)
-            else:
-                runner = BatchRunner(self._client, self.options, self._costs, store)
-                while unsent := plan_requests(questions, values):  # again for choices that a server left out
-                    runner.run(unsent, label)
-        finally:
-            logger.info("%s so far: %s", self._name, self.spending)
-        return values
-
-    def _kept(self, keys: Sequence[str]) -> dict[str, Fields]:
-        """Return what the cache has under these keys, but for what is no answer."""
-        if self.cache is None:
-            return {}
-        known = self.cache.get_many(keys)
-        values = {key: fields for key, text in known.items() if (fields := read_fields(text)) is not None}
-        self.cache.drop([key for key in known if key not in values])
-        return values
+        self._asker.client.stopping.clear()
+        return echo.probe_echo(self._asker.client, self.options)
 
     def _text(self, prompt: Prompt) -> str:
         is_chat = self.options.endpoint == "chat"

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter
 
-from ilf_kedro.language_models.cache.codecs import completion_fields
+from ilf_kedro.language_models.cache.codecs import completion_fields, read_completion
 from ilf_kedro.language_models.openai import requests
 from ilf_kedro.language_models.openai.answers import (
     Answer,
@@ -153,15 +153,23 @@ def read_embeddings(answer: EmbeddingAnswer, keys: Keys, bound: Usage) -> Parsed
 def read_fields(text: str) -> Fields | None:
     """Return the fields of a kept answer; None where the text is none, as one written by hand."""
     try:
-        fields = json.loads(text)
+        fields: Fields = json.loads(text)
         Usage(*map(int, fields["usage"]))
+        (kind,) = _KINDS.keys() & fields.keys()
+        _KINDS[kind].validate_python(fields[kind])
+        if kind == "text":
+            read_completion(fields, 0)
     except (ValueError, TypeError, LookupError):
         return None
-    complete = any(names <= fields.keys() for names in _FIELDS)
-    return fields if complete else None
+    return fields
 
 
-_FIELDS = ({"text", "n_tokens", "finish_reason"}, {"top"}, {"tokens"}, {"vector"})
+_KINDS: dict[str, TypeAdapter[Any]] = {
+    "text": TypeAdapter(str),
+    "top": TypeAdapter(dict[str, float]),
+    "tokens": TypeAdapter(list[tuple[int, int, float]]),
+    "vector": TypeAdapter(list[float] | None),
+}
 
 
 def usage_in(fields: Fields) -> Usage:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ilf_kedro.evaluation.reward_breakdown import breakdown
 from ilf_kedro.evaluation.reward_models import accuracy_row, answered, calibration, probability_preferred
-from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint
+from ilf_kedro.language_models.checkpoints.checkpoint import Checkpoint, ModelSource
 from ilf_kedro.language_models.protocol import LanguageModel, TokenCounter
 from ilf_kedro.pipelines.reward_model.inputs import reward_model_from
 from ilf_kedro.pipelines.reward_model.options import RewardModelOptions
@@ -70,22 +70,21 @@ def train_kind(
     Raises:
         UserError: fewer comparisons than train_size, or none; or a model that cannot be trained.
     """
-    from ilf_kedro.language_models.local.model import LocalLanguageModel
-
     size = len(comparisons) if train_size is None else train_size
     if not 1 <= size <= len(comparisons):
         raise UserError(
             f"{label}.train_size is {size}, but the train split has {len(comparisons)} comparisons; "
             "lower it, set it to null for all, or name the columns that have comparisons (task.columns.comparison)"
         )
-    if not isinstance(reward_base_model, LocalLanguageModel):
+    source = getattr(reward_base_model, "source", None)
+    if not isinstance(source, ModelSource):
         raise UserError(
             f"reward_base_model is {reward_base_model.name!r}, which is not trained on this machine; name a local "
             "model in the catalog, or set reward_model.trained to false to ask it as it is"
         )
     return fit_reward_model(
         kind,
-        reward_base_model.source,
+        source,
         comparisons.head(size),
         template,
         options.training,
