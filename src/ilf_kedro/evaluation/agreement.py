@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from ilf_kedro.evaluation.intervals import FEWEST, Estimate
 
@@ -91,5 +91,5 @@ def _jackknife(tables: Floats, statistic: Callable[[Floats], float], confidence:
     if np.isnan(without).any() or np.ptp(without) == 0:
         return Estimate(value, n, note="one input decides it, or all are alike: no interval")
     error = float(np.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum()))
-    reach = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * error
+    reach = float(scipy.stats.t.ppf((1 + confidence) / 2, n - 1)) * error
     return Estimate(value, n, error, max(-1.0, value - reach), min(1.0, value + reach))

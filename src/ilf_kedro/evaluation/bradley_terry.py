@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import statsmodels.api as sm
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
-from scipy.sparse.csgraph import connected_components
-from scipy.special import expit
 
 from ilf_kedro.evaluation.clustering import Judgements, clustered_errors
 from ilf_kedro.evaluation.intervals import FEWEST, Estimate
@@ -46,9 +43,9 @@ def strengths(pairs: PairOutcomes, n_arms: int, *, confidence: float) -> list[Es
     wins = np.zeros((n_arms, n_arms))
     np.add.at(wins, (pairs.first, pairs.second), weights * pairs.outcomes)
     np.add.at(wins, (pairs.second, pairs.first), weights * (1 - pairs.outcomes))
-    if connected_components(wins + wins.T, directed=False)[0] > 1:
+    if scipy.sparse.csgraph.connected_components(wins + wins.T, directed=False)[0] > 1:
         return [Estimate(np.nan, n, note="not all arms are connected by comparisons")] * n_arms
-    if connected_components(wins, connection="strong")[0] > 1:
+    if scipy.sparse.csgraph.connected_components(wins, connection="strong")[0] > 1:
         fitted = _fit(wins + _PSEUDO * ((wins + wins.T) > 0))
         note = "some arms never lost to the others: a shrunken estimate without an interval"
         return [Estimate(float(value), n, note=note) for value in fitted]
@@ -58,7 +55,7 @@ def strengths(pairs: PairOutcomes, n_arms: int, *, confidence: float) -> list[Es
         note = f"too few for an interval: {n} examples, and it takes {FEWEST}" if n < FEWEST else alike
         return [Estimate(float(value), n, note=note) for value in fitted]
     errors, degrees = clustered_errors(_influences(pairs, weights, fitted), pairs.judgements.groupings)
-    reach = float(stats.t.ppf((1 + confidence) / 2, degrees))
+    reach = float(scipy.stats.t.ppf((1 + confidence) / 2, degrees))
     return [
         Estimate(float(value), n, float(error), float(value - reach * error), float(value + reach * error))
         for value, error in zip(fitted, errors, strict=True)
@@ -81,6 +78,8 @@ def _design(first: Sequence[int] | Integers, second: Sequence[int] | Integers, n
 
 def _fit(wins: Floats) -> Floats:
     """Return the strengths of greatest likelihood: a logistic model of all comparisons, the last arm's strength 0."""
+    import statsmodels.api as sm  # slow to import
+
     n_arms = len(wins)
     first, second = np.triu_indices(n_arms, 1)
     counts = wins[first, second] + wins[second, first]
@@ -100,7 +99,7 @@ def _fit(wins: Floats) -> Floats:
 def _influences(pairs: PairOutcomes, weights: Floats, fitted: Floats) -> Floats:
     """Return what each comparison adds to each strength, to first order: the score times the inverse information."""
     design = _design(pairs.first, pairs.second, fitted.size)
-    expected = expit(design @ fitted)
+    expected = scipy.special.expit(design @ fitted)
     information = design.T @ (design * (weights * expected * (1 - expected))[:, None])
     # The information knows differences alone; its pseudo-inverse keeps the mean of the strengths at 0.
     return np.asarray((design * (weights * (pairs.outcomes - expected))[:, None]) @ np.linalg.pinv(information))

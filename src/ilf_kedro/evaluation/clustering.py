@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from ilf_kedro.evaluation.contests import sign_flip_tests
 from ilf_kedro.evaluation.intervals import FEWEST, Bootstrap, Estimate, mean_estimate, mean_share_estimate
@@ -81,7 +81,7 @@ class ClusteredMean:
         """Return the two-sided p-value against a mean of `null`: by sign flips over inputs, or by Student's t."""
         if self.degrees is not None and self.estimate.standard_error:
             t = (self.estimate.value - null) / self.estimate.standard_error
-            return float(2 * stats.t.sf(abs(t), self.degrees))
+            return float(2 * scipy.stats.t.sf(abs(t), self.degrees))
         table = np.column_stack([self.per_input - null, np.zeros_like(self.per_input)])
         return float(sign_flip_tests(table, np.array([0]), np.array([1]), seed=seed)[0][0])
 
@@ -106,7 +106,7 @@ def clustered_mean(
     error = float(errors[0])
     if error <= estimate.standard_error:
         return by_input
-    reach = float(stats.t.ppf((1 + bootstrap.confidence) / 2, degrees)) * error
+    reach = float(scipy.stats.t.ppf((1 + bootstrap.confidence) / 2, degrees)) * error
     lower, upper = estimate.value - reach, estimate.value + reach
     if share:
         lower, upper = max(0.0, lower), min(1.0, upper)

@@ -8,9 +8,8 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import rankdata
-from statsmodels.stats.multitest import multipletests
 
 from ilf_kedro.evaluation.bradley_terry import PairOutcomes, strengths
 from ilf_kedro.evaluation.clustering import Judgements, clustered_mean
@@ -136,6 +135,8 @@ def _contrast(
 
 def _holm(table: pd.DataFrame) -> pd.Series:
     """Return Holm's adjusted p-values, over all that one measure and statistic has."""
+    from statsmodels.stats.multitest import multipletests  # slow to import
+
     adjusted = pd.Series(np.nan, index=table.index, dtype=float)
     for _, own in table[table["p_value"].notna()].groupby(_KEYS, sort=False):
         adjusted[own.index] = multipletests(own["p_value"].to_numpy(dtype=float), method="holm")[1]
@@ -162,7 +163,7 @@ def _mean_ranks(values: pd.DataFrame, bootstrap: Bootstrap) -> list[Estimate]:
     whole = values.dropna()
     if whole.empty:
         return [Estimate(np.nan, 0, note="no example has every arm")] * values.shape[1]
-    ranks = rankdata(-whole.to_numpy(dtype=np.float64), method="average", axis=1)
+    ranks = scipy.stats.rankdata(-whole.to_numpy(dtype=np.float64), method="average", axis=1)
     judgements = _judgements(whole.index)
     return [clustered_mean(column, judgements, bootstrap).estimate for column in ranks.T]
 

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
+import scipy
 
 from ilf_kedro.evaluation.agreement import cohens_kappa
 from ilf_kedro.evaluation.intervals import (
@@ -51,7 +51,7 @@ def corrected_win_rates(
         if judge is None or (arm, baseline) not in ranked:
             continue
         by_rank = str(measure).startswith(RANKS)
-        p = (np.sign(own["gap"]) + 1) / 2 if by_rank else pd.Series(expit(own["gap"]), index=own.index)
+        p = (np.sign(own["gap"]) + 1) / 2 if by_rank else pd.Series(scipy.special.expit(own["gap"]), index=own.index)
         predictions = p.groupby(own["example_id"], sort=False).mean()
         labels = ranked[(arm, baseline)]
         both = labels.index.intersection(predictions.index, sort=False)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logit
 
 from ilf_kedro.evaluation.judging import REFERENCE
 from ilf_kedro.evaluation.model_metrics import with_references
@@ -95,7 +95,7 @@ def paired_log_odds(p_shown_first: ArrayLike, p_of_other_first: ArrayLike) -> ND
     """
     first = np.clip(np.asarray(p_shown_first, dtype=np.float64), _LEAST, 1 - _LEAST)
     second = np.clip(np.asarray(p_of_other_first, dtype=np.float64), _LEAST, 1 - _LEAST)
-    return np.asarray((logit(first) - logit(second)) / 2)
+    return np.asarray((scipy.special.logit(first) - scipy.special.logit(second)) / 2)
 
 
 def _per_output(verified: DataFrame[Verified] | None, rewards: DataFrame[Rewards] | None) -> Iterator[pd.DataFrame]:

@@ -6,9 +6,8 @@ import math
 from functools import cache
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
-from statsmodels.stats.power import TTestPower
 
 from ilf_kedro.evaluation.intervals import FEWEST, Estimate
 
@@ -38,7 +37,7 @@ def n_for_half_width(estimate: Estimate, half_width: float, *, confidence: float
     """
     if not estimate.standard_error:
         return None
-    z = float(stats.norm.ppf((1 + confidence) / 2))
+    z = float(scipy.stats.norm.ppf((1 + confidence) / 2))
     return math.ceil((z * estimate.standard_error * math.sqrt(estimate.n) / half_width) ** 2)
 
 
@@ -75,4 +74,6 @@ def _bets(outcomes: Floats, alpha: float) -> Floats:
 
 @cache
 def _standardised(n: int, level: float, power: float) -> float:
+    from statsmodels.stats.power import TTestPower  # slow to import
+
     return float(TTestPower().solve_power(nobs=n, alpha=level, power=power, alternative="two-sided"))

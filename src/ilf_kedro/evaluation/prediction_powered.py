@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from ilf_kedro.evaluation.intervals import FEWEST, Estimate
 
@@ -59,7 +59,7 @@ def prediction_powered_mean(
     if variance <= 0:
         return PredictionPowered(Estimate(value, n, note=f"all {n} labels alike: no interval"), weight)
     error = float(np.sqrt(variance))
-    reach = float(stats.t.ppf((1 + confidence) / 2, n - _COEFFICIENTS)) * error
+    reach = float(scipy.stats.t.ppf((1 + confidence) / 2, n - _COEFFICIENTS)) * error
     lower, upper = max(within[0], value - reach), min(within[1], value + reach)
     return PredictionPowered(Estimate(value, n, error, lower, upper), weight)
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from itertools import combinations, permutations
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from ilf_kedro.evaluation.agreement import krippendorffs_alpha
 from ilf_kedro.evaluation.intervals import FEWEST, Bootstrap, Estimate, clustered_share_estimate, mean_estimate
@@ -163,7 +163,7 @@ def _drift(name: str, values: Sequence[float], bootstrap: Bootstrap) -> Iterator
     first, second = np.array_split(np.asarray(values, dtype=np.float64), 2)
     if min(first.size, second.size) < FEWEST or not first.std() + second.std():
         return
-    tested = stats.ttest_ind(second, first, equal_var=False)
+    tested = scipy.stats.ttest_ind(second, first, equal_var=False)
     interval = tested.confidence_interval(bootstrap.confidence)
     difference = float(second.mean() - first.mean())
     error = float(np.sqrt(first.var(ddof=1) / first.size + second.var(ddof=1) / second.size))
