@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 import pandas as pd
@@ -148,6 +149,7 @@ def page_assets(figures: Mapping[str, go.Figure], vocabulary: Vocabulary) -> dic
     }
 
 
+@cache
 def page_environment(*packages: str) -> Environment:
     """Return jinja2 with the filters and templates of this package and of the named ones, escaping every text."""
     environment = Environment(
