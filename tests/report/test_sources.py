@@ -58,7 +58,8 @@ def test_the_sources_that_a_section_names_are_what_its_node_reads() -> None:
         package = Path(str(inspect.getsourcefile(function))).parent
         own = Path(str(inspect.getsourcefile(function))).read_text("utf-8")
         code = own if "sources=" in own else "\n".join(file.read_text("utf-8") for file in package.glob("*.py"))
-        named = {name for group in re.findall(r"sources=\(([^)]*)\)", code) for name in re.findall(r'"([^"]+)"', group)}
+        groups = re.findall(r"sources(?:: [^=]+ )?= ?\(([^)]*)\)", code)
+        named = {name for group in groups for name in re.findall(r'"([^"]+)"', group)}
         if function is not describe_arms:  # the arms that it describes are not in the parameters of this environment
             assert named, node.name
             assert named <= set(node.inputs), node.name
