@@ -15,12 +15,11 @@ from ilf_kedro.pipelines import (
     reporting,
     reward_model,
     selection,
-    word_removal,
 )
 from ilf_kedro.pipelines.analyses import MainJob, analyses
 from ilf_kedro.pipelines.finetune.arms import RefinementSource
 from ilf_kedro.pipelines.refine_and_select import needed_scorers
-from ilf_kedro.tasks import Task
+from ilf_kedro.pipelines.refinement_model import by_refinement_model
 from ilf_kedro.wiring.context import configuration, declared_parameters
 from ilf_kedro.wiring.parameters import Parameters
 from ilf_kedro.wiring.previews import with_previews
@@ -31,8 +30,8 @@ __all__ = ["register_pipelines"]
 def register_pipelines() -> dict[str, Pipeline]:
     """Return the pipelines: the main job in the order of its flow, the further analyses, and their sums.
 
-    `__default__` is the main job, or the task that an environment is for; `full` is the main job with every
-    analysis, and one report of all. Arms, sizes, scorers and rounds are those that the parameters of the
+    `__default__` is the main job with the analyses that the parameters name in `also`; `full` is the main job with
+    every analysis, and one report of all. Arms, sizes, scorers and rounds are those that the parameters of the
     chosen environment and `--params` declare; what the task's data lack is left out (tasks/left_out.py).
 
     Raises:
@@ -41,15 +40,12 @@ def register_pipelines() -> dict[str, Pipeline]:
     parameters = declared_parameters()
     source = _refinement_source(parameters)
     main, others = _main_job(parameters, source), _analyses(parameters, source)
-    tasks = {"word_removal": word_removal.create_pipeline()}  # an hour long, so not part of `full`
-    found = [name for name, each in analyses().items() if each.section and name in others]
-    sections = (*found, *finetune.sections(parameters.arms, source, parameters.task))
-    whole = {**main, **others, **_answered(parameters.task, {"reporting": _reporting(parameters, sections)})}
-    sums = {name: sum(each.values(), Pipeline([])) for name, each in (("main", main), ("full", whole))}
-    default = tasks.get(parameters.default_pipeline, sums["main"])
-    registered = {**main, **others, **tasks, "__default__": default, "full": sums["full"]}
+    whole = {**main, **others, "reporting": _with_sections(parameters, others)}
+    also = {name: others[name] for name in parameters.also if name in others}
+    default = {**main, **also, **({"reporting": _with_sections(parameters, also)} if also else {})}
+    sums = {name: sum(each.values(), Pipeline([])) for name, each in (("__default__", default), ("full", whole))}
     loader = configuration()
-    return with_previews(registered, str(loader.conf_source), loader.env)
+    return with_previews({**main, **others, **sums}, str(loader.conf_source), loader.env)
 
 
 def _main_job(parameters: Parameters, source: RefinementSource) -> dict[str, Pipeline]:
@@ -65,11 +61,15 @@ def _main_job(parameters: Parameters, source: RefinementSource) -> dict[str, Pip
         "finetune": finetune.create_pipeline(arms, sizes, source, sampler, task),
         "reporting": _reporting(parameters),
     }
-    return {"data_prep": data_prep.create_pipeline(task, parameters.selection.unit_tests), **_answered(task, job)}
+    prepared = data_prep.create_pipeline(task, parameters.selection.unit_tests)
+    return {"data_prep": prepared, **_answered(parameters, job)}
 
 
-def _answered(task: Task, pipelines: Mapping[str, Pipeline]) -> dict[str, Pipeline]:
-    """Return the pipelines over examples that have initial outputs, which are refined: the data's, or the base's."""
+def _answered(parameters: Parameters, pipelines: Mapping[str, Pipeline]) -> dict[str, Pipeline]:
+    """Return the pipelines over examples that have initial outputs, the data's or the base's, by their refiner."""
+    task = parameters.task
+    if parameters.n_written is not None:
+        return by_refinement_model(pipelines, n_written=parameters.n_written, n_refined=parameters.n_refined)
     if task.has_initial_outputs or not task.has_feedback:
         return dict(pipelines)
     answered = {name: initial_outputs.with_initial_outputs(pipeline) for name, pipeline in pipelines.items()}
@@ -86,15 +86,24 @@ def _analyses(parameters: Parameters, source: RefinementSource) -> dict[str, Pip
         for name, each in analyses().items()
     }
     able = {name: pipeline for name, pipeline in created.items() if pipeline is not None}
-    return _answered(parameters.task, able)
+    return _answered(parameters, able)
 
 
 def _refinement_source(parameters: Parameters) -> RefinementSource:
     scorers = needed_scorers(parameters.selection.target_scorer, parameters.selection.scorers)
-    return RefinementSource(parameters.finetune.top_k, parameters.finetune.refiner == "refinement_model", scorers)
+    return RefinementSource(parameters.finetune.top_k, scorers)
+
+
+def _with_sections(parameters: Parameters, others: Mapping[str, Pipeline]) -> Pipeline:
+    """Return the pipeline reporting whose report has the sections of these analyses as well."""
+    found = [name for name, each in analyses().items() if each.section and name in others]
+    sections = (*found, *finetune.sections(parameters.arms, parameters.task))
+    return _answered(parameters, {"reporting": _reporting(parameters, sections)})["reporting"]
 
 
 def _reporting(parameters: Parameters, sections: Sequence[str] = ()) -> Pipeline:
     arms, sizes, sampler = parameters.arms, parameters.train_sizes, parameters.finetune.best_of_n_from
     models = finetune.model_names(arms, sizes, sampler, parameters.task)
-    return reporting.create_pipeline(models, sections, parameters.task, verified=parameters.verified)
+    return reporting.create_pipeline(
+        models, sections, parameters.task, verified=parameters.verified, judged=parameters.reporting.n_judged != 0
+    )

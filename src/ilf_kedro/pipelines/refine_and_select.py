@@ -46,13 +46,12 @@ def refine_with_checkpoint(
     return refine_all(examples, base_model.with_checkpoint(checkpoint), template, options, seed, method=method)
 
 
-def refinement_node(examples: str, *, refiner: Sequence[str] = ("refiner",), prefix: str = "") -> Node:
-    """Create the node from `examples` to {prefix}refinements; `refiner` is a model, or a base and its checkpoint."""
-    function = refine_all if len(refiner) == 1 else refine_with_checkpoint
+def refinement_node(examples: str) -> Node:
+    """Create the node from `examples` to refinements by the refiner."""
     return Node(
-        bind(function, method=WITH_FEEDBACK),
-        [examples, *refiner, f"prompt.{WITH_FEEDBACK}", "params:refinement", "params:seed"],
-        f"{prefix}refinements",
+        bind(refine_all, method=WITH_FEEDBACK),
+        [examples, "refiner", f"prompt.{WITH_FEEDBACK}", "params:refinement", "params:seed"],
+        "refinements",
         name="refine",
         tags="language_model",
     )

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ast
-import importlib
-import importlib.util
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 from ilf_kedro.prompting.post_processing import clean_completion
 from ilf_kedro.schemas import UserError
+from ilf_kedro.schemas.functions import find_function
 
 __all__ = ["Cleaner", "cleaner", "extract_code", "strip_blank_lines"]
 
@@ -35,7 +33,7 @@ def cleaner(name: str) -> Cleaner:
         return lambda text, _: strip_blank_lines(text)
     if name == "code":
         return lambda text, _: extract_code(text)
-    function = _find(name)
+    function = find_function(name, where="task.output.clean", expected="sentences, verbatim, code, or ")
 
     def clean(text: str, ended_by_length: bool) -> str:  # a cleaner's shape
         cleaned = function(text)
@@ -105,25 +103,3 @@ def _is_code(text: str) -> bool:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return any(not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Name | ast.Constant)) for each in body)
-
-
-def _find(name: str) -> Callable[[str], object]:
-    place, _, function = name.rpartition(":")
-    try:
-        if place.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(f"ilf_kedro_cleaning_{abs(hash(place))}", Path(place))
-            if spec is None or spec.loader is None:
-                raise ImportError(f"{place} is no Python file")
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-        else:
-            module = importlib.import_module(place)
-        found = getattr(module, function)
-    except Exception as error:  # noqa: BLE001  # importing the user's file may raise anything, which the message says
-        raise UserError(
-            f"task.output.clean: {name!r} cannot be used ({type(error).__name__}: {error}); expected sentences, "
-            "verbatim, code, or package.module:function or path/to/file.py:function"
-        ) from None
-    if not callable(found):
-        raise UserError(f"task.output.clean: {name!r} is a {type(found).__name__}, not a function")
-    return found  # type: ignore[no-any-return]

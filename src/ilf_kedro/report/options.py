@@ -9,11 +9,11 @@ from ilf_kedro.schemas import Options
 
 
 class ReportingOptions(Options):
-    """Intervals' confidence, bootstrap resamples, and how many test inputs are judged (null: all)."""
+    """Intervals' confidence, bootstrap resamples, and how many test inputs are judged (null: all; 0: no judge)."""
 
     confidence: float = Field(default=0.95, gt=0, lt=1)
     bootstrap_resamples: int = Field(default=2000, ge=100)
-    n_judged: int | None = Field(default=None, ge=1)
+    n_judged: int | None = Field(default=None, ge=0)
 
     def bootstrap(self, seed: int) -> Bootstrap:
         """Return how every report's intervals are bootstrapped."""

@@ -9,14 +9,14 @@ from ilf_kedro.schemas.base import Estimates, Table
 from ilf_kedro.schemas.examples import Examples
 from ilf_kedro.schemas.training import Targets
 
-FEEDBACK_SOURCE = r"^(data|human|model:.+)$"
+FEEDBACK_SOURCE = r"^(data|human|(model|function):.+)$"
 
 
 class RoundExamples(Examples):
     """The examples of one round: the initial output that the feedback is on, by whom, and who gave the feedback.
 
     `feedback_source` is "data" (the split's own feedback, on the split's own outputs), "human" (a file that
-    people filled in) or "model:<name>".
+    people filled in), "model:<name>" or "function:<name>".
     """
 
     round: Series[int] = pa.Field(ge=0)

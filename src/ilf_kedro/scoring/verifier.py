@@ -9,6 +9,7 @@ import logging
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import repeat
 
 from ilf_kedro.schemas import DataFrame, Examples, Refinements, Scores, UserError, plain_value
 from ilf_kedro.scoring.registry import scorer
@@ -40,15 +41,19 @@ def verifier_scores(
     task: Task | None = None,
     *,
     is_target: bool = False,
+    shown_feedback: Sequence[str | None] | None = None,
 ) -> DataFrame[Scores]:
     """Score each refinement by the verifier; higher is better, and True counts 1. See verify_texts.
+
+    `shown_feedback` is the feedback that the refiner was shown, per refinement: the verifier sees it in place of the
+    example's own, so that a control's choice knows no more of a person's words than its refiner did.
 
     Raises:
         UserError: there is no such function, or it does not take a row and the arguments; or the verifier chooses what
             is learnt (`is_target`) and gave no score at all.
     """
     texts = zip(refinements["example_id"], refinements["text"], refinements["raw_text"], strict=True)
-    scores = verify_texts(options, examples, texts, task, is_target=is_target)
+    scores = verify_texts(options, examples, texts, task, is_target=is_target, shown_feedback=shown_feedback)
     return score_table(refinements, SCORER, scores)
 
 
@@ -59,6 +64,7 @@ def verify_texts(
     task: Task | None = None,
     *,
     is_target: bool = False,
+    shown_feedback: Sequence[str | None] | None = None,
 ) -> list[float | None]:
     """Return the verifier's score of each text, given as its example's id, the cleaned and the raw text.
 
@@ -71,7 +77,14 @@ def verify_texts(
     """
     fields = {str(row["example_id"]): _fields(row, task) for row in examples.to_dict("records")}
     all_texts = list(texts)
-    rows = [Row(text, raw_text, fields[example_id]) for example_id, text, raw_text in all_texts if text]
+    seen: Iterable[dict[str, object]] = repeat({})
+    if shown_feedback is not None:
+        seen = ({"feedback": feedback} for feedback in shown_feedback)
+    rows = [
+        Row(text, raw_text, {**fields[example_id], **other})
+        for (example_id, text, raw_text), other in zip(all_texts, seen, strict=False)
+        if text
+    ]
     outcomes = verify(options, rows)
     if is_target and outcomes and all(outcome.score is None for outcome in outcomes):
         raise UserError(

@@ -7,10 +7,11 @@ checked before anything runs, so that a mistyped key at any depth is refused.
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from ilf_kedro.pipelines.analyses import analyses
 from ilf_kedro.pipelines.analysis.options import AnalysisOptions
 from ilf_kedro.pipelines.contrasts.options import ContrastsOptions
 from ilf_kedro.pipelines.controls.options import ControlsOptions
@@ -25,7 +26,6 @@ from ilf_kedro.pipelines.rounds.options import RoundsOptions
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.pipelines.sweep.options import SweepOptions
 from ilf_kedro.pipelines.tournament.options import TournamentOptions
-from ilf_kedro.pipelines.word_removal.options import WordRemovalOptions, WordRemovalProbeOptions
 from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.schemas import Options
 from ilf_kedro.schemas.names import BASE_MODEL
@@ -56,8 +56,6 @@ __all__ = [
     "TournamentOptions",
     "TrackingOptions",
     "TrainingOverride",
-    "WordRemovalOptions",
-    "WordRemovalProbeOptions",
 ]
 
 
@@ -97,9 +95,7 @@ class Parameters(Options):
     sweep: SweepOptions = SweepOptions()
     tournament: TournamentOptions = TournamentOptions()
     rounds: RoundsOptions = RoundsOptions()
-    default_pipeline: Literal["main", "word_removal"] = "main"
-    word_removal: WordRemovalOptions = WordRemovalOptions()
-    word_removal_probe: WordRemovalProbeOptions = WordRemovalProbeOptions()
+    also: tuple[str, ...] = Field(default=(), description="analyses that `kedro run` adds to the main job")
 
     @field_validator("train_sizes")
     @classmethod
@@ -109,6 +105,13 @@ class Parameters(Options):
                 f"train_sizes must be one or more distinct positive numbers in ascending order, found {list(sizes)}"
             )
         return sizes
+
+    @field_validator("also")
+    @classmethod
+    def _check_also(cls, also: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in also if name not in analyses()]:
+            raise ValueError(f"found {', '.join(unknown)}, expected analyses: {', '.join(analyses())}")
+        return also
 
     @model_validator(mode="after")
     def _check_tournament(self) -> Self:
@@ -121,6 +124,8 @@ class Parameters(Options):
         task, asked = self.task, {f"finetune.arms: {arm}": _NEEDS[arm] for arm in self.finetune.arms or ()}
         if task.has_references:  # else there is no sweep
             asked |= {f"sweep.arms: {arm}": _NEEDS[arm] for arm in self.sweep.arms or ()}
+        if self.refinement.refiner == "refinement_model":
+            asked["refinement.refiner: refinement_model"] = _NEEDS["refinement_model"]
         asked |= {f"selection.scorers: {name}": ("comparison",) for name in self.selection.scorers if name == _REWARD}
         there = {
             "comparison": task.has_comparisons,
@@ -157,18 +162,11 @@ class Parameters(Options):
     @model_validator(mode="after")
     def _check_control_arms(self) -> Self:
         controls = [arm for arm in (*self.arms, *(self.sweep.arms or ())) if arm in CONTROL_ARMS]
-        named = ", ".join(dict.fromkeys(controls))
-        if controls and self.finetune.refiner == "refinement_model":
-            raise ValueError(
-                f"finetune.arms: {named} are written by the catalog's refiner, but finetune.refiner is "
-                "refinement_model, so that they could not be compared with refinements; set it to refiner, or leave "
-                "them out"
-            )
         if controls and reads_feedback(self.selection.target_scorer, self.selection.ensembles):
             blind = [name for name, each in scorers().items() if not each.reads_feedback and each.scores]
             raise ValueError(
                 f"selection.target_scorer: {self.selection.target_scorer} reads the person's feedback, which would "
-                f"choose for the controls {named} too, so that they would control for less; choose by a score of "
+                f"choose for the controls {', '.join(dict.fromkeys(controls))} too, so that they would control for less; choose by a score of "
                 f"{', '.join(blind)} (add it to selection.scorers), or leave the controls out"
             )
         return self
@@ -178,6 +176,17 @@ class Parameters(Options):
         """The methods that refine: those of `refinement.methods`, and those that control arms learn from."""
         asked = (CONTROL_ARMS[arm] for arm in (*self.arms, *(self.sweep.arms or ())) if arm in CONTROL_ARMS)
         return tuple(dict.fromkeys((*self.refinement.methods, *asked)))
+
+    @property
+    def n_written(self) -> int | None:
+        """How many of people's refinements a refinement model learns from; None where the refiner refines."""
+        options = self.refinement
+        return (options.n_written or max(self.train_sizes)) if options.refiner == "refinement_model" else None
+
+    @property
+    def n_refined(self) -> int:
+        """How many of the first training examples may be refined, by the main job or in rounds."""
+        return max(*self.train_sizes, sum(self.rounds.sizes))
 
     @property
     def verified(self) -> tuple[VerifiedTexts, ...]:
@@ -203,6 +212,7 @@ class Parameters(Options):
     @property
     def unused_sizes(self) -> tuple[int, ...]:
         """The sizes in `finetune.per_size` that nothing is trained at: no train size, round or sum of rounds."""
-        used = {*self.train_sizes, self.sweep.train_size, *self.rounds.sizes, *accumulate(self.rounds.sizes)}
+        rounds = {*self.rounds.sizes, *accumulate(self.rounds.sizes)}
+        used = {*self.train_sizes, self.sweep.train_size, self.n_written, *rounds}
         overridden = (override.train_size for override in self.finetune.per_size)
         return tuple(dict.fromkeys(size for size in overridden if size not in used))

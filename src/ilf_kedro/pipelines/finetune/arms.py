@@ -12,7 +12,6 @@ from kedro.pipeline import Node
 from ilf_kedro.pipelines.finetune import targets
 from ilf_kedro.pipelines.names import CONTROL_ARMS, Arm
 from ilf_kedro.pipelines.namespaces import bind
-from ilf_kedro.pipelines.refine_and_select import refinement_node, selection_nodes
 
 __all__ = ["ARMS", "REFINEMENT_MODEL", "ArmPlan", "RefinementSource", "target_nodes", "writing_outputs"]
 
@@ -32,16 +31,9 @@ class ArmPlan:
 
 @dataclass(frozen=True, slots=True)
 class RefinementSource:
-    """Where the refinements arm gets its refinements: how many of each example, by whom, scored by which scorers.
-
-    Its controls take as many of each example, by the catalog's refiner.
-
-    With `by_refinement_model` the finetuned refinement model of the same size writes them in the arm's own
-    namespace; else they come from the pipelines refinement and selection.
-    """
+    """What the arms of refinements learn from: how many of each example, and the scorers that choose them."""
 
     top_k: int = 1
-    by_refinement_model: bool = False
     scorers: tuple[str, ...] = ("instruct_rm",)
 
 
@@ -69,26 +61,11 @@ def target_nodes(arm: Arm, train_size: int, source: RefinementSource) -> list[No
     plan = ARMS[arm]
     if arm != "refinements" and arm not in CONTROL_ARMS:
         return [_choose(plan.function, plan.inputs, train_size=train_size)]
-    if source.by_refinement_model and arm == "refinements":
-        return _refined_by_model(train_size, source)
     if source.top_k > 1:
         inputs = (*_SPLIT, "selections.top_k", "params:selection")
         top = bind(targets.target_top_refinements, train_size=train_size, top_k=source.top_k, arm=arm)
         return [Node(top, list(inputs), "targets", name="choose_targets")]
     return [_choose(plan.function, plan.inputs, train_size=train_size)]
-
-
-def _refined_by_model(train_size: int, source: RefinementSource) -> list[Node]:
-    """Let the refinement model of the same size write the refinements that are selected from."""
-    checkpoint = f"finetune.{REFINEMENT_MODEL}.n{train_size}.checkpoint"
-    unseen = bind(targets.unseen_examples, train_size=train_size)
-    inputs = ("examples.train", "subsets", "own_selections", "params:selection")
-    return [
-        Node(unseen, list(_SPLIT), "own_examples", name="unseen_examples"),
-        refinement_node("own_examples", refiner=("base_model", checkpoint), prefix="own_"),
-        *selection_nodes("own_examples", source.scorers, prefix="own_"),
-        _choose(targets.target_refinements, inputs, train_size=train_size),
-    ]
 
 
 def _choose(function: Callable[..., Any], inputs: Sequence[str], **constants: object) -> Node:

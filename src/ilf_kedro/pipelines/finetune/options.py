@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
@@ -30,8 +30,7 @@ class FinetuneOptions(Options):
     """Arms × train sizes, how each is trained, and how its outputs of test inputs are sampled.
 
     `arms` null are those of refinements, references and initial_outputs whose texts the data have.
-    `top_k` is how many refinements of each example the refinements arm learns from, `refiner` who writes them:
-    the catalog's refiner in the pipeline refinement, or the finetuned refinement model. `best_of_n` outputs
+    `top_k` is how many refinements of each example the refinements arm learns from. `best_of_n` outputs
     per input are sampled from the model `best_of_n_from` (such as finetune.base; null: that of the most
     refinements), and the reward model's favourite is kept (paper: 64). An output of the arm
     feedback_and_refinement has at most `joint_max_new_tokens`.
@@ -42,7 +41,6 @@ class FinetuneOptions(Options):
     per_size: tuple[TrainingOverride, ...] = ()
     sampling: SamplingOptions = SamplingOptions()
     top_k: int = Field(default=1, ge=1, strict=True)
-    refiner: Literal["refiner", "refinement_model"] = "refiner"
     best_of_n: int = Field(default=64, ge=2, le=64)
     best_of_n_from: str | None = None
     joint_max_new_tokens: int = Field(default=160, ge=1)

@@ -38,22 +38,19 @@ def create_pipeline(
     """Create the base model's measurements, one namespace per arm and size, and best-of-N.
 
     What the task's data lack is left out: without a test split models are trained and not sampled, without
-    references there are no likelihoods of them, without comparisons no best-of-N. `source` says where the refinements
-    arm gets its refinements, `best_of_n_from` which model best-of-N samples from; null means that of the most
+    references there are no likelihoods of them, without comparisons no best-of-N. `source` says how many refinements
+    of each example are learned from, `best_of_n_from` which model best-of-N samples from; null means that of the most
     refinements.
     """
     source, task = source or RefinementSource(), task or plain_task()
     pipelines = [_measure_base(task)] if task.has_test else []
     if BEST_OF_N_OUTPUTS in arms:
         pipelines.append(_best_of_n_outputs())
-    needed = [*arms]
-    if source.by_refinement_model and "refinements" in arms and REFINEMENT_MODEL not in arms:
-        needed.append(REFINEMENT_MODEL)
-    pipelines += [_finetune(arm, size, source, task) for arm in needed for size in train_sizes]
-    if REFINEMENT_MODEL in needed:
+    pipelines += [_finetune(arm, size, source, task) for arm in arms for size in train_sizes]
+    if REFINEMENT_MODEL in arms:
         pipelines.append(_compare_refiners(train_sizes))
-    if sections(arms, source, task):
-        pipelines.append(_describe_arms(arms, train_sizes, REFINEMENT_MODEL in needed))
+    if sections(arms, task):
+        pipelines.append(_describe_arms(arms, train_sizes))
     if sampler := _sampler(arms, train_sizes, best_of_n_from, task):
         pipelines.append(_best_of_n(sampler))
     return sum(pipelines, Pipeline([]))
@@ -75,12 +72,11 @@ def _sampler(arms: Sequence[Arm], train_sizes: Sequence[int], chosen: str | None
     return chosen or (f"finetune.refinements.n{max(train_sizes)}" if "refinements" in arms else None)
 
 
-def sections(arms: Sequence[Arm], source: RefinementSource | None = None, task: Task | None = None) -> tuple[str, ...]:
+def sections(arms: Sequence[Arm], task: Task | None = None) -> tuple[str, ...]:
     """Return the names of the sections that the pipeline adds to the report of `full`."""
     if not (task or plain_task()).has_test:
         return ()
-    by_model = source is not None and source.by_refinement_model and "refinements" in arms
-    return ("arms",) if by_model or {JOINT, REFINEMENT_MODEL} & set(arms) else ()
+    return ("arms",) if {JOINT, REFINEMENT_MODEL} & set(arms) else ()
 
 
 def _finetune(arm: Arm, train_size: int, source: RefinementSource, task: Task) -> Pipeline:
@@ -189,13 +185,13 @@ def _compare_refiners(train_sizes: Sequence[int]) -> Pipeline:
     )
 
 
-def _describe_arms(arms: Sequence[Arm], train_sizes: Sequence[int], has_refinement_model: bool) -> Pipeline:
+def _describe_arms(arms: Sequence[Arm], train_sizes: Sequence[int]) -> Pipeline:
     """Create the section, and the page, of what the joint arm and the refinement model wrote."""
     inputs: dict[str, str] = {}
     if JOINT in arms:
         names = [f"finetune.{JOINT}.n{size}" for size in train_sizes]
         inputs |= {name: f"{name}.joint_outputs" for name in names}
-    if has_refinement_model:
+    if REFINEMENT_MODEL in arms:
         inputs["metrics"] = f"finetune.{REFINEMENT_MODEL}.metrics"
     members = [
         Node(section.describe_arms, inputs, "section.arms", name="describe_arms"),

@@ -122,29 +122,30 @@ def target_written_refinements(
     Raises:
         MissingColumnError: an example lacks one of the three.
     """
-    n = len(_subset(examples, subsets, train_size))
-    last = examples.sort_values("position").tail(n)
-    require_texts(last, ["initial_output", "feedback", "reference"], user="the arm refinement_model")
-    table = last.rename(columns={"reference": "target"})
-    return _targets(table, "initial_output", "feedback")
+    return _written(examples.sort_values("position").tail(len(_subset(examples, subsets, train_size))))
 
 
-def unseen_examples(
-    examples: DataFrame[Examples], subsets: DataFrame[Subsets], *, train_size: int
-) -> DataFrame[Examples]:
-    """Return the subset, for a refinement model of the same size to refine.
+def written_refinements(examples: DataFrame[Examples], *, n_written: int, n_refined: int) -> DataFrame[Targets]:
+    """Take people's refinements of the last `n_written` examples, none of which is among the first `n_refined`.
 
     Raises:
-        UserError: the split is too small for a refinement model that has seen none of it.
+        UserError: the split is too small for a refinement model that has seen none of what it refines.
+        MissingColumnError: an example lacks one of the three texts.
     """
-    subset = _subset(examples, subsets, train_size)
-    if 2 * len(subset) > len(examples):
+    if n_refined + n_written > len(examples):
         raise UserError(
-            f"finetune.refiner is refinement_model, which learns from the last {len(subset)} training examples and "
-            f"refines the first {len(subset)}, but there are only {len(examples)}: it would have seen the human "
-            f"outputs of some. Lower train_sizes to {len(examples) // 2} or less, or set finetune.refiner to refiner"
+            f"refinement.refiner is refinement_model, which learns from the last {n_written} training examples "
+            f"(refinement.n_written) and refines the first {n_refined} (train_sizes, rounds.sizes), but there are only "
+            f"{len(examples)}: it would have seen the references of some. Lower one of these, add examples, or set "
+            "refinement.refiner to refiner"
         )
-    return subset
+    return _written(examples.sort_values("position").tail(n_written))
+
+
+def _written(last: pd.DataFrame) -> DataFrame[Targets]:
+    last = Examples.validate(last)
+    require_texts(last, ["initial_output", "feedback", "reference"], user="the refinement model")
+    return _targets(last.rename(columns={"reference": "target"}), "initial_output", "feedback")
 
 
 def _targets(table: pd.DataFrame, *shown: str) -> DataFrame[Targets]:

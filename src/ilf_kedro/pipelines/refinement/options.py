@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -18,11 +18,15 @@ class RefinementOptions(Options):
 
     `methods` may have, besides refinements with and without the feedback, two controls: with the feedback of
     another example, and with feedback that the refiner wrote itself, sampled by `feedback_sampling`.
+    `refiner` is who writes them: the catalog's refiner, or a refinement model, which is finetuned on people's
+    refinements of the last `n_written` training examples (null: as many as the largest train size).
     `max_tries` outputs at most are drawn per example (2N where null); a text that contains one of
     `forbidden` (case-insensitive) is degenerate.
     """
 
     methods: tuple[RefinementMethod, ...] = _SHOWN
+    refiner: Literal["refiner", "refinement_model"] = "refiner"
+    n_written: int | None = Field(default=None, ge=1)
     n_refinements: int = Field(default=5, ge=1)
     sampling: SamplingOptions = SamplingOptions()
     max_tries: int | None = Field(default=None, ge=1)

@@ -23,15 +23,18 @@ def create_pipeline(
     task: Task | None = None,
     *,
     verified: Collection[VerifiedTexts] = (),
+    judged: bool = True,
 ) -> Pipeline:
     """Create the nodes that measure, judge and report `models`, named such as finetune.refinements.n100.
 
     `sections` are the further analyses whose section.{name} the report holds as well.
-    `verified` says of which texts there are pass rates.
+    `verified` says of which texts there are pass rates, `judged` whether a judge compares outputs with references.
     Best-of-N has outputs only: its likelihoods are its sampler's, and it was never trained. Nothing is measured that
     the task's data lack.
     """
     task = task or plain_task()
+    has_references = task.has_test and task.has_references
+    judged = judged and has_references
     measured = [model for model in models if model != BEST_OF_N]
     trained = [
         *(["reward_model"] if task.has_comparisons else []),
@@ -42,18 +45,19 @@ def create_pipeline(
     likelihoods = [f"{model}.log_likelihoods" for model in measured]
     collecting = [
         *([_node(nodes.collect_outputs, outputs, "outputs")] if task.has_test else []),
-        *([_node(nodes.collect_log_likelihoods, likelihoods, "log_likelihoods")] if _is_judged(task) else []),
+        *([_node(nodes.collect_log_likelihoods, likelihoods, "log_likelihoods")] if has_references else []),
         *([_node(nodes.collect_training_logs, logs, "training_logs")] if trained else []),
         *(_best_of_n_nodes() if BEST_OF_N in models else []),
     ]
     reporting = [
-        *(_measuring_nodes(task) if task.has_test else []),
+        *(_measuring_nodes(task, judged) if task.has_test else []),
         *(_refinement_nodes() if task.has_feedback else []),
         *([_node(nodes.draw_training_loss, "training_logs", "figure.training_loss", tags="figure")] if trained else []),
         *(_pass_rate_nodes(verified) if verified else []),
         _report_node(
             ["best_of_n", *sections] if BEST_OF_N in models else sections,
             task,
+            judged=judged,
             has_trainings=bool(trained),
             has_pass_rates=bool(verified),
         ),
@@ -76,12 +80,7 @@ def _node(function: Callable[..., Any], inputs: Inputs, outputs: str | list[str]
     return Node(function, inputs, outputs, name=function.__name__, tags=tags)
 
 
-def _is_judged(task: Task) -> bool:
-    """Tell whether outputs are set against references."""
-    return task.has_test and task.has_references
-
-
-def _measuring_nodes(task: Task) -> list[Node]:
+def _measuring_nodes(task: Task, judged: bool) -> list[Node]:
     """Create the nodes from the outputs of test inputs to the metrics of models, and their figure."""
     inputs = [*REWARD_MODEL_INPUTS, "examples.test", "outputs"]
     rewarding = [_node(nodes.score_rewards, inputs, "rewards", tags="language_model")]
@@ -97,13 +96,14 @@ def _measuring_nodes(task: Task) -> list[Node]:
         "options": "params:reporting",
         "seed": "params:seed",
         "task": "params:task",
-        **({"log_likelihoods": "log_likelihoods", "outcomes": "outcomes"} if _is_judged(task) else {}),
+        **({"log_likelihoods": "log_likelihoods"} if task.has_references else {}),
+        **({"outcomes": "outcomes"} if judged else {}),
         **({"rewards": "rewards"} if task.has_comparisons else {}),
     }
     drawn = ["model_metrics", "params:reporting", "params:finetune"]
     return [
         *(rewarding if task.has_comparisons else []),
-        *(judging if _is_judged(task) else []),
+        *(judging if judged else []),
         _node(nodes.measure_models, measured, "model_metrics"),
         _node(nodes.draw_scaling, drawn, "figure.scaling", tags="figure"),
     ]
@@ -170,7 +170,9 @@ def _reward_model_figure_node() -> Node:
     )
 
 
-def _report_node(sections: Sequence[str], task: Task, *, has_trainings: bool, has_pass_rates: bool) -> Node:
+def _report_node(
+    sections: Sequence[str], task: Task, *, judged: bool, has_trainings: bool, has_pass_rates: bool
+) -> Node:
     inputs = {
         "text_statistics": "text_statistics",
         "rejected_rows": "rejected_rows",
@@ -186,7 +188,7 @@ def _report_node(sections: Sequence[str], task: Task, *, has_trainings: bool, ha
     }
     if task.has_test:
         inputs |= {"outputs": "outputs", "metrics": "model_metrics", "scaling": "figure.scaling"}
-    if _is_judged(task):
+    if judged:
         inputs |= {"outcomes": "outcomes", "agreement": "judge_agreement"}
     if task.has_test and task.has_comparisons:
         inputs |= {"rewards": "rewards"}

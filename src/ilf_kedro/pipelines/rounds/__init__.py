@@ -15,4 +15,5 @@ __all__ = ["create_pipeline"]
 def from_parameters(options: RoundsOptions, job: MainJob) -> Pipeline | None:
     """Create the pipeline that the parameters ask for; it compares with the test split's references."""
     able = job.task.has_feedback and job.task.has_references and job.task.has_test
-    return create_pipeline(options, job.source.scorers) if able else None
+    verified = "verifier" in job.task.output.metrics
+    return create_pipeline(options, job.source.scorers, verified=verified) if able else None

@@ -12,6 +12,7 @@ from ilf_kedro.language_models.protocol import Capability, LanguageModel, Traina
 from ilf_kedro.pipelines.finetune.nodes import sample_base_outputs, sample_outputs
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.requirements import having_texts
+from ilf_kedro.pipelines.rounds.annotators import annotate
 from ilf_kedro.pipelines.rounds.options import RoundsOptions
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate, clean_completion, prompts_of
@@ -24,6 +25,7 @@ from ilf_kedro.schemas import (
     Selections,
     UserError,
 )
+from ilf_kedro.tasks import Task
 
 logger = logging.getLogger(__name__)
 
@@ -71,14 +73,15 @@ def sample_initial_outputs(
 
 def collect_feedback(
     examples: DataFrame[RoundExamples],
-    refiner: LanguageModel,
-    template: PromptTemplate,
     folder: FeedbackFolder,
     options: RoundsOptions,
+    task: Task,
     seed: int,
+    refiner: LanguageModel | None = None,
+    template: PromptTemplate | None = None,
     **outputs: DataFrame[Outputs],
 ) -> dict[str, DataFrame[RoundExamples]]:
-    """Get feedback on the outputs of a round, from the refiner or from the files that people fill in.
+    """Get feedback on the outputs of a round, from the refiner, from files that people fill in, or from a function.
 
     `outputs` are tables of outputs by the name of their file. Empty outputs give nothing to speak about, and an
     empty answer of the model nothing to refine by: such examples are left out and counted.
@@ -88,16 +91,18 @@ def collect_feedback(
         UserError: no example is left.
     """
     rounds = {name: _about(examples, table) for name, table in outputs.items()}
-    if options.feedback_by == "file":
-        answers = folder.collect(rounds)
-        source = HUMAN
-    else:
+    if refiner is not None and template is not None:
         require(refiner, Capability.GENERATE, user="the feedback of later rounds")
         answers = {
             name: _ask(refiner, table, template, options, seed, label=f"feedback, {name}")
             for name, table in rounds.items()
         }
         source = f"model:{refiner.name}"
+    elif options.annotator is not None and options.feedback_by == "function":
+        answers = {name: annotate(table, options.annotator, task) for name, table in rounds.items()}
+        source = f"function:{options.annotator.callable}"
+    else:
+        answers, source = folder.collect(rounds), HUMAN
     collected = {}
     for name, table in rounds.items():
         answered = table.assign(feedback=answers[name], feedback_source=source)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 
-from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, mean_estimate
+from ilf_kedro.evaluation.intervals import Bootstrap, Estimate, mean_estimate, mean_share_estimate
 from ilf_kedro.evaluation.log_likelihoods import nll_difference, nll_per_token
 from ilf_kedro.evaluation.text_metrics import rouge_l
 from ilf_kedro.language_models.protocol import TokenCounter
 from ilf_kedro.report.options import ReportingOptions
-from ilf_kedro.schemas import DataFrame, Examples, LogLikelihoods, Outputs, RoundMetrics, RoundModels
+from ilf_kedro.schemas import DataFrame, Examples, LogLikelihoods, Outputs, RoundMetrics, RoundModels, Verified
 
 ONE_ROUND = "one_round"
 _DIFFERENCE = "_minus_one_round"
+BEFORE = "_minus_round_before"
 
 
 def collect_models(*rows: DataFrame[RoundModels]) -> DataFrame[RoundModels]:
@@ -42,11 +43,13 @@ def measure_rounds(
     base_model: TokenCounter,
     options: ReportingOptions,
     seed: int,
+    verified: DataFrame[Verified] | None = None,
 ) -> DataFrame[RoundMetrics]:
     """Estimate the NLL of references (nats per token), ROUGE-L and length (tokens) of every model.
 
     Each also as the paired difference from the one-round model of the same train size, with bootstrap intervals
-    over test inputs.
+    over test inputs. With `verified`, the verifier's scores of test outputs, also the pass rate, and its difference
+    from that of the round before.
     """
     bootstrap = options.bootstrap(seed)
     texts = outputs.merge(examples[["example_id", "reference"]], on="example_id")
@@ -62,6 +65,7 @@ def measure_rounds(
                 *_nll(log_likelihoods, model, baseline, bootstrap),
                 *_means(texts, model, baseline, "rouge_l", bootstrap),
                 *_means(texts, model, baseline, "length_tokens", bootstrap),
+                *_pass_rates(verified, model, {_DIFFERENCE: baseline, BEFORE: _before(models, described)}, bootstrap),
             )
         ]
     return RoundMetrics.from_rows(rows)
@@ -84,3 +88,28 @@ def _means(
     if model != baseline:
         difference = np.asarray((values[model] - values[baseline]).dropna())
         yield f"{metric}{_DIFFERENCE}", mean_estimate(difference, bootstrap)
+
+
+def _pass_rates(
+    verified: DataFrame[Verified] | None, model: str, baselines: Mapping[str, str], bootstrap: Bootstrap
+) -> Iterator[tuple[str, Estimate]]:
+    if verified is None:
+        return
+    scored = verified.dropna(subset=["score"])
+    passed = scored.assign(passed=(scored["score"] >= 1).astype(float))
+    rates = passed.pivot_table(index="example_id", columns="model", values="passed", aggfunc="mean")
+    if model not in rates:
+        return
+    yield "pass_rate", mean_share_estimate(rates[model].dropna(), bootstrap)
+    for suffix, baseline in baselines.items():
+        if baseline != model and baseline in rates:
+            yield f"pass_rate{suffix}", mean_estimate((rates[model] - rates[baseline]).dropna(), bootstrap)
+
+
+def _before(models: DataFrame[RoundModels], described: Mapping[Hashable, object]) -> str:
+    """Return the model that a later round began with; of a model of one round, itself."""
+    if described["mode"] == ONE_ROUND:
+        return str(described["model"])
+    earlier = models[models["round"] == int(str(described["round"])) - 1]
+    of_mode = earlier[earlier["mode"].isin([described["mode"], ONE_ROUND])]
+    return str(of_mode.sort_values("mode", key=lambda modes: modes == ONE_ROUND)["model"].iloc[0])

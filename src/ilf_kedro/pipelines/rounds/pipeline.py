@@ -11,6 +11,7 @@ from ilf_kedro.pipelines.finetune.nodes import log_likelihoods, sample_outputs
 from ilf_kedro.pipelines.namespaces import bind, namespaced
 from ilf_kedro.pipelines.pages import page_node
 from ilf_kedro.pipelines.refine_and_select import refinement_node, selection_nodes
+from ilf_kedro.pipelines.reporting.pass_rates import verify_outputs
 from ilf_kedro.pipelines.rounds import examples, measures, section, training
 from ilf_kedro.pipelines.rounds.options import RoundsOptions
 
@@ -18,10 +19,12 @@ _TRAINING = ["base_model", "prompt.policy", "params:finetune", "params:seed", "t
 _TRAINED = ["checkpoint", "training_log", "described"]
 
 
-def create_pipeline(options: RoundsOptions, scorers: Sequence[str] = ("instruct_rm",)) -> Pipeline:
+def create_pipeline(
+    options: RoundsOptions, scorers: Sequence[str] = ("instruct_rm",), *, verified: bool = False
+) -> Pipeline:
     """Create round 0, every later round in every mode, and the one-round models of the same total sizes.
 
-    `scorers` are those that the target scorer's choice needs.
+    `scorers` are those that the target scorer's choice needs; `verified` says whether the verifier scores test outputs.
     """
     totals = list(accumulate(options.sizes))
     models = [_one_round_name(total) for total in totals]
@@ -29,11 +32,11 @@ def create_pipeline(options: RoundsOptions, scorers: Sequence[str] = ("instruct_
     parts += [_one_round(number, total) for number, total in enumerate(totals)]
     for number in range(1, len(totals)):
         authors = {_author(options, mode, number): _sampler(options, mode, number, totals) for mode in options.modes}
-        parts.append(_feedback(number, authors))
+        parts.append(_feedback(options, number, authors))
         parts += [_targets(f"rounds.r{number}.{author}", scorers) for author in authors]
         parts += [_later_round(options, mode, number, totals) for mode in options.modes]
         models += [f"rounds.r{number}.{mode}" for mode in options.modes]
-    return sum([*parts, _measures(models)], Pipeline([]))
+    return sum([*parts, _measures(models, verified)], Pipeline([]))
 
 
 def _one_round_name(total: int) -> str:
@@ -68,7 +71,7 @@ def _targets(name: str, scorers: Sequence[str]) -> Pipeline:
     return _namespaced(name, [refinement_node(own), *selection_nodes(own, scorers), choose])
 
 
-def _feedback(number: int, authors: Mapping[str, str | None]) -> Pipeline:
+def _feedback(options: RoundsOptions, number: int, authors: Mapping[str, str | None]) -> Pipeline:
     """Create the outputs of a round and the feedback on them.
 
     `authors` says which model is behind each of them. One node gets the feedback for all modes, so that people are
@@ -77,11 +80,11 @@ def _feedback(number: int, authors: Mapping[str, str | None]) -> Pipeline:
     files = {f"{author}_round_{number}": f"{author}.initial_outputs" for author in authors}
     inputs = {
         "examples": "rounds.one_round.examples",
-        "refiner": "refiner",
-        "template": "prompt.feedback",
         "folder": "rounds.feedback_folder",
         "options": "params:rounds",
+        "task": "params:task",
         "seed": "params:seed",
+        **({"refiner": "refiner", "template": "prompt.feedback"} if options.feedback_by == "model" else {}),
         **files,
     }
     outputs = {file: f"{author}.examples" for file, author in zip(files, authors, strict=True)}
@@ -141,30 +144,27 @@ def _answering_nodes(name: str) -> list[Node]:
     ]
 
 
-def _measures(models: Sequence[str]) -> Pipeline:
+def _measures(models: Sequence[str], verified: bool) -> Pipeline:
     def collecting(function: object, table: str) -> Node:
         name = f"collect_{table}"
         made = "described" if table == "models" else table
         return Node(function, [f"{model}.{made}" for model in models], f"rounds.{table}", name=name)  # type: ignore[arg-type]
 
+    verifying = ["examples.test", "rounds.outputs", "params:selection", "params:task"]
+    measured = {
+        "examples": "examples.test",
+        **{table: f"rounds.{table}" for table in ("models", "outputs", "log_likelihoods")},
+        **({"verified": "rounds.verified"} if verified else {}),
+        "base_model": "base_model",
+        "options": "params:reporting",
+        "seed": "params:seed",
+    }
     members = [
         collecting(measures.collect_models, "models"),
         collecting(measures.collect_outputs, "outputs"),
         collecting(measures.collect_log_likelihoods, "log_likelihoods"),
-        Node(
-            measures.measure_rounds,
-            [
-                "examples.test",
-                "rounds.models",
-                "rounds.outputs",
-                "rounds.log_likelihoods",
-                "base_model",
-                "params:reporting",
-                "params:seed",
-            ],
-            "rounds.metrics",
-            name="measure_rounds",
-        ),
+        *([Node(verify_outputs, verifying, "rounds.verified", name="verify_outputs")] if verified else []),
+        Node(measures.measure_rounds, measured, "rounds.metrics", name="measure_rounds"),
         Node(
             section.describe_rounds,
             ["rounds.models", "rounds.metrics", "published_results", "params:rounds", "params:reporting"],

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from ilf_kedro.pipelines.rounds.measures import ONE_ROUND
+from ilf_kedro.pipelines.rounds.measures import BEFORE, ONE_ROUND
 from ilf_kedro.pipelines.rounds.options import RoundsOptions
 from ilf_kedro.report.labels import GREY, number, number_or_none, signed
 from ilf_kedro.report.options import ReportingOptions
@@ -21,8 +21,8 @@ _PROSE = Prose(__package__)
 _Cells = Mapping[tuple[str, str], Mapping[Hashable, Any]]
 _MODES = {ONE_ROUND: "one round", "continue": "rounds, trained further", "from_scratch": "rounds, from scratch"}
 _COLOURS = {ONE_ROUND: GREY, "continue": "#2f7fd1", "from_scratch": "#d9822b"}
-_METRICS = {"nll_per_token": "NLL", "rouge_l": "ROUGE-L", "length_tokens": "Tokens"}
-_DIGITS = {"nll_per_token": 4, "rouge_l": 3, "length_tokens": 1}
+_METRICS = {"pass_rate": "Pass rate", "nll_per_token": "NLL", "rouge_l": "ROUGE-L", "length_tokens": "Tokens"}
+_DIGITS = {"pass_rate": 3, "nll_per_token": 4, "rouge_l": 3, "length_tokens": 1}
 _PUBLISHED = ("iterative_refinement_binary", "iterative_refinement_threeway")
 
 
@@ -62,23 +62,31 @@ def describe_rounds(
 
 
 def _verdict(models: DataFrame[RoundModels], cells: _Cells, n_test: int) -> str:
-    """Say of the last round in each mode whether it can be told from one round of the same size."""
+    """Say of the last round in each mode whether it can be told from one round of the same size.
+
+    By the pass rate where a verifier says what passes, else by the likelihood of the references.
+    """
+    metric = "pass_rate" if any(name == "pass_rate" for _, name in cells) else "nll_per_token"
     last = models[(models["mode"] != ONE_ROUND) & (models["round"] == models["round"].max())]
     modes = []
     for row in last.to_dict("records"):
-        cell = cells[str(row["model"]), "nll_per_token_minus_one_round"]
+        cell = cells[str(row["model"]), f"{metric}_minus_one_round"]
         lower, upper = number_or_none(cell["lower"]), number_or_none(cell["upper"])
-        better = None if lower is None or upper is None or lower <= 0 <= upper else upper < 0
-        difference = _difference(cells, str(row["model"]), "nll_per_token")
-        modes.append({"name": _MODES[row["mode"]], "better": better, "difference": difference})
-    return _PROSE.lead(int(last["train_size"].iloc[0]), n_test, modes)
+        is_clear = lower is not None and upper is not None and not lower <= 0 <= upper
+        better = (float(cell["value"]) > 0) == (metric == "pass_rate") if is_clear else None
+        described = {"name": _MODES[row["mode"]], "better": better}
+        described["difference"] = _difference(cells, str(row["model"]), metric)
+        described["gain"] = _difference(cells, str(row["model"]), metric, BEFORE)
+        modes.append(described)
+    return _PROSE.lead(int(last["train_size"].iloc[0]), n_test, modes, metric == "pass_rate")
 
 
 def _who(models: DataFrame[RoundModels], options: RoundsOptions) -> str:
     """Say whose feedback it was, and what that forbids to conclude."""
     sources = {source for text in models["feedback_source"] for source in text.split(", ")}
     asked = sorted(source.removeprefix("model:") for source in sources if source.startswith("model:"))
-    return _PROSE.whose_feedback(options.outputs_of == "base", asked)
+    function = options.annotator.callable if options.annotator and options.feedback_by == "function" else None
+    return _PROSE.whose_feedback(options.outputs_of == "base", asked, function)
 
 
 def _ordered(models: DataFrame[RoundModels]) -> list[dict[Hashable, Any]]:
@@ -98,7 +106,7 @@ def _model_table(models: DataFrame[RoundModels]) -> pd.DataFrame:
             "rounds": 1 if row["mode"] == ONE_ROUND else row["round"] + 1,
             "targets": row["n_targets"],
             "optimiser steps": row["n_steps"],
-            "feedback by": row["feedback_source"].replace("model:", "model "),
+            "feedback by": row["feedback_source"].replace("model:", "model ").replace("function:", "function "),
         }
         for row in _ordered(models)
     ]
@@ -111,7 +119,9 @@ def _figure_table(models: DataFrame[RoundModels], cells: _Cells) -> pd.DataFrame
         model = str(row["model"])
         shown: dict[str, object] = {"model": _name(row)}
         for metric, words in _METRICS.items():
-            shown[words] = number(float(cells[model, metric]["value"]), min(3, _DIGITS[metric]))
+            if (cell := cells.get((model, metric))) is None:
+                continue
+            shown[words] = number(float(cell["value"]), min(3, _DIGITS[metric])) + _interval(cell, metric)
             shown[f"Δ {words}"] = _difference(cells, model, metric)
         rows.append(shown)
     return pd.DataFrame(rows)
@@ -131,8 +141,15 @@ def _published_table(published: pd.DataFrame) -> pd.DataFrame:
     return plain[list(names)].rename(columns=names)
 
 
-def _difference(cells: _Cells, model: str, metric: str) -> str | None:
-    cell = cells.get((model, f"{metric}_minus_one_round"))
+def _interval(cell: Mapping[Hashable, Any], metric: str) -> str:
+    """Return the interval of a pass rate; of other figures the differences' say more."""
+    if metric != "pass_rate" or number_or_none(cell["lower"]) is None:
+        return ""
+    return f" ({number(float(cell['lower']), 3)} to {number(float(cell['upper']), 3)})"
+
+
+def _difference(cells: _Cells, model: str, metric: str, suffix: str = "_minus_one_round") -> str | None:
+    cell = cells.get((model, f"{metric}{suffix}"))
     if cell is None:
         return None
     digits = _DIGITS[metric]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,7 @@ from ilf_kedro.prompting import PromptTemplate
 from ilf_kedro.schemas import (
     DataFrame,
     Examples,
+    FeedbackTexts,
     RankedSelections,
     Refinements,
     Scores,
@@ -24,6 +26,7 @@ from ilf_kedro.schemas import (
     UndefinedScores,
     UserError,
 )
+from ilf_kedro.schemas.names import CONTROLS, WITH_MODEL_FEEDBACK, WITH_SHUFFLED_FEEDBACK, WITHOUT_FEEDBACK
 from ilf_kedro.scoring import (
     count_undefined,
     ensemble_scores,
@@ -73,11 +76,42 @@ def score_reward_model(
 
 
 def score_verifier(
-    refinements: DataFrame[Refinements], examples: DataFrame[Examples], options: SelectionOptions, task: Task
+    refinements: DataFrame[Refinements],
+    examples: DataFrame[Examples],
+    options: SelectionOptions,
+    task: Task,
+    *control_feedback: DataFrame[FeedbackTexts],
 ) -> DataFrame[Scores]:
-    """Score by the Python function that the parameters name, in a process of its own."""
+    """Score by the Python function that the parameters name, in a process of its own.
+
+    Of a control it sees the feedback that the refiner was shown: another one (`control_feedback`), or none.
+    """
+    shown = _shown_feedback(refinements, examples, control_feedback)
     is_target = options.target_scorer == VERIFIER
-    return verifier_scores(refinements, examples, options.verifier, task, is_target=is_target)
+    return verifier_scores(refinements, examples, options.verifier, task, is_target=is_target, shown_feedback=shown)
+
+
+def _shown_feedback(
+    refinements: DataFrame[Refinements],
+    examples: DataFrame[Examples],
+    control_feedback: Sequence[DataFrame[FeedbackTexts]],
+) -> list[str | None]:
+    """Return for each refinement the feedback that the refiner was shown.
+
+    Raises:
+        KeyError: a control's feedback is not given.
+    """
+    own = examples.set_index("example_id")["feedback"]
+    texts: dict[str, pd.Series[str] | None] = {WITHOUT_FEEDBACK: None}
+    for table in control_feedback:
+        method = WITH_SHUFFLED_FEEDBACK if (table["source"] == "shuffled").all() else WITH_MODEL_FEEDBACK
+        texts[method] = table.set_index("example_id")["feedback"]
+    shown = []
+    for method, example_id in zip(refinements["method"], refinements["example_id"], strict=True):
+        found = texts[method] if method in CONTROLS else own
+        text = None if found is None else found[example_id]
+        shown.append(text if isinstance(text, str) else None)
+    return shown
 
 
 def score_ensemble(

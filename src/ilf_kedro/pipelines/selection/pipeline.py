@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from kedro.pipeline import Node, Pipeline
 
+from ilf_kedro.pipelines.refinement.pipeline import CONTROL_FEEDBACK
 from ilf_kedro.pipelines.selection import nodes
 from ilf_kedro.pipelines.selection.scorers import scorer_nodes
 
@@ -14,6 +15,7 @@ __all__ = ["create_pipeline"]
 
 def create_pipeline(scorers: Sequence[str], methods: Sequence[str]) -> Pipeline:
     """Create the nodes from the refinement sets of `methods` to the scores of `scorers`, and what they choose."""
+    control_feedback = [name for method, name in CONTROL_FEEDBACK.items() if method in methods]
     further = []
     if "instruct_rm" in scorers:
         further.append(
@@ -32,7 +34,7 @@ def create_pipeline(scorers: Sequence[str], methods: Sequence[str]) -> Pipeline:
     )
     selection = Pipeline(
         [
-            *scorer_nodes(scorers),
+            *scorer_nodes(scorers, control_feedback=control_feedback),
             *further,
             Node(nodes.collect_scores, [f"scores.{scorer}" for scorer in scorers], "scores", name="collect_scores"),
             Node(

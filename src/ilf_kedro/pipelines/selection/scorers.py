@@ -16,12 +16,13 @@ from ilf_kedro.pipelines.selection import nodes
 from ilf_kedro.scoring.ensemble import SCORER as ENSEMBLE
 from ilf_kedro.scoring.registry import Scorer, scorers
 from ilf_kedro.scoring.reward_model import SCORER as REWARD_MODEL
+from ilf_kedro.scoring.verifier import SCORER as VERIFIER
 
 __all__ = ["asks_model", "scorer_nodes"]
 
 _BY_PARAMETERS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     REWARD_MODEL: (nodes.score_reward_model, REWARD_MODEL_INPUTS),
-    "verifier": (nodes.score_verifier, ("params:selection", "params:task")),
+    VERIFIER: (nodes.score_verifier, ("params:selection", "params:task")),
     ENSEMBLE: (nodes.score_ensemble, ("params:selection",)),
 }
 
@@ -32,11 +33,12 @@ def scorer_nodes(
     refinements: str = "refinements.all",
     examples: str = "examples.train",
     scores: str = "scores",
+    control_feedback: Sequence[str] = (),
 ) -> list[Node]:
     """Create one node per scorer named, in the order given: score_{scorer}, which makes {scores}.{scorer}.
 
-    `refinements` and `examples` are the data sets that are scored. An ensemble is made of the scores of all
-    the other scorers named.
+    `refinements` and `examples` are the data sets that are scored, `control_feedback` those of the feedback that
+    controls among them were shown. An ensemble is made of the scores of all the other scorers named.
 
     Raises:
         KeyError: there is no such scorer.
@@ -46,6 +48,8 @@ def scorer_nodes(
         scorer = scorers()[name]
         function, takes = _BY_PARAMETERS.get(name) or (_function(scorer), scorer.takes)
         inputs = [refinements, *([examples] if scorer.on_examples else []), *takes]
+        if name == VERIFIER:
+            inputs += control_feedback
         if name == ENSEMBLE:
             inputs += [f"{scores}.{other}" for other in names if other != ENSEMBLE]
         tags = "language_model" if asks_model(name) else None

@@ -1,6 +1,12 @@
-"""Targeted word removal: a task whose success can be checked exactly.
+"""Targeted word removal: a task whose success can be counted (docs/word_removal.md).
 
-Sentences hold mildly rude words; feedback names those that somebody objects to; a refinement is right
-where exactly these are gone and the grammar is mended. The paper asks it of language models as a probe
-(section on targeted word removal); here the whole loop learns it as well, from a hidden annotator.
+Sentences hold mildly rude words; feedback names those that somebody objects to; an output is right where exactly
+these are gone and the grammar is mended. What is here is only what a user's folder of data would hold, and the people
+behind it; the environment `word_removal` runs the main job on it.
 """
+
+from ilf_kedro.tasks.word_removal.annotator import comment_on_output
+from ilf_kedro.tasks.word_removal.rows import draw_rows
+from ilf_kedro.tasks.word_removal.verifier import follows_feedback
+
+__all__ = ["comment_on_output", "draw_rows", "follows_feedback"]

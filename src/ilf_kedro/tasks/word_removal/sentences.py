@@ -5,15 +5,12 @@ The words are our own, and benign: the point is to remove them, not to offend.
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # the verifier's process imports this module, and needs no numpy
-    import numpy as np
-
-__all__ = ["WORDS", "Sentence", "draw_sentence", "find_words", "remove_words"]
+__all__ = ["WORDS", "Sentence", "draw_sentence", "find_words", "remove_words", "stream_of"]
 
 WORDS: tuple[str, ...] = (
     *("annoying", "awkward", "bossy", "careless", "clumsy", "dull", "fussy", "gloomy", "greedy", "grumpy"),
@@ -67,14 +64,14 @@ class Sentence:
         return Sentence(self.name, kept, self.noun, self.kind_phrase)
 
 
-def draw_sentence(random: np.random.Generator, words: Sequence[str]) -> Sentence:
+def stream_of(*key: str | int) -> random.Random:
+    """Return the random stream of a key: the same key gives the same stream, everywhere."""
+    return random.Random(repr(key))  # noqa: S311  # nothing here is secret
+
+
+def draw_sentence(stream: random.Random, words: Sequence[str]) -> Sentence:
     """Draw name, noun and kind phrase around the given words."""
-    return Sentence(
-        _NAMES[random.integers(len(_NAMES))],
-        tuple(words),
-        _NOUNS[random.integers(len(_NOUNS))],
-        _KIND_PHRASES[random.integers(len(_KIND_PHRASES))],
-    )
+    return Sentence(stream.choice(_NAMES), tuple(words), stream.choice(_NOUNS), stream.choice(_KIND_PHRASES))
 
 
 def remove_words(text: str, words: Collection[str]) -> str:

@@ -1,8 +1,4 @@
-"""Says how well a refinement follows the feedback: the named words gone, the rest unchanged, the grammar mended.
-
-It is a verifier as the parameters name them (scoring/verifier.py) and sees the feedback, the initial output and
-the refinement. Which words anybody else objects to it cannot know.
-"""
+"""Says how well a refinement follows its feedback, and whether an output is what the hidden annotator wants."""
 
 from __future__ import annotations
 
@@ -18,9 +14,15 @@ def follows_feedback(row: Row) -> float:
     """Return 1 for the refinement that the feedback asks for, and less the further another is from it.
 
     Another scores the share of its words and of those asked for that are alike, halved where every named word is
-    still there; always below 1.
+    still there; always below 1. Without feedback all score 0. A test row has the answer that the hidden annotator
+    wants in place of feedback: that answer alone scores 1, all others 0.
     """
-    named = set(find_words(row.text("feedback")))
+    if answer := row.text("answer"):
+        return float(row.output == answer)
+    feedback = row.text("feedback")
+    if not feedback:
+        return 0.0
+    named = set(find_words(feedback))
     wanted = remove_words(row.text("initial_output"), named)
     if row.output == wanted:
         return 1.0
