@@ -41,7 +41,7 @@ def draw_rows(
     notes = list(islice(_draw_notes(stream_of("notes", seed), minded, most_words), n_test + n_notes))
     if split == "test":
         return [
-            {"id": f"test-{i}", "note": note.text, "answer": answer, "to_remove": len(minded.intersection(note.words))}
+            {"id": f"test-{i}", "note": note.text, "refinement": answer, "answer": answer}
             for i, note in enumerate(notes[:n_test])
             for answer in [note.without(minded).text]
         ]
