@@ -163,10 +163,11 @@ class Parameters(Options):
     def _check_control_arms(self) -> Self:
         controls = [arm for arm in (*self.arms, *(self.sweep.arms or ())) if arm in CONTROL_ARMS]
         if controls and reads_feedback(self.selection.target_scorer, self.selection.ensembles):
+            named = ", ".join(dict.fromkeys(controls))
             blind = [name for name, each in scorers().items() if not each.reads_feedback and each.scores]
             raise ValueError(
                 f"selection.target_scorer: {self.selection.target_scorer} reads the person's feedback, which would "
-                f"choose for the controls {', '.join(dict.fromkeys(controls))} too, so that they would control for less; choose by a score of "
+                f"choose for the controls {named} too, so that they would control for less; choose by a score of "
                 f"{', '.join(blind)} (add it to selection.scorers), or leave the controls out"
             )
         return self
