@@ -18,9 +18,8 @@ ANALYSES = (
     "sweep",
     "rounds",
     "analysis",
-    "word_removal_probe",
 )
-ALONE = (*MAIN, *ANALYSES, "export", "word_removal")
+ALONE = (*MAIN, *ANALYSES, "export")
 SUMS = ("__default__", "full")
 
 pytestmark = pytest.mark.slow

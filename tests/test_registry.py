@@ -26,9 +26,8 @@ ANALYSES = [
     "sweep",
     "rounds",
     "analysis",
-    "word_removal_probe",
 ]
-NAMES = [*MAIN, *ANALYSES, "export", "word_removal", "__default__", "full"]
+NAMES = [*MAIN, *ANALYSES, "export", "__default__", "full"]
 
 
 @pytest.fixture(autouse=True)
@@ -164,6 +163,11 @@ def test_full_reports_every_analysis() -> None:
     assert in_main & sections == {"section.best_of_n"}
 
 
-def test_the_default_of_an_environment_may_be_a_task(project_root: Path) -> None:
-    registered = in_context(project_root, "word_removal")
-    assert registered["__default__"] == registered["word_removal"]
+def test_analyses_that_are_also_wanted_run_with_the_main_job(project_root: Path) -> None:
+    main = in_context(project_root, "test")["__default__"]
+    asked = in_context(project_root, "test", {"also": ["rounds"]})
+    added = {node.name for node in asked["__default__"].nodes} - {node.name for node in main.nodes}
+    assert added == {node.name for node in asked["rounds"].nodes}
+    assert "section.rounds" in asked["__default__"].only_nodes("reporting.write_report").inputs()
+    with pytest.raises(ParameterError, match=r"found round, expected analyses: .*rounds"):
+        in_context(project_root, "test", {"also": ["round"]})

@@ -1,61 +1,79 @@
-"""The loop as a user runs it: quickly with a model of random weights, and small enough to learn in minutes."""
+"""Word removal as a user runs it: the whole of it with random weights, and small enough to learn in minutes."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
 import pytest
 
 from tests.support.whole_project import WholeProject
 
 pytestmark = pytest.mark.slow
 
-FEW_AT_A_TIME = {"batch_size": 4, "micro_batch_size": 4}  # twice the steps of the same work
-SMALL = {
-    "word_removal": {
-        "annotator": {"n_objections": 6},
-        "notes": {"n_demonstrations": 96, "n_train": 72, "n_test": 80, "most_words": 4},
-        "refiner": {"n_written": 240, "most_words": 4, "training": {**FEW_AT_A_TIME, "epochs": 3}},
-        "refinements": {"sampling": {"max_new_tokens": 40}},
-        "policy": {"training": {**FEW_AT_A_TIME, "epochs": 4}, "sampling": {"max_new_tokens": 40}},
-    }
+NOBODY_LEARNS: dict[str, Any] = {
+    "train_sizes": [4],
+    "refinement": {"sampling": {"max_new_tokens": 12}},
+    "finetune": {"sampling": {"temperature": 1.0, "max_new_tokens": 12}, "training": {"epochs": 1}, "per_size": []},
+    "rounds": {"sizes": [4, 4]},
+    "reporting": {"bootstrap_resamples": 100},
 }
-CONTROLS = ("initial_outputs", "no_feedback", "shuffled_feedback")
+FEW = {"annotator": {"annotator": 0, "n_objections": 6}}
+SMALL: dict[str, Any] = {
+    "also": [],
+    "train_sizes": [60],
+    "refinement": {"sampling": {"max_new_tokens": 40}},
+    "finetune": {
+        "arms": ["refinements", "refinements_shuffled_feedback", "refinements_no_feedback"],
+        "sampling": {"max_new_tokens": 40},
+        "training": {"epochs": 3, "batch_size": 4, "micro_batch_size": 4},
+        "per_size": [{"train_size": 160, "epochs": 2}],
+    },
+}
+CONTROLS = ("refinements_shuffled_feedback", "refinements_no_feedback")
 
 
-def test_the_whole_loop_runs_and_resumes(tmp_path: Path) -> None:
+def test_the_whole_environment_runs_with_every_arm_both_controls_and_two_rounds(tmp_path: Path) -> None:
     project = WholeProject.create(tmp_path / "project")
-    project.kedro("run", "--env", "test", "--pipelines", "word_removal,word_removal_probe")
-    first = project.tables()
-    sizes = {arm: len(first[f"05_model_input/word_removal/{arm}_targets.parquet"]) for arm in CONTROLS}
-    assert set(sizes.values()) == {4}
-    assert len(first["05_model_input/word_removal/second_round_targets.parquet"]) == 8
-    printed = project.kedro("run", "--env", "test", "--pipelines", "word_removal").stdout
-    assert printed.count("using the finished training") == 8
-    again = project.tables()
-    for name in ("answers", "refinements_refined"):
-        key = next(each for each in first if each.endswith(f"word_removal/{name}.parquet"))
-        pd.testing.assert_frame_equal(first[key], again[key])
+    rows = {"n_notes": 8, "n_test": 6, "n_written": 6, "most_words": 4, "seed": 0}
+    project.write_local("globals.yml", {**FEW, "rows": rows})
+    project.write_local("parameters.yml", NOBODY_LEARNS)
+    project.write_local("catalog_language_models.yml", {"base_model": tiny_model()})
+    project.kedro("run", "--env", "word_removal")
+    tables = project.tables("data/word_removal")
+    rates = tables["08_reporting/pass_rates.parquet"].set_index(["writer", "chosen_by", "metric"])["value"]
+    arms = ("refinements", *CONTROLS, "initial_outputs", "references")
+    for model in ("finetune.base", *(f"finetune.{arm}.n4" for arm in arms)):
+        assert rates[model, "any", "pass@1"] == 0
+    assert rates["reference", "any", "pass@1"] == 1
+    rounds = tables["08_reporting/rounds_metrics.parquet"].set_index(["model", "metric"])["value"]
+    assert rounds["rounds.r1.continue", "pass_rate"] == 0
+    assert ("rounds.r1.continue", "pass_rate_minus_round_before") in rounds
+    learned = tables["05_model_input/refinement_model_targets.parquet"]["example_id"]
+    assert learned.tolist() == [f"written-{number}" for number in range(6)]
 
 
 @pytest.mark.timeout(1800)
 def test_the_policy_learns_from_feedback_and_from_no_control(tmp_path: Path) -> None:
     project = WholeProject.create(tmp_path / "project", OMP_NUM_THREADS="2", MKL_NUM_THREADS="2")
+    rows = {"n_notes": 60, "n_test": 40, "n_written": 160, "most_words": 4, "seed": 0}
+    project.write_local("globals.yml", {**FEW, "rows": rows})
     project.write_local("parameters.yml", SMALL)
-    arms = ("refinements", *CONTROLS)
-    wanted = ",".join(f"word_removal.{arm}.answers" for arm in ("initial", *arms))
-    project.kedro("run", "--env", "word_removal", "--to-outputs", wanted)
+    outputs = [f"finetune.{arm}.n60.outputs" for arm in ("refinements", *CONTROLS)]
+    project.kedro("run", "--env", "word_removal", "--to-outputs", ",".join(outputs))
     tables = project.tables("data/word_removal")
-    right = tables["03_primary/word_removal/note_answers.parquet"]
-    answers = [tables[f"07_model_output/word_removal/{arm}_answers.parquet"] for arm in ("initial", *arms)]
-    judged = pd.concat(answers).merge(right, on="example_id")
-    judged["right"] = judged["text"] == judged["answer"]
+    right = tables["03_primary/examples/test.parquet"].set_index("example_id")["reference"]
     intervals = {}
-    for arm, group in judged.groupby("model"):
-        intervals[str(arm)] = wilson(int(group["right"].sum()), len(group))
-    assert intervals["initial"][1] < 0.1
+    for arm in ("refinements", *CONTROLS):
+        said = tables[f"07_model_output/finetune/{arm}.n60_outputs.parquet"].set_index("example_id")["text"]
+        intervals[arm] = wilson(int((said == right[said.index]).sum()), len(said))
     assert intervals["refinements"][0] > max(intervals[control][1] for control in CONTROLS), intervals
+
+
+def tiny_model() -> dict[str, object]:
+    """Return the catalog entry of a model of random weights."""
+    entry = {"type": "ilf_kedro.datasets.LanguageModelDataset", "backend": "local", "format": "plain"}
+    return {**entry, "model": "data/06_models/tiny-random-llama", "dtype": "float32"}
 
 
 def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:

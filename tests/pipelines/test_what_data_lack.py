@@ -105,7 +105,7 @@ def test_the_registry_follows_what_the_data_have(monkeypatch: pytest.MonkeyPatch
         return pipeline_registry.register_pipelines()
 
     bare = registered({"columns": {}, "splits": ["train"]})
-    assert {"data_prep", "finetune", "reporting", "export", "word_removal_probe"} <= set(bare)
+    assert {"data_prep", "finetune", "reporting", "export"} <= set(bare)
     assert not {"refinement", "selection", "reward_model", "rounds", "sweep", "analysis", "controls"} & set(bare)
     assert not [name for name in bare["__default__"].datasets() if name.startswith(("finetune.", "outputs", "verdict"))]
     assert not [name for each in bare.values() for name in each.datasets() if name.startswith("answered_")]
@@ -116,7 +116,7 @@ def test_the_registry_follows_what_the_data_have(monkeypatch: pytest.MonkeyPatch
     assert not untold["__default__"].inputs() & {"answered_examples.train", "log_likelihoods", "outcomes"}
 
 
-FROM_THE_CATALOG = ("raw.", "params:", "prompt.", "word_removal.prompt.", "rounds.feedback")
+FROM_THE_CATALOG = ("raw.", "params:", "prompt.", "rounds.feedback")
 FREE = {
     "base_model",
     "refiner",

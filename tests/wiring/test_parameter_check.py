@@ -120,7 +120,7 @@ def test_settings_of_sizes_that_nothing_is_trained_at_are_named() -> None:
     assert Parameters.model_validate(unused).unused_sizes == (7, 5)
 
 
-def test_control_arms_bring_their_methods_and_want_the_same_refiner() -> None:
+def test_control_arms_bring_their_methods() -> None:
     shown = ("refinement_with_feedback", "refinement_without_feedback")
     assert Parameters.model_validate(RIGHT).refinement_methods == shown
     arms = ["refinements", "refinements_no_feedback", "refinements_shuffled_feedback"]
@@ -128,9 +128,6 @@ def test_control_arms_bring_their_methods_and_want_the_same_refiner() -> None:
     blind["finetune"]["arms"] = arms
     asked = Parameters.model_validate(blind)
     assert asked.refinement_methods == (*shown, "refinement_with_shuffled_feedback")
-    blind["finetune"]["refiner"] = "refinement_model"
-    with pytest.raises(ValueError, match="refinements_no_feedback, refinements_shuffled_feedback are written by"):
-        Parameters.model_validate(blind)
 
 
 @pytest.mark.parametrize("key", ["finetune.arms", "sweep.arms"])
@@ -173,7 +170,7 @@ def test_a_key_that_lacks_a_letter_is_refused_and_its_right_spelling_named(key: 
 
 
 def test_the_known_keys_are_those_of_a_dump_of_all_options() -> None:
-    parameters = Parameters.model_validate(RIGHT).model_dump()
+    parameters = Parameters.model_validate(changed("rounds.annotator", {"callable": "f:g"})).model_dump()
 
     def keys(value: object, prefix: str) -> set[str]:
         if isinstance(value, dict):
@@ -246,3 +243,14 @@ def test_no_files_at_all_are_named_key_by_key(tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
     with pytest.raises(ParameterError, match="seed: missing"):
         check_parameters(make_loader(tmp_path, None))
+
+
+def test_a_refinement_model_needs_what_it_learns_from_and_is_kept_from_what_it_refines() -> None:
+    asked = Parameters.model_validate(changed("refinement.refiner", "refinement_model"))
+    assert (asked.n_written, asked.n_refined) == (4, 300)  # rounds of 100 each, unless the parameters say otherwise
+    few = {**changed("refinement", {"refiner": "refinement_model", "n_written": 7}), "rounds": {"sizes": [1, 2]}}
+    assert (Parameters.model_validate(few).n_written, Parameters.model_validate(few).n_refined) == (7, 4)
+    assert Parameters.model_validate(RIGHT).n_written is None
+    task = {"name": "t", "inputs": {"input": "input"}, "columns": {"feedback": "f", "initial_output": "i"}}
+    with pytest.raises(ValueError, match=r"refinement\.refiner: refinement_model needs task\.columns\.reference"):
+        Parameters.model_validate({**few, "task": task})

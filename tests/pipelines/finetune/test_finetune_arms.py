@@ -25,7 +25,7 @@ from ilf_kedro.pipelines.finetune.targets import (
     target_refinements,
     target_top_refinements,
     target_written_refinements,
-    unseen_examples,
+    written_refinements,
 )
 from ilf_kedro.pipelines.finetune.training_plan import plan_training, prompts_of
 from ilf_kedro.pipelines.names import CONTROL_ARMS, Arm
@@ -89,13 +89,12 @@ def test_a_joint_target_is_feedback_marker_refinement_end() -> None:
 def test_the_refinement_model_learns_from_examples_that_it_does_not_refine() -> None:
     table = examples(6).sample(frac=1, random_state=0)
     written = target_written_refinements(table, subsets(examples(6), 3), train_size=3)
-    refined = unseen_examples(table, subsets(examples(6), 3), train_size=3)
     assert written["example_id"].tolist() == ["train-3", "train-4", "train-5"]
-    assert set(refined["example_id"]) == {"train-0", "train-1", "train-2"}
     assert prompts_of(written, WITH_FEEDBACK)[0].text == "title 3|post 3|initial 3|feedback 3|"
     assert written["target"][0] == "human 3"
-    with pytest.raises(UserError, match="Lower train_sizes to 3 or less"):
-        unseen_examples(table, subsets(examples(6), 4), train_size=4)
+    assert written_refinements(table, n_written=3, n_refined=3).equals(written)
+    with pytest.raises(UserError, match=r"the last 3 .*refines the first 4 .*there are only 6"):
+        written_refinements(table, n_written=3, n_refined=4)
 
 
 def test_best_of_n_targets_are_of_the_base_models_candidates() -> None:
@@ -203,16 +202,6 @@ def test_every_declared_arm_has_a_plan_and_its_nodes() -> None:
     assert sections(arms) == ("arms",)
     assert sections(["refinements", "best_of_n_outputs"]) == ()
     assert {"section.arms", "page.arms", "finetune.refinement_model.metrics"} <= pipeline.all_outputs()
-
-
-def test_the_refinement_model_may_refine_for_the_refinements_arm() -> None:
-    pipeline = create_pipeline(["refinements"], [2, 4], RefinementSource(by_refinement_model=True))
-    alone = pipeline.filter(node_namespaces=["finetune.refinements.n2"])
-    assert "finetune.refinement_model.n2.checkpoint" in alone.inputs()
-    assert "selections" not in alone.inputs()
-    assert "finetune.refinement_model.n2.checkpoint" in pipeline.all_outputs()
-    top = create_pipeline(["refinements"], [2], RefinementSource(top_k=3))
-    assert "selections.top_k" in top.inputs()
 
 
 def test_a_control_arm_learns_the_choice_among_its_own_methods_refinements(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from ilf_kedro.datasets.feedback_folder import FeedbackFolder, FeedbackNeededError
 from ilf_kedro.language_models.checkpoints.checkpoint import ModelSource
@@ -33,11 +34,14 @@ from ilf_kedro.schemas import (
     RoundTargets,
     Selections,
     UserError,
+    Verified,
 )
+from ilf_kedro.tasks import plain_task
 from ilf_kedro.training.workspace import TrainingWorkspace
 from tests.support.example_tables import examples
 
 POLICY = PromptTemplate(text="{{ title }}: {{ post }}\nTL;DR:")
+TASK = plain_task()
 FEEDBACK = PromptTemplate(text="{{ title }}{{ post }}{{ initial_output }}?")
 PUBLISHED = Path(__file__).parents[3] / "data" / "01_raw" / "published_results.csv"
 
@@ -87,7 +91,7 @@ def test_feedback_is_a_models_and_says_so_or_waits_for_people(tmp_path: Path) ->
     model = ScriptedLanguageModel("critic", complete=lambda prompt, i: f"On {prompt.text}.")
     folder = FeedbackFolder(tmp_path)
     by_model = RoundsOptions(sizes=(2, 2))
-    (got,) = collect_feedback(table, model, FEEDBACK, folder, by_model, 0, own_round_1=written).values()
+    (got,) = collect_feedback(table, folder, by_model, TASK, 0, model, FEEDBACK, own_round_1=written).values()
     row = got.iloc[0]
     assert len(got) == 1  # nothing to say about an empty output
     assert (row["initial_output"], row["output_by"], row["feedback_source"]) == ("Own two.", "m", "model:critic")
@@ -96,10 +100,10 @@ def test_feedback_is_a_models_and_says_so_or_waits_for_people(tmp_path: Path) ->
     by_people = RoundsOptions(sizes=(2, 2), feedback_by="file")
     asked_before = model.n_questions
     with pytest.raises(FeedbackNeededError, match=r"1 outputs wait for feedback in .*own_round_1\.jsonl"):
-        collect_feedback(table, model, FEEDBACK, folder, by_people, 0, own_round_1=written)
+        collect_feedback(table, folder, by_people, TASK, 0, own_round_1=written)
     file = tmp_path / "own_round_1.jsonl"
     file.write_text(file.read_text("utf-8").replace('"feedback": ""', '"feedback": "Say when."'), "utf-8")
-    (got,) = collect_feedback(table, model, FEEDBACK, folder, by_people, 0, own_round_1=written).values()
+    (got,) = collect_feedback(table, folder, by_people, TASK, 0, own_round_1=written).values()
     assert got[["feedback", "feedback_source"]].to_numpy().tolist() == [["Say when.", "human"]]
     assert model.n_questions == asked_before
     chosen = Selections.validate(
@@ -107,6 +111,35 @@ def test_feedback_is_a_models_and_says_so_or_waits_for_people(tmp_path: Path) ->
     )
     targets = round_targets(got, chosen, SelectionOptions(target_scorer="random"))
     assert targets[["target", "round", "feedback_source"]].to_numpy().tolist() == [["Two.", 1, "human"]]
+
+
+def test_feedback_may_be_a_functions_who_sees_the_output_and_not_what_people_said(tmp_path: Path) -> None:
+    table = first_examples(examples(4), RoundsOptions(sizes=(2, 2)))
+    written, folder = outputs_of({"train-2": "Own two.", "train-3": "Own three."}), FeedbackFolder(tmp_path)
+
+    def options(function: str) -> RoundsOptions:
+        annotator = {"callable": f"tests/support/annotators.py:{function}", "arguments": {"manner": "Shorten"}}
+        return RoundsOptions(sizes=(2, 2), feedback_by="function", annotator=annotator)
+
+    (got,) = collect_feedback(table, folder, options("annotate"), TASK, 0, own_round_1=written).values()
+    assert got["feedback"].tolist() == ["Shorten: Own two. (None, None)", "Shorten: Own three. (None, None)"]
+    assert set(got["feedback_source"]) == {"function:tests/support/annotators.py:annotate"}
+    assert not any(tmp_path.iterdir())
+    for function, fault in (
+        ("numbered", r"returned a int for the example 'train-2', expected text"),
+        ("broken", r"raised KeyError .*for the example 'train-2'"),
+        ("absent", r"rounds\.annotator\.callable: .* cannot be used"),
+    ):
+        with pytest.raises(UserError, match=fault):
+            collect_feedback(table, folder, options(function), TASK, 0, own_round_1=written)
+    with pytest.raises(ValidationError, match="annotator is null; say which function"):
+        RoundsOptions(feedback_by="function")
+
+
+def test_only_a_model_that_is_asked_for_feedback_is_an_input() -> None:
+    by_people = create_pipeline(RoundsOptions(sizes=(2, 2), feedback_by="file"))
+    by_model = create_pipeline(RoundsOptions(sizes=(2, 2)))
+    assert by_model.inputs() - by_people.inputs() == {"prompt.feedback"}
 
 
 def round_rows(ids: str, number: int, source: str) -> pd.DataFrame:
@@ -199,10 +232,43 @@ def test_each_model_is_compared_with_one_round_of_its_size() -> None:
     published = PublishedResults.validate(pd.read_csv(PUBLISHED))
     section = describe_rounds(models, metrics, published, RoundsOptions(sizes=(2, 2)), ReportingOptions())
     page = render_page("x", [section])
+    assert "by the likelihood of 5 test references" in page
     assert "is better than one round of the same size" in page
     assert "the language model critic wrote it, not people" in page
     assert "model critic" in page
     assert "round 2 finetuned from scratch" in page
+
+
+def test_where_a_verifier_says_what_passes_rounds_are_compared_by_that() -> None:
+    rows = [
+        ("one.2", "one_round", 0, 2, 2, 2, "data"),
+        ("one.4", "one_round", 1, 4, 4, 4, "data"),
+        ("c", "continue", 1, 4, 4, 4, "data, function:f:g"),
+    ]
+    models = RoundModels.validate(pd.DataFrame(rows, columns=RoundModels.column_names()))
+    table = examples(20, "test")
+    ids = table["example_id"].tolist()
+    passing = {"one.2": 2, "one.4": 8, "c": 17}
+    outputs = pd.concat([outputs_of(dict.fromkeys(ids, "text"), model) for model in passing], ignore_index=True)
+    nats = [(i, model, "reference", -2.0, 2) for model in passing for i in ids]
+    likelihoods = LogLikelihoods.validate(pd.DataFrame(nats, columns=LogLikelihoods.column_names()))
+    scores = [(i, model, 0, float(place < n)) for model, n in passing.items() for place, i in enumerate(ids)]
+    verified = Verified.validate(pd.DataFrame(scores, columns=Verified.column_names()))
+    reporting = ReportingOptions(bootstrap_resamples=200)
+    metrics = measure_rounds(table, models, outputs, likelihoods, ScriptedLanguageModel(), reporting, 0, verified)
+    value = metrics.set_index(["model", "metric"])["value"]
+    assert [value[model, "pass_rate"] for model in passing] == [0.1, 0.4, 0.85]
+    assert value["c", "pass_rate_minus_one_round"] == pytest.approx(9 / 20)
+    assert value["c", "pass_rate_minus_round_before"] == pytest.approx(15 / 20)
+    assert ("one.4", "pass_rate_minus_round_before") not in value
+    published = PublishedResults.validate(pd.read_csv(PUBLISHED))
+    annotator = {"callable": "f:g"}
+    options = RoundsOptions(sizes=(2, 2), feedback_by="function", annotator=annotator)
+    page = render_page("x", [describe_rounds(models, metrics, published, options, ReportingOptions())])
+    assert "by the share of 20 test outputs that the verifier passes" in page
+    assert "better than one round of the same size (+0.450" in page
+    assert "+0.750" in page
+    assert "the function f:g gave it, not people" in page
 
 
 def test_only_the_scorers_that_the_target_needs_run() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, get_args
 
 import pandas as pd
 import pytest
@@ -11,11 +12,18 @@ from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
+from ilf_kedro.pipelines.names import RefinementMethod
 from ilf_kedro.pipelines.requirements import MissingColumnError, questions
 from ilf_kedro.pipelines.selection import create_pipeline
+from ilf_kedro.pipelines.selection.nodes import score_verifier
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.pipelines.selection.scorers import scorer_nodes
-from ilf_kedro.scoring import scorers, scores_of
+from ilf_kedro.schemas import FeedbackTexts, Refinements
+from ilf_kedro.scoring import scorers, scores_of, verifier
+from ilf_kedro.scoring.verifier import VerifierOptions
+from ilf_kedro.scoring.verifier_process import Outcome
+from ilf_kedro.tasks import plain_task
+from ilf_kedro.verifiers import Row
 from tests.support.example_tables import YES_NO, examples, refinements
 from tests.support.raw_rows import TASK
 
@@ -112,3 +120,27 @@ def test_every_scorer_that_asks_a_model_declares_what_it_asks() -> None:
 def test_a_scorer_that_reads_feedback_names_examples_without() -> None:
     with pytest.raises(MissingColumnError, match=r"the scorer instruct_rm(.|\n)*feedback: missing in 1 of 2"):
         run(create_pipeline(("instruct_rm",), METHODS), **{"examples.train": examples(2, feedback=["x", None])})
+
+
+def test_a_controls_verifier_sees_the_feedback_that_its_refiner_saw(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the choice among N would tell a control what the person said."""
+    seen: list[Row] = []
+
+    def verify(_options: VerifierOptions, rows: Sequence[Row]) -> list[Outcome]:
+        seen.extend(rows)
+        return [Outcome(1.0) for _ in rows]
+
+    monkeypatch.setattr(verifier, "verify", verify)
+    table = examples(2)
+    methods = get_args(RefinementMethod)
+    made = pd.concat([refinements({"train-0": ["a"], "train-1": ["b"]}, method) for method in methods])
+    given = {"example_id": ["train-0", "train-1"], "from_example_id": None}
+    shuffled = FeedbackTexts.validate(pd.DataFrame({**given, "feedback": ["s0", "s1"], "source": "shuffled"}))
+    by_model = FeedbackTexts.validate(pd.DataFrame({**given, "feedback": ["m0", "m1"], "source": "model:critic"}))
+    options = SelectionOptions(scorers=("verifier",), target_scorer="verifier")
+    score_verifier(Refinements.validate(made.reset_index(drop=True)), table, options, plain_task(), by_model, shuffled)
+    told = {"refinement_with_shuffled_feedback": ["s0", "s1"], "refinement_with_model_feedback": ["m0", "m1"]}
+    told |= {"refinement_with_feedback": table["feedback"].tolist(), "refinement_without_feedback": [None, None]}
+    assert [row["feedback"] for row in seen] == [told[m][i] for m in methods for i in range(2)]
+    pipeline = create_pipeline(("verifier",), methods)
+    assert {"feedback.shuffled", "feedback.model"} < set(pipeline.only_nodes("selection.score_verifier").inputs())

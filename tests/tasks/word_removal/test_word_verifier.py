@@ -49,11 +49,22 @@ class Watched(UserDict[str, object]):
         return super().__getitem__(name)
 
 
-def test_only_the_feedback_and_the_initial_output_are_looked_at() -> None:
+def test_a_test_note_passes_as_the_annotator_wants_it_and_in_no_other_way() -> None:
+    answered = {**row("").fields, "answer": "Eva is a silly cook who sings."}
+    assert follows_feedback(Row("Eva is a silly cook who sings.", fields=answered)) == 1
+    assert follows_feedback(Row("Eva is a cook who sings.", fields=answered)) == 0
+
+
+def test_without_feedback_nothing_can_be_followed() -> None:
+    texts = (NOTE, "Eva is a silly cook who sings.", "Eva is a cook who sings.")
+    assert {follows_feedback(Row(text, fields={"initial_output": NOTE, "feedback": None})) for text in texts} == {0}
+
+
+def test_of_a_training_row_neither_reference_nor_annotator_are_looked_at() -> None:
     assert list(inspect.signature(follows_feedback).parameters) == ["row"]
-    fields = Watched({**row("x").fields, "tldr_reference": NOTE, "reference": NOTE})
+    fields = Watched({**row("x").fields, "annotator": "hidden", "reference": NOTE})
     follows_feedback(Row(NOTE, fields=fields))
-    assert fields.seen == {"feedback", "initial_output"}
+    assert fields.seen == {"answer", "feedback", "initial_output"}
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=60))
