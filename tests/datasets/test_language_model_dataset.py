@@ -164,7 +164,7 @@ def test_the_embedder_is_the_packaged_encoder_or_any_directory(tmp_path: Path) -
     assert other.load().revision == model.revision
     missing = LanguageModelDataset(backend="sentence_embedder", model=str(tmp_path / "nowhere"))
     assert not missing.exists()
-    with pytest.raises(DatasetError, match="nowhere does not exist"):
+    with pytest.raises(DatasetError, match="nowhere is the directory of a language model, and does not exist"):
         missing.load()
 
 

@@ -125,7 +125,7 @@ def test_what_may_be_shortened_is_shown_whole(text: str) -> None:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({}, "found neither text and messages"),
+        ({}, "found neither text nor messages"),
         ({"text": "{{ a }}", "messages": [{"turns": "a"}]}, "found both text and messages"),
         ({"messages": [{"role": "user"}]}, "expected role and content, or turns alone"),
         ({"messages": [{"role": "user", "content": "x", "turns": "a"}]}, "expected role and content, or turns alone"),

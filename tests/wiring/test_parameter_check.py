@@ -245,7 +245,7 @@ def test_no_files_at_all_are_named_key_by_key(tmp_path: Path) -> None:
         check_parameters(make_loader(tmp_path, None))
 
 
-def test_a_refinement_model_needs_what_it_learns_from_and_is_kept_from_what_it_refines() -> None:
+def test_a_refinement_model_needs_rows_to_learn_from_and_others_to_refine() -> None:
     asked = Parameters.model_validate(changed("refinement.refiner", "refinement_model"))
     assert (asked.n_written, asked.n_refined) == (4, 300)  # rounds of 100 each, unless the parameters say otherwise
     few = {**changed("refinement", {"refiner": "refinement_model", "n_written": 7}), "rounds": {"sizes": [1, 2]}}

@@ -78,7 +78,8 @@ class PromptTemplate(Options):
     @model_validator(mode="after")
     def _check_text(self) -> Self:
         if bool(self.text) == bool(self.messages):
-            raise TemplateError(f"found {'both' if self.text else 'neither'} text and messages; expected one of them")
+            found = "both text and messages" if self.text else "neither text nor messages"
+            raise TemplateError(f"found {found}; expected one of them")
         for where, text in self._texts:
             _check_language(where, text)
         shown = self.shown
