@@ -12,7 +12,7 @@ from kedro.framework.project import settings
 from kedro.framework.startup import ProjectMetadata
 
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
-from ilf_kedro.wiring.annotate_commands import annotate
+from ilf_kedro.wiring.annotate import annotate
 from ilf_kedro.wiring.command_line import with_one_message
 from ilf_kedro.wiring.forecast_command import forecast_command
 from ilf_kedro.wiring.task_commands import task_group

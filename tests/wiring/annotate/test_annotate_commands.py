@@ -27,10 +27,10 @@ from ilf_kedro.people.submissions import submit
 from ilf_kedro.prompting.messages import Message, messages_to_json
 from ilf_kedro.schemas import Examples
 from ilf_kedro.tasks import Task
-from ilf_kedro.wiring.annotation_sources import Question, ask_about_tables
+from ilf_kedro.wiring.annotate.sources import Question, ask_about_tables
 from tests.support.campaigns import add_annotator, compare_answer, gold_item
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
