@@ -18,6 +18,7 @@ ANALYSES = (
     "sweep",
     "rounds",
     "analysis",
+    "audit",
 )
 ALONE = (*MAIN, *ANALYSES, "export")
 SUMS = ("__default__", "full")

@@ -26,6 +26,7 @@ ANALYSES = [
     "sweep",
     "rounds",
     "analysis",
+    "audit",
 ]
 NAMES = [*MAIN, *ANALYSES, "export", "__default__", "full"]
 

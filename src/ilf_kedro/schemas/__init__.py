@@ -14,6 +14,7 @@ from ilf_kedro.schemas.analysis import (
     TargetLogLikelihoods,
 )
 from ilf_kedro.schemas.annotators import AnnotatorFigures
+from ilf_kedro.schemas.audit import FeedbackFlags, Overlaps
 from ilf_kedro.schemas.base import Options, Split, UserError, text_or_empty
 from ilf_kedro.schemas.contrasts import Contrasts, CorrectedWinRates, JudgeFigures, Measurements, Standings
 from ilf_kedro.schemas.controls import ControlMetrics, FeedbackPoints, PointScores
@@ -96,6 +97,7 @@ __all__ = [
     "Divergences",
     "Examples",
     "Fault",
+    "FeedbackFlags",
     "FeedbackPoints",
     "FeedbackTexts",
     "ImplicitPreferenceRecords",
@@ -113,6 +115,7 @@ __all__ = [
     "Options",
     "Outcomes",
     "Outputs",
+    "Overlaps",
     "PassRates",
     "PointScores",
     "PreferenceRecords",
