@@ -1,4 +1,4 @@
-"""The project's own commands beside Kedro's: `annotate`, `ilf-cache`, `ilf-forecast` and `ilf-task`."""
+"""The project's own commands beside Kedro's: `annotate`, `ilf-cache`, `ilf-forecast`, `ilf-lineage` and `ilf-task`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.wiring.annotate import annotate
 from ilf_kedro.wiring.command_line import with_one_message
 from ilf_kedro.wiring.forecast_command import forecast_command
+from ilf_kedro.wiring.lineage.command import lineage_group
 from ilf_kedro.wiring.task_commands import task_group
 
 # `run` is what a packaged project runs: Kedro takes it from here where there is a cli module.
@@ -40,6 +41,7 @@ def cli() -> None:
 
 cli.add_command(forecast_command)
 cli.add_command(annotate)
+cli.add_command(lineage_group)
 cli.add_command(task_group)
 
 

@@ -54,6 +54,7 @@ from ilf_kedro.schemas.export import (
 )
 from ilf_kedro.schemas.faults import Fault, InvalidDataError, printable, show_value
 from ilf_kedro.schemas.finetune_arms import JointOutputs, RefinerMetrics
+from ilf_kedro.schemas.lineage import TrainingRows
 from ilf_kedro.schemas.raw import RawRow, RawRows, RowSource, plain_value, raw_rows
 from ilf_kedro.schemas.refinements import (
     FeedbackTexts,
@@ -160,6 +161,7 @@ __all__ = [
     "TextStatistics",
     "TrainingLog",
     "TrainingLogs",
+    "TrainingRows",
     "Trials",
     "UndefinedScores",
     "UserError",

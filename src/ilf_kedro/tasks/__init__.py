@@ -1,5 +1,6 @@
 """What a task is: its columns, its words, and what the data have for it."""
 
+from ilf_kedro.tasks.annotators import without_annotators
 from ilf_kedro.tasks.left_out import left_out
 from ilf_kedro.tasks.mapping import Mapped, map_rows
 from ilf_kedro.tasks.offer import Offer
@@ -44,4 +45,5 @@ __all__ = [
     "left_out",
     "map_rows",
     "plain_task",
+    "without_annotators",
 ]

@@ -29,7 +29,7 @@ from ilf_kedro.schemas import (
     raw_rows,
 )
 from ilf_kedro.schemas.wording import counted
-from ilf_kedro.tasks import Mapped, Offer, Task, comparisons_table, divide, examples_table, map_rows
+from ilf_kedro.tasks import Mapped, Offer, Task, comparisons_table, divide, examples_table, map_rows, without_annotators
 from ilf_kedro.verifiers.unit_tests import tests_of
 
 logger = logging.getLogger(__name__)
@@ -56,8 +56,8 @@ def map_splits(
     `sources` are named by their split, or `all` where the task divides them by shares; files of comparisons alone have
     the prefix `comparisons_of_`. The result has examples_{split} and comparisons_{split} of every split, empty where
     there is none, offer with how many have what, rejected_rows, one row per fault, and near_duplicates. With
-    `on_invalid: quarantine` rows with faults are left out of the others. `unit_tests` is the field whose tests the
-    verifier will run: a row whose tests do not parse is faulty.
+    `on_invalid: quarantine` rows with faults are left out of the others, and so are those of `without_annotators`.
+    `unit_tests` is the field whose tests the verifier will run: a row whose tests do not parse is faulty.
 
     Raises:
         InvalidDataError: there are faults and `on_invalid` is stop, or a source keeps no row at all;
@@ -72,7 +72,7 @@ def map_splits(
     divided = divide(task, mapped, seed)
     if task.given_splits:  # only now are all faults known
         _stop_or_warn(mapped, options)
-    mapped = divided.mapped
+    mapped = without_annotators(divided.mapped, options.without_annotators, task.columns.annotator)
     examples = {split: examples_table(task, split, mapped.examples.get(split, ())) for split in SPLITS}
     comparisons = {split: comparisons_table(task, split, mapped.comparisons.get(split, ())) for split in SPLITS}
     offer = Offer.of(task, examples, comparisons)

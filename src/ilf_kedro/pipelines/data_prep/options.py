@@ -8,6 +8,10 @@ from ilf_kedro.schemas import Options
 
 
 class DataPrepOptions(Options):
-    """What to do with invalid rows: stop, or set them aside with their reasons and go on."""
+    """What to do with invalid rows: stop, or set them aside with their reasons and go on.
+
+    The rows of `without_annotators` are set aside as well.
+    """
 
     on_invalid: Literal["stop", "quarantine"] = "stop"
+    without_annotators: tuple[str, ...] = ()
