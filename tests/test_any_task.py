@@ -165,4 +165,4 @@ def test_peoples_feedback_on_code_runs_by_the_mapping_on_the_page(tmp_path: Path
     rows = {str(row["task_id"]): row for row in map(json.loads, FEEDBACK.read_text("utf-8").splitlines())}
     kept = splits["train"].set_index("example_id")
     assert all(rows[name]["Feedback"] == text for name, text in kept["feedback"].items())
-    assert "There is no reward model and no best-of-N" in page
+    assert "There is no reward model: the data have no comparisons" in page

@@ -46,7 +46,7 @@ def test_the_walk_leads_from_a_folder_of_files_to_a_report(tmp_path: Path) -> No
         printed += done.stdout
     assert printed.splitlines()[-1].endswith("report.html")
     page = (project.path / printed.splitlines()[-1]).read_text("utf-8")
-    assert "There is no reward model and no best-of-N" in page
+    assert "There is no reward model: the data have no comparisons" in page
     examples = project.tables()["03_primary/examples/train.parquet"]
     assert len(examples) == 6
     assert examples["request"].str.startswith("Translate into English: ").all()

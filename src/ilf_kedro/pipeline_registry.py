@@ -17,7 +17,7 @@ from ilf_kedro.pipelines import (
     selection,
 )
 from ilf_kedro.pipelines.analyses import MainJob, analyses
-from ilf_kedro.pipelines.finetune.arms import RefinementSource
+from ilf_kedro.pipelines.finetune.arms import BestOfNSource, RefinementSource
 from ilf_kedro.pipelines.refine_and_select import needed_scorers
 from ilf_kedro.pipelines.refinement_model import by_refinement_model
 from ilf_kedro.wiring.context import configuration, declared_parameters
@@ -49,8 +49,7 @@ def register_pipelines() -> dict[str, Pipeline]:
 
 
 def _main_job(parameters: Parameters, source: RefinementSource) -> dict[str, Pipeline]:
-    arms, sizes, sampler = parameters.arms, parameters.train_sizes, parameters.finetune.best_of_n_from
-    task, methods = parameters.task, parameters.refinement_methods
+    arms, sizes, task, methods = parameters.arms, parameters.train_sizes, parameters.task, parameters.refinement_methods
     refining = {
         "refinement": refinement.create_pipeline(methods),
         "selection": selection.create_pipeline(parameters.selection.scorers, methods),
@@ -58,7 +57,7 @@ def _main_job(parameters: Parameters, source: RefinementSource) -> dict[str, Pip
     job = {
         **(refining if task.has_feedback else {}),
         **({"reward_model": reward_model.create_pipeline()} if task.has_comparisons else {}),
-        "finetune": finetune.create_pipeline(arms, sizes, source, sampler, task),
+        "finetune": finetune.create_pipeline(arms, sizes, source, task, _best_of_n(parameters)),
         "reporting": _reporting(parameters),
     }
     prepared = data_prep.create_pipeline(task, parameters.selection.unit_tests)
@@ -102,8 +101,16 @@ def _with_sections(parameters: Parameters, others: Mapping[str, Pipeline]) -> Pi
 
 
 def _reporting(parameters: Parameters, sections: Sequence[str] = ()) -> Pipeline:
-    arms, sizes, sampler = parameters.arms, parameters.train_sizes, parameters.finetune.best_of_n_from
-    models = finetune.model_names(arms, sizes, sampler, parameters.task)
+    models = finetune.model_names(parameters.arms, parameters.train_sizes, parameters.task, _best_of_n(parameters))
     return reporting.create_pipeline(
-        models, sections, parameters.task, verified=parameters.verified, judged=parameters.reporting.n_judged != 0
+        models,
+        sections,
+        parameters.task,
+        verified=parameters.verified,
+        judged=parameters.reporting.n_judged != 0,
+        chooser=parameters.best_of_n_by,
     )
+
+
+def _best_of_n(parameters: Parameters) -> BestOfNSource:
+    return BestOfNSource(parameters.finetune.best_of_n_from, parameters.best_of_n_by)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 import pytest
 
-from ilf_kedro.evaluation.judging import judge_outputs
+from ilf_kedro.evaluation.judging import judge_outputs, preference_over_first
 from ilf_kedro.evaluation.win_rates import judge_agreement, outcomes_from_verdicts, win_rates
 from ilf_kedro.language_models.protocol import Capability, Choice, ChoiceProbabilities, MissingCapabilityError
 from ilf_kedro.prompting import Prompt, PromptTemplate
@@ -124,3 +124,16 @@ def test_a_judge_that_cannot_weigh_choices_is_refused_before_any_request() -> No
     with pytest.raises(MissingCapabilityError, match="the judge needs"):
         judge_outputs(judge, TEMPLATE, examples(), outputs())
     assert judge.prompts == []
+
+
+def test_candidates_are_compared_with_the_first_in_both_orders() -> None:
+    judge, table = LongerIsBetter(), example_tables.examples(2, "test")
+    rows = [("test-0", "mid."), ("test-0", "longest."), ("test-0", "a."), ("test-0", "mid."), ("test-0", "")]
+    rows += [("test-1", ""), ("test-1", "aa."), ("test-1", "bbbb.")]
+    texts = pd.DataFrame(rows, columns=["example_id", "text"], index=range(10, 18))
+    preferred = preference_over_first(judge, TEMPLATE, table, texts)  # type: ignore[arg-type]
+    assert preferred.tolist() == pytest.approx([0.5, 0.8, 0.2, 0.5, 0, 0, 0.5, 0.8])
+    assert preferred.index.tolist() == texts.index.tolist()
+    assert len(judge.prompts) == 3 * 2  # equal and empty texts are not asked about
+    by_place = preference_over_first(LongerIsBetter(always_first=True), TEMPLATE, table, texts)  # type: ignore[arg-type]
+    assert by_place[11] == by_place[12] == 0.5  # what the place decides says nothing

@@ -231,7 +231,7 @@ def test_every_analysis_runs_without_initial_outputs_rankings_and_some_feedback(
 def test_data_without_comparisons_run_from_files_to_the_report(tmp_path: Path) -> None:
     project = WholeProject.create(tmp_path)
     page = lacking(project, SPLITS, TASK)
-    assert "There is no reward model and no best-of-N" in page
+    assert "There is no reward model: the data have no comparisons" in page
     assert "Write function train number 0." in page
     assert not list((tmp_path / "data" / "test").rglob("*reward*"))
     listed = project.kedro("registry", "list").stdout

@@ -41,7 +41,7 @@ def test_check_counts_what_the_files_have_and_says_what_is_left_out(task, projec
     assert counts["references"] == [
         str(len(rows(project_root, split))) for split in ("train", "development", "validation", "test")
     ]
-    assert "There is no reward model and no best-of-N" in " ".join(shown.output.split())
+    assert "There is no reward model: the data have no comparisons" in " ".join(shown.output.split())
     assert rows(project_root, "train")[0]["feedback"][:40] in shown.output
 
 

@@ -72,8 +72,9 @@ def best_of_n(
     rewards = rewards.dropna(subset="reward")  # candidates that the reward model did not answer for are none
     if not (rewards["model"] != HUMAN).any():
         raise UserError(
-            "the reward model answered for no candidate: it refused, or all but surely said something else than either "
-            "answer. Name another model in the catalog, or train one (reward_model.trained: true)"
+            "no candidate has a score to choose by: the reward model or judge refused, or all but surely said "
+            "something else than either answer, or the verifier gave none. Name another model in the catalog, train "
+            "one (reward_model.trained: true), or mend the verifier"
         )
     human = rewards[rewards["model"] == HUMAN].set_index("example_id")["reward"]
     table = candidates[["example_id", "model", "sample_index", "text"]].merge(

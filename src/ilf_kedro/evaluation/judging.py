@@ -11,7 +11,7 @@ from ilf_kedro.language_models.protocol import Capability, Choice, LanguageModel
 from ilf_kedro.prompting import Prompt, PromptTemplate, fill
 from ilf_kedro.schemas import DataFrame, Examples, Outputs, Verdicts
 
-__all__ = ["REFERENCE", "judge_outputs", "judged_examples"]
+__all__ = ["REFERENCE", "judge_outputs", "judged_examples", "preference_over_first"]
 
 REFERENCE = "reference"
 ORDERS = ("model_first", "baseline_first")
@@ -56,6 +56,33 @@ def judge_outputs(
         covered=[answer.covered for answer in answers],
     )
     return Verdicts.validate(verdicts)
+
+
+def preference_over_first(
+    judge: LanguageModel, template: PromptTemplate, examples: DataFrame[Examples], texts: pd.DataFrame
+) -> pd.Series[float]:
+    """Return how probably each text is better than the first one of its example that is not empty, in [0, 1].
+
+    `texts` has example_id and text; the probability is the mean of both orders. A text like that first one has one
+    half, unasked, and an empty one 0; where the judge refused in either order there is no probability.
+
+    Raises:
+        MissingCapabilityError: before any request, where the judge cannot weigh choices.
+    """
+    require(judge, Capability.CHOICE_PROBABILITIES, user="the judge")
+    first = texts["text"].where(texts["text"] != "").groupby(texts["example_id"]).transform("first")
+    compared = texts[["example_id", "text"]].assign(other=first, place=texts.index)
+    compared = compared[(compared["text"] != compared["other"]) & (compared["text"] != "")]
+    shown = examples.drop(columns=["reference"])
+    described = compared.rename(columns={"other": "reference"}).merge(shown, on="example_id")
+    asked = described.merge(pd.DataFrame({"order": ORDERS}), how="cross")
+    answers = judge.choice_probabilities(_prompts(template, asked), _choices(template), label="judge")
+    p_first = pd.Series([answer.probability(0) for answer in answers], dtype=float)
+    better = p_first.where(asked["order"] == ORDERS[0], 1 - p_first)
+    both = better.groupby(asked["place"]).agg(lambda of_orders: of_orders.mean(skipna=False))
+    preferred = pd.Series(0.5, index=texts.index).where(texts["text"] != "", 0.0)
+    preferred.loc[both.index] = both
+    return preferred
 
 
 def _prompts(template: PromptTemplate, asked: pd.DataFrame) -> Sequence[Prompt]:

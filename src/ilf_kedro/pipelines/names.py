@@ -20,6 +20,7 @@ Arm = Literal[
     "refinements_no_feedback",
     "refinements_model_feedback",
 ]
+Chooser = Literal["reward_model", "verifier", "judge"]  # of the best of N candidates
 RefinementMethod = Literal[
     "refinement_with_feedback",
     "refinement_without_feedback",

@@ -130,9 +130,9 @@ class RewardModelBreakdowns(RewardModelBreakdown):
 class BestOfN(Table):
     """One figure of the best of n candidates, over inputs, for n from 1 to N.
 
-    `metric` is reward or rouge_l of the candidate that the reward model likes best of n drawn from the N
-    (n is 1 to N), or human_rank, the reference's place among itself and the N (n is N). `kl_bound` bounds
-    the divergence from the sampler, in nats.
+    `metric` is reward or rouge_l of the candidate with the highest reward (a verifier's or judge's score, where one of
+    these chooses) of n drawn from the N (n is 1 to N), or human_rank, the reference's place among itself and the N
+    (n is N). `kl_bound` bounds the divergence from the sampler, in nats.
     """
 
     metric: Series[str]

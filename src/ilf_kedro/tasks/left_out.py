@@ -16,7 +16,10 @@ def left_out(task: Task, offer: Offer) -> list[str]:
 
 def _comparisons(task: Task, offer: Offer) -> str:
     if not task.has_comparisons:
-        return "There is no reward model and no best-of-N: the data have no comparisons (task.columns.comparison)."
+        return (
+            "There is no reward model: the data have no comparisons (task.columns.comparison). A verifier or a judge "
+            "can choose the best of N in its place (finetune.best_of_n_by)."
+        )
     if not offer.has("comparisons", "train"):
         return f"A reward model cannot be trained: {offer.missing('comparisons', 'train')}."
     return ""

@@ -18,7 +18,7 @@ from ilf_kedro.pipelines.controls.options import ControlsOptions
 from ilf_kedro.pipelines.data_prep.options import DataPrepOptions
 from ilf_kedro.pipelines.export.options import ExportOptions
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions, TrainingOverride
-from ilf_kedro.pipelines.names import CONTROL_ARMS, Arm, RefinementMethod, ScorerName
+from ilf_kedro.pipelines.names import CONTROL_ARMS, Arm, Chooser, RefinementMethod, ScorerName
 from ilf_kedro.pipelines.refinement.options import RefinementOptions
 from ilf_kedro.pipelines.reporting.pipeline import VerifiedTexts
 from ilf_kedro.pipelines.reward_model.options import ComparisonOptions, RewardModelOptions
@@ -59,7 +59,7 @@ __all__ = [
 ]
 
 
-_REWARD = "reward_model"
+_REWARD: Chooser = "reward_model"
 # The columns that an arm's texts come from.
 _NEEDS: dict[Arm, tuple[str, ...]] = {
     "refinements": ("feedback",),
@@ -122,6 +122,10 @@ class Parameters(Options):
     def _check_what_the_data_have(self) -> Self:
         """Refuse what asks for texts that the task has no column for."""
         task, asked = self.task, {f"finetune.arms: {arm}": _NEEDS[arm] for arm in self.finetune.arms or ()}
+        if self.finetune.best_of_n_by is not None:
+            asked.pop("finetune.arms: best_of_n_outputs", None)
+        if self.finetune.best_of_n_by == "reward_model":
+            asked["finetune.best_of_n_by: reward_model"] = ("comparison",)
         if task.has_references:  # else there is no sweep
             asked |= {f"sweep.arms: {arm}": _NEEDS[arm] for arm in self.sweep.arms or ()}
         if self.refinement.refiner == "refinement_model":
@@ -197,6 +201,11 @@ class Parameters(Options):
             "outputs": self.task.has_test and "verifier" in self.task.output.metrics,
         }
         return tuple(texts for texts, are_scored in found.items() if are_scored)
+
+    @property
+    def best_of_n_by(self) -> Chooser | None:
+        """What chooses the best of N: what is named, else the reward model, where the data have comparisons."""
+        return self.finetune.best_of_n_by or (_REWARD if self.task.has_comparisons else None)
 
     @property
     def arms(self) -> tuple[Arm, ...]:

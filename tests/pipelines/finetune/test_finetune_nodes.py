@@ -9,7 +9,8 @@ import pytest
 
 from ilf_kedro.language_models.scripted import ScriptedLanguageModel
 from ilf_kedro.pipelines.finetune import create_pipeline
-from ilf_kedro.pipelines.finetune.best_of_n import choose_best
+from ilf_kedro.pipelines.finetune.arms import BestOfNSource
+from ilf_kedro.pipelines.finetune.best_of_n import choose_best, verify_candidates
 from ilf_kedro.pipelines.finetune.nodes import sample_base_outputs
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.finetune.pipeline import model_names
@@ -17,7 +18,9 @@ from ilf_kedro.pipelines.finetune.targets import target_refinements, target_text
 from ilf_kedro.pipelines.requirements import MissingColumnError
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import PromptTemplate
-from ilf_kedro.schemas import Rewards, Selections, UserError
+from ilf_kedro.schemas import Outputs, Rewards, Selections, UserError
+from ilf_kedro.scoring.verifier import VerifierOptions
+from ilf_kedro.tasks import plain_task
 from tests.support.example_tables import examples, subsets
 
 
@@ -124,10 +127,44 @@ def test_the_best_candidate_wins_and_ties_go_to_the_earlier() -> None:
     ],
 )
 def test_best_of_n_samples_from_the_model_that_the_parameters_name(sampler: str | None, inputs: set[str]) -> None:
-    pipeline = create_pipeline(["refinements", "references"], [10, 20], best_of_n_from=sampler)
+    pipeline = create_pipeline(["refinements", "references"], [10, 20], best=BestOfNSource(sampler))
     alone = pipeline.filter(node_namespaces=["finetune.best_of_n"])
     assert {name for name in alone.inputs() if name.startswith("finetune.")} == inputs
 
 
 def test_a_sampler_brings_best_of_n_where_the_refinements_arm_is_left_out() -> None:
-    assert "finetune.best_of_n" in model_names(["references"], [10], "finetune.base")
+    assert "finetune.best_of_n" in model_names(["references"], [10], best=BestOfNSource("finetune.base"))
+
+
+def test_a_verifier_chooses_where_that_is_asked_and_nothing_where_nothing_can() -> None:
+    by_verifier = create_pipeline(["references"], [10], best=BestOfNSource("finetune.base", "verifier"))
+    alone = by_verifier.filter(node_namespaces=["finetune.best_of_n"])
+    assert {"params:selection", "params:task"} <= alone.inputs()
+    assert not any("reward_model" in name for name in alone.inputs())
+    nothing = create_pipeline(["refinements"], [10], best=BestOfNSource(chooser=None))
+    assert not any("best_of_n" in name for name in nothing.all_outputs())
+    assert "finetune.best_of_n" not in model_names(["refinements"], [10], best=BestOfNSource(chooser=None))
+
+
+def test_the_verifier_scores_candidates_and_references_and_empty_texts_get_0() -> None:
+    options = SelectionOptions(
+        scorers=("verifier",),
+        target_scorer="verifier",
+        verifier=VerifierOptions(callable="ilf_kedro.verifiers:words_within", arguments={"most": 3}),
+        ensembles=(),
+    )
+    table = examples(2, "test", reference=["two words", None])
+    rows = [("test-0", 0, "one"), ("test-0", 1, "far too many words here"), ("test-1", 0, ""), ("test-1", 1, "one two")]
+    columns = {"model": "m", "raw_text": "", "n_tokens": 1, "finish_reason": "stop", "seed": 0}
+    frame = pd.DataFrame(rows, columns=["example_id", "sample_index", "text"]).assign(**columns)
+    candidates = Outputs.validate(frame)
+    rewards = verify_candidates(options, plain_task(), candidates, table)
+    scores = rewards.set_index(["example_id", "model", "sample_index"])["reward"].to_dict()
+    assert scores == {
+        ("test-0", "m", 0): 1,
+        ("test-0", "m", 1): 0,
+        ("test-1", "m", 0): 0,
+        ("test-1", "m", 1): 1,
+        ("test-0", "reference", 0): 1,
+    }
+    assert list(choose_best(candidates, rewards)["text"]) == ["one", "one two"]

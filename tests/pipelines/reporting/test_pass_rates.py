@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.reporting.pass_rates import describe_pass_rates, measure_pass_rates, verify_outputs
 from ilf_kedro.pipelines.selection.nodes import score_verifier, select_refinements
 from ilf_kedro.pipelines.selection.options import SelectionOptions
@@ -54,7 +55,7 @@ def test_refinements_choices_and_models_have_the_rates_that_a_hand_counts() -> N
     assert value["finetune.base", "any", "pass@1"] == 0
     assert value["finetune.arm", "any", "pass@1"] == 0.5
     assert value["reference", "any", "pass@1"] == 1
-    page = render_page("x", [describe_pass_rates(rates, OPTIONS)], words=TASK.words)
+    page = render_page("x", [describe_pass_rates(rates, OPTIONS, FinetuneOptions())], words=TASK.words)
     assert "programs of the test inputs it passes 0%" in page
 
 

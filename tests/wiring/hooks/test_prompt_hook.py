@@ -61,10 +61,12 @@ def test_turns_of_a_text_are_named_before_anything_runs() -> None:
 
 
 def test_prompts_that_would_leak_the_answer_are_refused_before_anything_runs() -> None:
-    leaking = PromptTemplate(text="{{ source }} {{ feedback }} {{ reference }}")
+    answers = "{{ source }} {{ feedback }} {{ reference }}"
+    leaking = PromptTemplate(text=answers)
+    honest = PromptTemplate(text=answers + " {{ initial_output }} {{ output_a }} {{ output_b }}")
     names = ("refinement_without_feedback", "feedback", "policy", "classifier", "reward_model", "reward_model_a_b")
     with pytest.raises(PromptError) as caught:
-        check({}, refinement_with_feedback=leaking, judge=leaking, **dict.fromkeys(names, leaking))
+        check({}, refinement_with_feedback=honest, judge=honest, **dict.fromkeys(names, leaking))
     message = str(caught.value)
     assert "prompt.feedback shows {{ feedback }}, so that the model's feedback would be no control; take it" in message
     for name in names:
@@ -72,3 +74,24 @@ def test_prompts_that_would_leak_the_answer_are_refused_before_anything_runs() -
             assert message.count(f"prompt.{name} shows {{{{ {slot} }}}}, so that ") == 1
     assert "refinement_with_feedback" not in message
     assert "judge" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "missing"),
+    [
+        ("refinement_with_feedback", "{{ source }}", "{{ initial_output }} and {{ feedback }}"),
+        ("refinement_without_feedback", "{{ source }}", "{{ initial_output }}"),
+        ("instruct_rm_3", "{{ source }} {{ feedback }}", "{{ refinement }}"),
+        ("judge", "{{ source }} {{ output_a }}", "{{ output_b }}"),
+        ("reward_model", "{{ source }}", "{{ output }}"),
+    ],
+)
+def test_a_prompt_that_does_not_show_what_it_asks_about_is_refused(name: str, text: str, missing: str) -> None:
+    with pytest.raises(PromptError) as caught:
+        check(**{name: PromptTemplate(text=text)})
+    assert f"prompt.{name} does not show {missing}, which it asks about" in str(caught.value)
+
+
+def test_a_policys_prompt_shows_an_input() -> None:
+    with pytest.raises(PromptError, match="shows no input of the task; expected one or more of source"):
+        check(policy=PromptTemplate(text="{{ initial_output }}"))

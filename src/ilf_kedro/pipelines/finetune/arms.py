@@ -10,10 +10,18 @@ from typing import Any
 from kedro.pipeline import Node
 
 from ilf_kedro.pipelines.finetune import targets
-from ilf_kedro.pipelines.names import CONTROL_ARMS, Arm
+from ilf_kedro.pipelines.names import CONTROL_ARMS, Arm, Chooser
 from ilf_kedro.pipelines.namespaces import bind
 
-__all__ = ["ARMS", "REFINEMENT_MODEL", "ArmPlan", "RefinementSource", "target_nodes", "writing_outputs"]
+__all__ = [
+    "ARMS",
+    "REFINEMENT_MODEL",
+    "ArmPlan",
+    "BestOfNSource",
+    "RefinementSource",
+    "target_nodes",
+    "writing_outputs",
+]
 
 REFINEMENT_MODEL: Arm = "refinement_model"
 JOINT: Arm = "feedback_and_refinement"
@@ -35,6 +43,14 @@ class RefinementSource:
 
     top_k: int = 1
     scorers: tuple[str, ...] = ("instruct_rm",)
+
+
+@dataclass(frozen=True, slots=True)
+class BestOfNSource:
+    """Whose outputs best-of-N chooses among (None: those of the most refinements), and what chooses (None: nothing)."""
+
+    sampler: str | None = None
+    chooser: Chooser | None = "reward_model"
 
 
 _SPLIT = ("examples.train", "subsets")

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from ilf_kedro.language_models.protocol import SamplingOptions
-from ilf_kedro.pipelines.names import Arm, each_once, repeated_values
+from ilf_kedro.pipelines.names import Arm, Chooser, each_once, repeated_values
 from ilf_kedro.schemas import Options
 from ilf_kedro.training.options import TrainingOptions
 
@@ -32,8 +32,9 @@ class FinetuneOptions(Options):
     `arms` null are those of refinements, references and initial_outputs whose texts the data have.
     `top_k` is how many refinements of each example the refinements arm learns from. `best_of_n` outputs
     per input are sampled from the model `best_of_n_from` (such as finetune.base; null: that of the most
-    refinements), and the reward model's favourite is kept (paper: 64). An output of the arm
-    feedback_and_refinement has at most `joint_max_new_tokens`.
+    refinements), and the favourite of `best_of_n_by` is kept (paper: 64, by the reward model); null is the
+    reward model, where the data have comparisons to train it on, and else no best-of-N. An output of the
+    arm feedback_and_refinement has at most `joint_max_new_tokens`.
     """
 
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)] | None = None
@@ -43,6 +44,7 @@ class FinetuneOptions(Options):
     top_k: int = Field(default=1, ge=1, strict=True)
     best_of_n: int = Field(default=64, ge=2, le=64)
     best_of_n_from: str | None = None
+    best_of_n_by: Chooser | None = None
     joint_max_new_tokens: int = Field(default=160, ge=1)
 
     _each_once = each_once("arm", "arms")

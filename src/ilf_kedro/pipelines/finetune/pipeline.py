@@ -13,11 +13,12 @@ from ilf_kedro.pipelines.finetune.arms import (
     BEST_OF_N_OUTPUTS,
     JOINT,
     REFINEMENT_MODEL,
+    BestOfNSource,
     RefinementSource,
     target_nodes,
     writing_outputs,
 )
-from ilf_kedro.pipelines.names import Arm
+from ilf_kedro.pipelines.names import Arm, Chooser
 from ilf_kedro.pipelines.namespaces import bind, namespaced
 from ilf_kedro.pipelines.pages import page_node
 from ilf_kedro.pipelines.refine_and_select import refine_with_checkpoint
@@ -32,44 +33,43 @@ def create_pipeline(
     arms: Sequence[Arm],
     train_sizes: Sequence[int],
     source: RefinementSource | None = None,
-    best_of_n_from: str | None = None,
     task: Task | None = None,
+    best: BestOfNSource | None = None,
 ) -> Pipeline:
     """Create the base model's measurements, one namespace per arm and size, and best-of-N.
 
     What the task's data lack is left out: without a test split models are trained and not sampled, without
-    references there are no likelihoods of them, without comparisons no best-of-N. `source` says how many refinements
-    of each example are learned from, `best_of_n_from` which model best-of-N samples from; null means that of the most
-    refinements.
+    references there are no likelihoods of them. `source` says how many refinements of each example are learned from,
+    `best` which model best-of-N samples from, and what chooses.
     """
-    source, task = source or RefinementSource(), task or plain_task()
+    source, task, best = source or RefinementSource(), task or plain_task(), best or BestOfNSource()
     pipelines = [_measure_base(task)] if task.has_test else []
-    if BEST_OF_N_OUTPUTS in arms:
-        pipelines.append(_best_of_n_outputs())
+    if BEST_OF_N_OUTPUTS in arms and best.chooser:
+        pipelines.append(_best_of_n_outputs(best.chooser))
     pipelines += [_finetune(arm, size, source, task) for arm in arms for size in train_sizes]
     if REFINEMENT_MODEL in arms:
         pipelines.append(_compare_refiners(train_sizes))
     if sections(arms, task):
         pipelines.append(_describe_arms(arms, train_sizes))
-    if sampler := _sampler(arms, train_sizes, best_of_n_from, task):
-        pipelines.append(_best_of_n(sampler))
+    if best.chooser and (sampler := _sampler(arms, train_sizes, task, best)):
+        pipelines.append(_best_of_n(sampler, best.chooser))
     return sum(pipelines, Pipeline([]))
 
 
 def model_names(
-    arms: Sequence[Arm], train_sizes: Sequence[int], best_of_n_from: str | None = None, task: Task | None = None
+    arms: Sequence[Arm], train_sizes: Sequence[int], task: Task | None = None, best: BestOfNSource | None = None
 ) -> tuple[str, ...]:
     """Return the names of all models that the pipeline trains or samples outputs from, the base model first."""
     names = [BASE_MODEL, *(f"finetune.{arm}.n{size}" for arm in writing_outputs(arms) for size in train_sizes)]
-    sampler = _sampler(arms, train_sizes, best_of_n_from, task or plain_task())
+    sampler = _sampler(arms, train_sizes, task or plain_task(), best or BestOfNSource())
     return (*names, "finetune.best_of_n") if sampler else tuple(names)
 
 
-def _sampler(arms: Sequence[Arm], train_sizes: Sequence[int], chosen: str | None, task: Task) -> str | None:
-    """Return the model that best-of-N samples from; None where nothing is sampled, or no reward model chooses."""
-    if not (task.has_comparisons and task.has_test):
+def _sampler(arms: Sequence[Arm], train_sizes: Sequence[int], task: Task, best: BestOfNSource) -> str | None:
+    """Return the model that best-of-N samples from; None where nothing is sampled, or nothing chooses."""
+    if best.chooser is None or not task.has_test:
         return None
-    return chosen or (f"finetune.refinements.n{max(train_sizes)}" if "refinements" in arms else None)
+    return best.sampler or (f"finetune.refinements.n{max(train_sizes)}" if "refinements" in arms else None)
 
 
 def sections(arms: Sequence[Arm], task: Task | None = None) -> tuple[str, ...]:
@@ -125,33 +125,35 @@ def _likelihoods(function: Callable[..., Any], asked: Sequence[str], model: str)
     return [Node(named, list(asked), "log_likelihoods", name="measure_log_likelihoods", tags="language_model")]
 
 
-def _best_of_n(sampler: str) -> Pipeline:
-    """Create best-of-N: sample from `sampler`, score by the reward model, keep the best."""
+def _best_of_n(sampler: str, chooser: Chooser) -> Pipeline:
+    """Create best-of-N: sample from `sampler`, let `chooser` score, keep the best."""
     name = "finetune.best_of_n"
     by_base = sampler == BASE_MODEL
     checkpoint = [] if by_base else [f"{sampler}.checkpoint"]
     inputs = ["base_model", *checkpoint, "examples.test", "prompt.policy", "params:finetune"]
     function = nodes.sample_base_outputs if by_base else nodes.sample_outputs
     sample = _sampling(function, inputs, "candidates", model_name=name, candidates=True)
-    return _namespaced(name, [sample, *_best_by_reward("examples.test")])
+    return _namespaced(name, [sample, *_choosing_nodes(chooser, "examples.test")])
 
 
-def _best_of_n_outputs() -> Pipeline:
+def _best_of_n_outputs(chooser: Chooser) -> Pipeline:
     """Create the base model's best-of-N outputs of training inputs, which an arm learns from."""
     inputs = ["base_model", "examples.train", "subsets", "prompt.policy", "params:finetune"]
     sample = _sampling(nodes.sample_base_candidates, inputs, "candidates", model_name=BASE_MODEL)
-    return _namespaced("finetune.best_of_n_outputs", [sample, *_best_by_reward("examples.train")])
+    return _namespaced("finetune.best_of_n_outputs", [sample, *_choosing_nodes(chooser, "examples.train")])
 
 
-def _best_by_reward(examples: str) -> list[Node]:
+def _choosing_nodes(chooser: Chooser, examples: str) -> list[Node]:
+    functions: dict[Chooser, tuple[Callable[..., Any], tuple[str, ...]]] = {
+        "reward_model": (best_of_n.reward_candidates, REWARD_MODEL_INPUTS),
+        "verifier": (best_of_n.verify_candidates, ("params:selection", "params:task")),
+        "judge": (best_of_n.judge_candidates, ("judge", "prompt.judge")),
+    }
+    function, asked = functions[chooser]
+    inputs = [*asked, "candidates", examples]
+    tags = None if chooser == "verifier" else "language_model"
     return [
-        Node(
-            best_of_n.reward_candidates,
-            [*REWARD_MODEL_INPUTS, "candidates", examples],
-            "rewards",
-            name="reward_candidates",
-            tags="language_model",
-        ),
+        Node(function, inputs, "rewards", name=function.__name__, tags=tags),
         Node(best_of_n.choose_best, ["candidates", "rewards"], "outputs", name="choose_best"),
     ]
 

@@ -6,6 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ilf_kedro.evaluation.best_of_n import best_of_n
+from ilf_kedro.pipelines.names import Chooser
 from ilf_kedro.report.labels import BEST_OF_N, GREY, colour
 from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.report.plots import panels, translucent
@@ -16,7 +17,8 @@ from ilf_kedro.schemas import BestOfN, DataFrame, Examples, Outputs, Rewards
 __all__ = ["describe_best_of_n", "measure_best_of_n"]
 
 _PROSE = Prose(__package__, "best_of_n.j2")
-_PANELS = {"reward": "Reward of the best of n", "rouge_l": "ROUGE-L of the best of n", "kl": "KL bound, nats"}
+_SCORE: dict[Chooser, str] = {"reward_model": "Reward", "verifier": "Verifier's score", "judge": "Judge's preference"}
+_PANELS = {"reward": "{score} of the best of n", "rouge_l": "ROUGE-L of the best of n", "kl": "KL bound, nats"}
 
 
 def measure_best_of_n(
@@ -31,28 +33,33 @@ def measure_best_of_n(
     return best_of_n(candidates, rewards, examples, bootstrap)
 
 
-def describe_best_of_n(table: DataFrame[BestOfN], options: ReportingOptions) -> Section:
-    """Say what choosing the best of n by the reward model gains and costs, with a curve over n."""
+def describe_best_of_n(table: DataFrame[BestOfN], options: ReportingOptions, *, chooser: Chooser) -> Section:
+    """Say what letting `chooser` choose the best of n gains and costs, with a curve over n."""
     reward = table[table["metric"] == "reward"].set_index("n")
     largest = int(reward.index.max())
     overlap = table[table["metric"] == "rouge_l"].set_index("n")
     ranks = table[table["metric"] == "human_rank"]
     lead = _PROSE.lead(
         largest,
+        chooser=chooser,
         best=reward.loc[largest],
         single=reward.loc[1],
         overlap=None if overlap.empty else {"first": overlap.loc[1], "last": overlap.loc[largest]},
         rank=None if ranks.empty else ranks.iloc[0],
     )
-    caption = _PROSE.curve(largest, options.confidence)
+    caption = _PROSE.curve(largest, options.confidence, chooser)
     return Section(
-        "best-of-n", "Best of n", (Paragraph(lead), Figure("curve", _figure(table), caption, sources=("best_of_n",)))
+        "best-of-n",
+        "Best of n",
+        (Paragraph(lead), Figure("curve", _figure(table, _SCORE[chooser]), caption, sources=("best_of_n",))),
     )
 
 
-def _figure(table: DataFrame[BestOfN]) -> go.Figure:
+def _figure(table: DataFrame[BestOfN], score: str) -> go.Figure:
     shown = [metric for metric in _PANELS if metric == "kl" or (table["metric"] == metric).any()]
-    figure = panels([_PANELS[metric] for metric in shown], heights=[200] * len(shown), shared_x=True)
+    figure = panels(
+        [_PANELS[metric].format(score=score) for metric in shown], heights=[200] * len(shown), shared_x=True
+    )
     line = colour(BEST_OF_N)
     curves = table[table["metric"] == "reward"].sort_values("n")
     for row, metric in enumerate(shown, start=1):

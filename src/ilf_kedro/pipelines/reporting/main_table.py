@@ -69,6 +69,7 @@ def main_table(
     trainings: Sequence[Training],
     best_of_n: int,
     best_of_n_from: str | None = None,
+    chooser: str = "reward",
 ) -> MainTable:
     """Arrange the metrics by model and column, leaving out columns that no model has."""
     names = [name for name in METRICS if name in set(metrics["metric"])]
@@ -77,7 +78,7 @@ def main_table(
         for row in metrics.to_dict("records")
         if row["metric"] in names
     }
-    notes = _notes(metrics["model"], trainings, best_of_n, best_of_n_from)
+    notes = _notes(metrics["model"], trainings, best_of_n, best_of_n_from, chooser)
     rows = tuple(
         ModelRow(
             model,
@@ -95,7 +96,7 @@ def main_table(
 
 
 def _notes(
-    models: Iterable[str], trainings: Sequence[Training], best_of_n: int, best_of_n_from: str | None
+    models: Iterable[str], trainings: Sequence[Training], best_of_n: int, best_of_n_from: str | None, chooser: str
 ) -> dict[str, str]:
     """Say who sampled for best-of-N, and which models learned from fewer examples than their size."""
     notes = {
@@ -105,7 +106,7 @@ def _notes(
     }
     sampler = sampler_of_best_of_n(models, best_of_n_from)
     if sampler is not None:
-        notes[BEST_OF_N] = f"by reward, sampled from {model_label(sampler, best_of_n)}"
+        notes[BEST_OF_N] = f"by {chooser}, sampled from {model_label(sampler, best_of_n)}"
     return notes
 
 

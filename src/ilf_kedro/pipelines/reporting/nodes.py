@@ -234,6 +234,7 @@ def write_report(
             trainings=trainings(_or_empty(TrainingLogs, training_logs)),
             best_of_n=finetune.best_of_n,
             best_of_n_from=finetune.best_of_n_from,
+            best_of_n_by=finetune.best_of_n_by or "reward_model",
             example=walk_through(train, refinements, scores, selections, selection.target_scorer),
             test_example=first_test_example(test, outputs, rewards, outcomes, finetune.best_of_n),
             n_test=len(test),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 
 from ilf_kedro.evaluation import pass_rates as rates
 from ilf_kedro.evaluation.model_metrics import with_references
+from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.selection.options import SelectionOptions
-from ilf_kedro.report.labels import in_order, model_label, number_or_none, percent, words_of
+from ilf_kedro.report.labels import BEST_OF_N, in_order, model_label, number_or_none, percent, words_of
 from ilf_kedro.report.options import ReportingOptions
 from ilf_kedro.report.prose import Prose
 from ilf_kedro.report.sections import Paragraph, Section, Table
-from ilf_kedro.schemas import DataFrame, Examples, Outputs, PassRates, Scores, Selections, UserError, Verified
+from ilf_kedro.schemas import DataFrame, Examples, Outputs, PassRates, Rewards, Scores, Selections, UserError, Verified
 from ilf_kedro.schemas.names import BASE_MODEL, WITH_FEEDBACK
 from ilf_kedro.scoring.verifier import SCORER, verify_texts
 from ilf_kedro.tasks import Task
@@ -19,6 +22,7 @@ from ilf_kedro.tasks import Task
 _PROSE = Prose(__package__, "pass_rates.j2")
 _TEXT = ["example_id", "sample_index"]
 _WRITER = {"method": "writer", "model": "writer"}
+_CANDIDATES = f"{BEST_OF_N}.candidates"
 
 
 def verify_outputs(
@@ -42,8 +46,11 @@ def measure_pass_rates(
     scores: DataFrame[Scores] | None = None,
     selections: DataFrame[Selections] | None = None,
     verified: DataFrame[Verified] | None = None,
+    candidates: DataFrame[Rewards] | None = None,
 ) -> DataFrame[PassRates]:
     """Estimate how often the verifier passes refinements, the target scorer's choices, and models' outputs.
+
+    `candidates` has its scores of what best-of-N chose among, where it chose.
 
     Raises:
         UserError: the verifier's scores are not within 0 and 1.
@@ -57,6 +64,9 @@ def measure_pass_rates(
         picked["chosen_by"] = selection.target_scorer
     if verified is not None:
         texts.append(verified[["model", *_TEXT, "score"]].rename(columns=_WRITER))
+    if candidates is not None:
+        scored = candidates[candidates["model"] == BEST_OF_N].assign(model=_CANDIDATES)
+        texts.append(scored[["model", *_TEXT, "reward"]].rename(columns={**_WRITER, "reward": "score"}))
     every = pd.concat(texts, ignore_index=True)
     if len(outside := every.loc[(every["score"] < 0) | (every["score"] > 1), "score"]):
         raise UserError(
@@ -67,25 +77,28 @@ def measure_pass_rates(
     return rates.pass_rates(every, picked, bootstrap)
 
 
-def describe_pass_rates(pass_rates: DataFrame[PassRates], options: ReportingOptions) -> Section:
+def describe_pass_rates(
+    pass_rates: DataFrame[PassRates], options: ReportingOptions, finetune: FinetuneOptions
+) -> Section:
     """Describe the pass rates: in a sentence first, then of every method and model."""
     known = {(row["writer"], row["chosen_by"], row["metric"]): row for row in pass_rates.to_dict("records")}
     models = [name for name in in_order(pass_rates["writer"]) if name.startswith("finetune.") or name == "reference"]
     methods = [name for name in dict.fromkeys(pass_rates["writer"]) if name not in models]
+    label_of = partial(_label, n=finetune.best_of_n)
     best = max(
-        (name for name in models if name not in (BASE_MODEL, "reference")),
+        (name for name in models if name not in (BASE_MODEL, "reference", BEST_OF_N, _CANDIDATES)),
         default=None,
         key=lambda name: known[name, rates.ANY, "pass@1"]["value"],
     )
     lead = _PROSE.lead(
         known.get((WITH_FEEDBACK, rates.ANY, "pass@1")),
         known.get((BASE_MODEL, rates.ANY, "pass@1")),
-        [(model_label(name, 0), known[name, rates.ANY, "pass@1"]) for name in ([best] if best else [])],
+        [(label_of(name), known[name, rates.ANY, "pass@1"]) for name in ([best] if best else [])],
         options.confidence,
     )
     rows = []
     for name in (*methods, *models):
-        label = f"refinements {words_of(name)}" if name in methods else model_label(name, 0)
+        label = f"refinements {words_of(name)}" if name in methods else label_of(name)
         for (writer, chosen_by, metric), row in known.items():
             if writer == name and metric != "score":
                 by = "" if chosen_by == rates.ANY else f", chosen by {words_of(chosen_by)}"
@@ -102,6 +115,10 @@ def describe_pass_rates(pass_rates: DataFrame[PassRates], options: ReportingOpti
                 )
     table = Table(pd.DataFrame(rows), _PROSE.table(options.confidence), sources=("pass_rates",))
     return Section("pass_rates", "Pass rates", (Paragraph(lead, lead=True), table))
+
+
+def _label(name: str, n: int) -> str:
+    return f"each of the {n} candidates" if name == _CANDIDATES else model_label(name, n)
 
 
 def _interval(lower: object, upper: object) -> str:

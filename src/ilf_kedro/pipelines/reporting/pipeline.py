@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from kedro.pipeline import Node, Pipeline
 
+from ilf_kedro.pipelines.names import Chooser
+from ilf_kedro.pipelines.namespaces import bind
 from ilf_kedro.pipelines.reporting import best_of_n, nodes, pass_rates
 from ilf_kedro.pipelines.reward_model.inputs import REWARD_MODEL_INPUTS
 from ilf_kedro.report.labels import BEST_OF_N
@@ -24,11 +26,13 @@ def create_pipeline(
     *,
     verified: Collection[VerifiedTexts] = (),
     judged: bool = True,
+    chooser: Chooser | None = "reward_model",
 ) -> Pipeline:
     """Create the nodes that measure, judge and report `models`, named such as finetune.refinements.n100.
 
     `sections` are the further analyses whose section.{name} the report holds as well.
-    `verified` says of which texts there are pass rates, `judged` whether a judge compares outputs with references.
+    `verified` says of which texts there are pass rates, `judged` whether a judge compares outputs with references,
+    `chooser` what chose the best of N.
     Best-of-N has outputs only: its likelihoods are its sampler's, and it was never trained. Nothing is measured that
     the task's data lack.
     """
@@ -47,13 +51,13 @@ def create_pipeline(
         *([_node(nodes.collect_outputs, outputs, "outputs")] if task.has_test else []),
         *([_node(nodes.collect_log_likelihoods, likelihoods, "log_likelihoods")] if has_references else []),
         *([_node(nodes.collect_training_logs, logs, "training_logs")] if trained else []),
-        *(_best_of_n_nodes() if BEST_OF_N in models else []),
+        *(_best_of_n_nodes(chooser) if BEST_OF_N in models and chooser else []),
     ]
     reporting = [
         *(_measuring_nodes(task, judged) if task.has_test else []),
         *(_refinement_nodes() if task.has_feedback else []),
         *([_node(nodes.draw_training_loss, "training_logs", "figure.training_loss", tags="figure")] if trained else []),
-        *(_pass_rate_nodes(verified) if verified else []),
+        *(_pass_rate_nodes(verified, BEST_OF_N in models and chooser == "verifier") if verified else []),
         _report_node(
             ["best_of_n", *sections] if BEST_OF_N in models else sections,
             task,
@@ -109,8 +113,8 @@ def _measuring_nodes(task: Task, judged: bool) -> list[Node]:
     ]
 
 
-def _pass_rate_nodes(verified: Collection[VerifiedTexts]) -> list[Node]:
-    """Create the nodes from what the verifier says to the section on pass rates."""
+def _pass_rate_nodes(verified: Collection[VerifiedTexts], of_candidates: bool) -> list[Node]:
+    """Create the nodes from what the verifier says, also `of_candidates` of best-of-N, to the section on pass rates."""
     inputs = {"selection": "params:selection", "options": "params:reporting", "seed": "params:seed"}
     verifying = []
     if "refinements" in verified:
@@ -119,14 +123,20 @@ def _pass_rate_nodes(verified: Collection[VerifiedTexts]) -> list[Node]:
         inputs |= {"verified": "verified"}
         asked = ["examples.test", "outputs", "params:selection", "params:task"]
         verifying.append(_node(pass_rates.verify_outputs, asked, "verified"))
+    if of_candidates:
+        inputs |= {"candidates": f"{BEST_OF_N}.rewards"}
     return [
         *verifying,
         _node(pass_rates.measure_pass_rates, inputs, "pass_rates"),
-        _node(pass_rates.describe_pass_rates, ["pass_rates", "params:reporting"], "section.pass_rates"),
+        _node(
+            pass_rates.describe_pass_rates,
+            ["pass_rates", "params:reporting", "params:finetune"],
+            "section.pass_rates",
+        ),
     ]
 
 
-def _best_of_n_nodes() -> list[Node]:
+def _best_of_n_nodes(chooser: Chooser) -> list[Node]:
     made = [f"{BEST_OF_N}.candidates", f"{BEST_OF_N}.rewards"]
     return [
         _node(
@@ -134,7 +144,12 @@ def _best_of_n_nodes() -> list[Node]:
             [*made, "examples.test", "params:reporting", "params:seed"],
             "best_of_n",
         ),
-        _node(best_of_n.describe_best_of_n, ["best_of_n", "params:reporting"], "section.best_of_n"),
+        Node(
+            bind(best_of_n.describe_best_of_n, chooser=chooser),
+            ["best_of_n", "params:reporting"],
+            "section.best_of_n",
+            name="describe_best_of_n",
+        ),
     ]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from ilf_kedro.evaluation.win_rates import ConsistentVerdicts
+from ilf_kedro.pipelines.names import Chooser
 from ilf_kedro.pipelines.reporting.findings import FEW_INPUTS, consistent_sentence, opening, weak_models
 from ilf_kedro.pipelines.reporting.main_table import main_table
 from ilf_kedro.pipelines.reporting.published import beside_ours
@@ -65,6 +66,7 @@ class Report:
     words: Words
     sections: tuple[Section, ...] = ()
     best_of_n_from: str | None = None
+    best_of_n_by: Chooser = "reward_model"
     pass_rates: Section | None = None
 
 
@@ -84,7 +86,13 @@ def render_report(report: Report) -> str:
             n_test=report.n_test,
             confidence=report.confidence,
         ),
-        models=main_table(report.metrics, report.trainings, report.best_of_n, report.best_of_n_from),
+        models=main_table(
+            report.metrics,
+            report.trainings,
+            report.best_of_n,
+            report.best_of_n_from,
+            "reward" if report.best_of_n_by == "reward_model" else f"the {report.best_of_n_by}",
+        ),
         consistent=consistent_sentence(report.verdicts),
         labels=partial(model_label, best_of_n=report.best_of_n),
         agreement=_by_model(report.agreement),

@@ -30,6 +30,23 @@ _HIDDEN = {
     "reward_model": (_ANSWERS, "a reward is of an output alone"),
     "reward_model_a_b": (_ANSWERS, "a reward is of an output alone"),
 }
+# What a prompt must show, by its name, to ask about what it is for.
+_ASKED_ABOUT = {
+    "refinement_with_feedback": ("initial_output", "feedback"),
+    "refinement_without_feedback": ("initial_output",),
+    "feedback": ("initial_output",),
+    "feedback_and_refinement": ("initial_output",),
+    "feedback_points": ("feedback",),
+    **{f"instruct_rm_{number}": ("feedback", "refinement") for number in range(1, 6)},
+    "log_probability_refinement": ("feedback", "refinement"),
+    "log_probability_feedback": ("feedback", "refinement"),
+    "point_incorporated": ("point", "refinement"),
+    "privileged_context": ("feedback",),
+    "classifier": ("refinement",),
+    "judge": ("output_a", "output_b"),
+    "reward_model": ("output",),
+    "reward_model_a_b": ("output_a", "output_b"),
+}
 _SCORED_WHOLE = ("log_probability_refinement", "log_probability_feedback", "privileged_context")
 _WRITES_OUTPUTS = ("policy", "refinement_with_feedback", "refinement_without_feedback", "feedback_and_refinement")
 
@@ -67,13 +84,7 @@ def prompt_faults(name: str, load: Callable[[str], object], task: Task) -> Itera
         return
     if template.messages and name.removeprefix(_PREFIX) in _SCORED_WHOLE:
         yield f"{name} has messages, expected one text: its tokens are scored as they stand"
-    known = [*task.shown_inputs, *sorted(_WORDS)]
-    for slot in template.slots:
-        if slot not in known:
-            yield f"{name} shows {{{{ {slot} }}}}, which the task's examples do not have; expected {', '.join(known)}"
-    hidden, reason = _HIDDEN.get(name.removeprefix(_PREFIX), ((), ""))
-    for slot in (each for each in hidden if each in template.slots):
-        yield f"{name} shows {{{{ {slot} }}}}, so that {reason}; take it out of the prompt's file"
+    yield from _faults_of_slots(name, template, task)
     try:
         fill(template, {"example_id": "", **{slot: _stand_in(task, slot) for slot in template.slots}})
     except TemplateError as error:
@@ -88,6 +99,23 @@ def prompt_faults(name: str, load: Callable[[str], object], task: Task) -> Itera
         cleaner(template.clean)
     except UserError as error:
         yield f"{name}: {error}"
+
+
+def _faults_of_slots(name: str, template: PromptTemplate, task: Task) -> Iterator[str]:
+    """Yield which fields a prompt shows though it may not, or does not show though it must."""
+    kind = name.removeprefix(_PREFIX)
+    known = [*task.shown_inputs, *sorted(_WORDS)]
+    for slot in template.slots:
+        if slot not in known:
+            yield f"{name} shows {{{{ {slot} }}}}, which the task's examples do not have; expected {', '.join(known)}"
+    hidden, reason = _HIDDEN.get(kind, ((), ""))
+    for slot in (each for each in hidden if each in template.slots):
+        yield f"{name} shows {{{{ {slot} }}}}, so that {reason}; take it out of the prompt's file"
+    asked_about = _ASKED_ABOUT.get(kind, ())
+    if missing := [f"{{{{ {slot} }}}}" for slot in asked_about if slot not in template.slots]:
+        yield f"{name} does not show {' and '.join(missing)}, which it asks about; write it into the prompt's file"
+    if name == "prompt.policy" and not set(template.slots) & set(task.shown_inputs):
+        yield f"{name} shows no input of the task; expected one or more of {', '.join(task.shown_inputs)}"
 
 
 def _stand_in(task: Task, slot: str) -> str:
