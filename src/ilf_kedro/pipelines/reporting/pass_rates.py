@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from functools import partial
+from textwrap import wrap
+from typing import Any
 
 import pandas as pd
+import plotly.graph_objects as go
 
 from ilf_kedro.evaluation import pass_rates as rates
 from ilf_kedro.evaluation.model_metrics import with_references
 from ilf_kedro.pipelines.finetune.options import FinetuneOptions
 from ilf_kedro.pipelines.selection.options import SelectionOptions
-from ilf_kedro.report.labels import BEST_OF_N, in_order, model_label, number_or_none, percent, words_of
+from ilf_kedro.report.labels import (
+    BEST_OF_N,
+    GREY,
+    arm_and_size,
+    colour,
+    in_order,
+    model_label,
+    number_or_none,
+    percent,
+    words_of,
+)
 from ilf_kedro.report.options import ReportingOptions
+from ilf_kedro.report.plots import interval_bars, panels
 from ilf_kedro.report.prose import Prose
-from ilf_kedro.report.sections import Paragraph, Section, Table
+from ilf_kedro.report.sections import Figure, Paragraph, Section, Table
 from ilf_kedro.schemas import DataFrame, Examples, Outputs, PassRates, Rewards, Scores, Selections, UserError, Verified
 from ilf_kedro.schemas.names import BASE_MODEL, WITH_FEEDBACK
 from ilf_kedro.scoring.verifier import SCORER, verify_texts
 from ilf_kedro.tasks import Task
 
 _PROSE = Prose(__package__, "pass_rates.j2")
+_ROW, _LINE = 34, 22  # pixels a row, and letters in a line of its label
 _TEXT = ["example_id", "sample_index"]
 _WRITER = {"method": "writer", "model": "writer"}
 _CANDIDATES = f"{BEST_OF_N}.candidates"
@@ -90,15 +106,27 @@ def describe_pass_rates(
         default=None,
         key=lambda name: known[name, rates.ANY, "pass@1"]["value"],
     )
+    learned = [name for name in models if (arm_and_size(name) or ("",))[0] == "refinements"][-1:]
     lead = _PROSE.lead(
         known.get((WITH_FEEDBACK, rates.ANY, "pass@1")),
         known.get((BASE_MODEL, rates.ANY, "pass@1")),
-        [(label_of(name), known[name, rates.ANY, "pass@1"]) for name in ([best] if best else [])],
+        *(
+            [(label_of(name), known[name, rates.ANY, "pass@1"]) for name in names]
+            for names in (learned, [best] if best and best not in learned else [])
+        ),
         options.confidence,
     )
+    labels = {name: f"refinements {words_of(name)}" for name in methods} | {name: label_of(name) for name in models}
+    table = Table(_rows(known, labels), _PROSE.table(options.confidence), sources=("pass_rates",))
+    single = pass_rates[(pass_rates["chosen_by"] == rates.ANY) & (pass_rates["metric"] == "pass@1")]
+    figure = Figure("rates", _figure(single, labels), _PROSE.figure(options.confidence), sources=("pass_rates",))
+    return Section("pass_rates", "Pass rates", (Paragraph(lead, lead=True), figure, table))
+
+
+def _rows(known: Mapping[tuple[str, str, str], Mapping[Hashable, Any]], labels: Mapping[str, str]) -> pd.DataFrame:
+    """Return a row for every rate of every writer, in the order of the labels."""
     rows = []
-    for name in (*methods, *models):
-        label = f"refinements {words_of(name)}" if name in methods else label_of(name)
+    for name, label in labels.items():
         for (writer, chosen_by, metric), row in known.items():
             if writer == name and metric != "score":
                 by = "" if chosen_by == rates.ANY else f", chosen by {words_of(chosen_by)}"
@@ -113,8 +141,33 @@ def describe_pass_rates(
                         "n": row["n"],
                     }
                 )
-    table = Table(pd.DataFrame(rows), _PROSE.table(options.confidence), sources=("pass_rates",))
-    return Section("pass_rates", "Pass rates", (Paragraph(lead, lead=True), table))
+    return pd.DataFrame(rows)
+
+
+def _figure(single: pd.DataFrame, labels: Mapping[str, str]) -> go.Figure:
+    """Draw how often a single text of each writer passes, a row a writer."""
+    points = single.set_index("writer").reindex([name for name in labels if name in set(single["writer"])])
+    figure = panels(["Share that passes"], heights=[60 + _ROW * len(points)])
+    figure.add_trace(
+        go.Scatter(
+            orientation="h",
+            x=points["value"],
+            y=["<br>".join(wrap(labels[str(name)], _LINE)) for name in points.index],
+            error_x=interval_bars(points, width=3, colour=GREY),
+            customdata=points[["lower", "upper", "n"]],
+            hovertemplate="%{y}: <b>%{x:.1%}</b> (%{customdata[0]:.1%} to %{customdata[1]:.1%}), n = %{customdata[2]}",
+            mode="markers",
+            marker={"size": 8, "color": [_shade(str(name)) for name in points.index]},
+        )
+    )
+    figure.update_xaxes(range=[-0.02, 1.02], dtick=0.25, tickformat=".0%")
+    figure.update_yaxes(autorange="reversed", dtick=1, tickfont_size=11)
+    return figure.update_layout(showlegend=False)
+
+
+def _shade(name: str) -> str:
+    trained = arm_and_size(name)
+    return colour(trained[0] if trained else name)
 
 
 def _label(name: str, n: int) -> str:
