@@ -11,7 +11,6 @@ import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -62,8 +61,8 @@ def table(findings: Iterable[Finding]) -> str:
 
 def main(kinds: list[str]) -> int:
     """Examine architectures in two processes; write the table where all were asked for, else print it."""
-    with ProcessPoolExecutor(2, get_context("spawn"), max_tasks_per_child=10) as pool:  # some leave much memory behind
-        findings = list(pool.map(look_at, kinds or KINDS))
+    with get_context("spawn").Pool(2, maxtasksperchild=10) as pool:  # some leave much memory behind
+        findings = pool.map(look_at, kinds or KINDS, chunksize=1)
     text = table(findings)
     if kinds:
         sys.stdout.write(text + "\n")

@@ -22,6 +22,7 @@ FEW = {"annotator": {"annotator": 0, "n_objections": 6}}
 SMALL: dict[str, Any] = {
     "also": [],
     "train_sizes": [60],
+    "rounds": {"sizes": [30, 30]},
     "refinement": {"sampling": {"max_new_tokens": 40}},
     "finetune": {
         "arms": ["refinements", "refinements_shuffled_feedback", "refinements_no_feedback"],

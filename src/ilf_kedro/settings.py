@@ -31,6 +31,8 @@ from ilf_kedro.wiring.hooks import (
     VersionHook,
 )
 
+# Peft asks for it by its old name; where several threads load adapters, a filter around each is not safe.
+warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated")
 # Our dotted names are namespaces (finetune.refinements.n100), or read like them (examples.train).
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.'")
 

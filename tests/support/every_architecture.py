@@ -74,8 +74,25 @@ _OTHER: dict[str, dict[str, Any]] = {
     "qwen3_5_text": {"layer_types": _HYBRID},
     "qwen3_next": {"layer_types": _HYBRID},
     "recurrent_gemma": {"block_types": ["recurrent", "attention"], "lru_width": 32},
-    "zamba2": {"layers_block_type": ["mamba", "hybrid"], "num_mem_blocks": 1, "attention_head_dim": 16},
+    "longcat_flash": {"ffn_hidden_size": 48, "expert_ffn_hidden_size": 16, "zero_expert_num": 2},
+    "reformer": {"is_decoder": True, "axial_pos_embds": False, "attn_layers": ["local", "local"]},
+    "xlm": {"emb_dim": 32, "n_words": 260, "causal": True, "n_langs": 1},
+    "xmod": {"default_language": "en_XX", "max_position_embeddings": 520},
+    "zamba2": {
+        "layers_block_type": ["mamba", "hybrid"],
+        "num_mem_blocks": 1,
+        "attention_head_dim": 16,
+        "attention_hidden_size": 64,
+    },
+    "zaya": {"num_experts_per_tok": 1},
 }
+_OTHERWISE: list[dict[str, Any]] = [
+    {},
+    {"num_key_value_heads": 4},  # as many as of queries
+    {"head_dim": 8},
+    {"max_position_embeddings": 520},  # places count from behind the padding's number
+    {"is_decoder": True, "max_position_embeddings": 520},
+]
 
 _PROMPTS = [Prompt("A cat sat. " * 3 + "Summary:", "one"), Prompt("Dog:", "two")]
 _CONTINUATIONS = [" It sat down.", " bark"]
@@ -130,12 +147,14 @@ def examine(kind: str, scratch: Path) -> Finding:
 
 
 def _build(kind: str) -> Any:
-    """Return a model whose own pass runs: some architectures want as many heads of keys as of queries."""
+    """Return a model whose own pass runs, with the first of the sizes that some architectures want otherwise."""
     settings = _settings(kind)
-    try:
-        return _build_with(kind, settings)
-    except RuntimeError:
-        return _build_with(kind, {**settings, "num_key_value_heads": 4})
+    for otherwise in _OTHERWISE[:-1]:
+        try:
+            return _build_with(kind, settings | otherwise)
+        except Exception:  # noqa: BLE001  # the last ones' error is told
+            continue
+    return _build_with(kind, settings | _OTHERWISE[-1])
 
 
 @torch.inference_mode()

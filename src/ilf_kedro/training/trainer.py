@@ -34,6 +34,7 @@ from ilf_kedro.language_models.checkpoints.merging import fill_adapter
 from ilf_kedro.language_models.checkpoints.weights import load_pretrained
 from ilf_kedro.language_models.local.choosing import LanguageTrial, Trial
 from ilf_kedro.language_models.local.rotary import RotaryLengths
+from ilf_kedro.schemas import UserError
 from ilf_kedro.training.encoding import EncodedExample
 from ilf_kedro.training.errors import DivergedError
 from ilf_kedro.training.step_sampling import StepSampler
@@ -130,6 +131,12 @@ class OptimiserStepTrainer(Trainer, ABC):
         `losses` is the sum over the micro-batch, `own` its weight, `total` that of the optimiser step where known.
         """
         # Data-parallel processes average their gradients, while these shares are to be added up.
+        if torch.is_grad_enabled() and not losses.requires_grad:  # Reformer's layers keep nothing for adapters
+            trained = type(self.accelerator.unwrap_model(self.model)).__name__
+            raise UserError(
+                f"no weight that is trained takes part in the loss of {trained}: nothing could be learned. Set "
+                "training.method to full, or name other layers in training.lora.target_modules"
+            )
         loss: torch.Tensor = losses / (own if total is None else total) * self.accelerator.num_processes
         return loss
 

@@ -25,7 +25,7 @@ __all__ = ["fill_adapter", "merge_adapter", "quiet_peft", "refuse_tied_adapter"]
 
 _WEIGHTS = "adapter_model.safetensors"
 _CONFIG = "adapter_config.json"
-_FROZEN = ".base_layer."  # the model's own weights, which peft writes beside adapters of embeddings
+_FROZEN = ".base_layer."  # of weights that peft writes beside adapters of embeddings, and of adapters inside others
 
 
 def merge_adapter(model: PreTrainedModel, adapter: Checkpoint) -> PreTrainedModel:
@@ -68,7 +68,7 @@ def fill_adapter(adapted: PeftModel, directory: Path, remedy: str) -> None:
 
     file = directory / _WEIGHTS
     own = get_peft_model_state_dict(adapted, save_embedding_layers=False)
-    saved = {name: weight for name, weight in _read(file).items() if _FROZEN not in name}
+    saved = {name: weight for name, weight in _read(file).items() if name in own or _FROZEN not in name}
     faults = [
         *(f"lacks {name}" for name in own.keys() - saved.keys()),
         *(f"has {name}, which is not known there" for name in saved.keys() - own.keys()),
