@@ -73,7 +73,7 @@ def test_report_has_what_the_server_billed_and_the_cache_saved(
     assert second.saved_usage == first.usage
     assert "6 requests, about" in caplog.text
     assert "at most 1152 out, at most about $" in caplog.text  # 6 × 4 × 48
-    assert "the cache saved 24 answers" in caplog.text
+    assert "the cache saved 24 answers (" in caplog.text
 
 
 def test_unknown_price_is_said_to_be_unknown(server: MisbehavingServer, caplog: pytest.LogCaptureFixture) -> None:

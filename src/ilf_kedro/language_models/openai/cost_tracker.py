@@ -109,11 +109,13 @@ class SpendingReport:
         price = "price unknown" if self.usd is None else f"${self.usd:.4f}"
         budget = "" if self.budget is None else f" of ${self.budget:.2f}"
         lost = f", perhaps ${self.possibly_billed_usd:.4f} more" if self.possibly_billed_usd else ""
-        saved = "" if self.saved_usd is None else f" (${self.saved_usd:.4f})"
+        kept = self.saved_usage
+        saved = f"{self.saved_answers} answers ({kept.input_tokens} tokens in, {kept.output_tokens} out"
+        saved += ")" if self.saved_usd is None else f", ${self.saved_usd:.4f})"
         faults = ", ".join(f"{name}: {count}" for name, count in sorted(self.faults.items())) or "none"
         return (
             f"{self.requests} requests, {self.usage.input_tokens} tokens in, {self.usage.output_tokens} out, "
-            f"{price}{budget}{lost}; the cache saved {self.saved_answers} answers{saved}; faults: {faults}"
+            f"{price}{budget}{lost}; the cache saved {saved}; faults: {faults}"
         )
 
 
