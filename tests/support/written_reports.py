@@ -17,6 +17,7 @@ from ilf_kedro.pipelines.reporting import nodes
 from ilf_kedro.pipelines.selection.options import SelectionOptions
 from ilf_kedro.prompting import Prompt, PromptTemplate
 from ilf_kedro.report.options import ReportingOptions
+from ilf_kedro.report.sections import Section
 from tests.support.raw_rows import TASK
 from tests.support.report_inputs import FakeRun
 
@@ -135,6 +136,7 @@ def small_report(
     n_judged: int | None = None,
     rejected: pd.DataFrame | None = None,
     drawn: bool = False,
+    **sections: Section,
 ) -> str:
     """The report of a run, its nodes called by hand; its figures are empty where they are not to be `drawn`."""
     test, train = run.examples("test", run.n_test), run.examples("train", run.n_train)
@@ -185,4 +187,5 @@ def small_report(
         options=OPTIONS,
         selection=SelectionOptions(),
         finetune=FINETUNE,
+        **sections,
     )

@@ -14,6 +14,8 @@ from ilf_kedro.schemas import Outputs, UserError
 from ilf_kedro.scoring.verifier import VerifierOptions
 from ilf_kedro.tasks import Task, Words, plain_task
 from tests.support.example_tables import examples, refinements
+from tests.support.report_inputs import FakeRun
+from tests.support.written_reports import Page, small_report
 
 TASK: Task = plain_task().model_copy(update={"words": Words(output="program")})
 OPTIONS = ReportingOptions(bootstrap_resamples=100)
@@ -75,3 +77,14 @@ def test_a_target_scorer_without_any_score_ends_the_run_with_the_reasons() -> No
     undefined = score_verifier(made, examples(1), selection(), TASK).assign(score=float("nan"))
     with pytest.raises(UserError, match=r"selection\.target_scorer: verifier gave none of 2 refinements a score"):
         select_refinements(undefined, made, selection())
+
+
+def test_every_figure_of_a_report_with_pass_rates_has_its_data() -> None:
+    rows = examples(2).assign(input="x", reference=RIGHT)
+    verified = verify_outputs(rows, outputs(base=[WRONG, RIGHT]), selection(), TASK)
+    rates = measure_pass_rates(selection(), OPTIONS, 0, verified=verified)
+    report = small_report(FakeRun(sizes=(8,)), pass_rates=describe_pass_rates(rates, OPTIONS, FinetuneOptions()))
+    tags = Page(report).tags
+    places = {attributes["data-figure"] for _, attributes in tags if "data-figure" in attributes}
+    assert "pass_rates-rates" in places
+    assert {f"figure-{name}" for name in places} <= {attributes.get("id") for _, attributes in tags}

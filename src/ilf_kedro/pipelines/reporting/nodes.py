@@ -239,6 +239,7 @@ def write_report(
             test_example=first_test_example(test, outputs, rewards, outcomes, finetune.best_of_n),
             n_test=len(test),
             is_embedded_sample=bool(test["example_id"].str.startswith(_SAMPLE_PREFIX).any()),
+            is_code=task.output.clean == "code",
             figures={name: figure for name, figure in figures_.items() if figure is not None},
             run=run_record,
             confidence=options.confidence,

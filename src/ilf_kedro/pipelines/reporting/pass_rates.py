@@ -171,7 +171,7 @@ def _shade(name: str) -> str:
 
 
 def _label(name: str, n: int) -> str:
-    return f"each of the {n} candidates" if name == _CANDIDATES else model_label(name, n)
+    return f"candidates of best of {n}" if name == _CANDIDATES else model_label(name, n)
 
 
 def _interval(lower: object, upper: object) -> str:

@@ -42,7 +42,8 @@ class Report:
     """Everything that the report shows; `figures` by their names in the catalog.
 
     `left_out` are sentences on what the data lack, `sections` those of further analyses; `is_embedded_sample` is
-    whether the inputs are the project's own; `words` say what an input and an output are called.
+    whether the inputs are the project's own, `is_code` whether outputs are programs; `words` say what an input and an
+    output are called.
     """
 
     metrics: DataFrame[ModelMetrics]
@@ -60,6 +61,7 @@ class Report:
     test_example: WalkedExample | None
     n_test: int
     is_embedded_sample: bool
+    is_code: bool
     figures: Mapping[str, go.Figure]
     run: RunRecord
     confidence: float
@@ -74,7 +76,8 @@ def render_report(report: Report) -> str:
     """Return the report as one HTML file that loads nothing from elsewhere."""
     vocabulary = Vocabulary(report.words)
     template = page_environment("ilf_kedro.pipelines.reporting").get_template("report.html.j2")
-    section_figures = {name: figure for section in report.sections for name, figure in section.figures.items()}
+    sections = (*report.sections, *([report.pass_rates] if report.pass_rates else []))
+    section_figures = {name: figure for section in sections for name, figure in section.figures.items()}
     page = template.render(
         report=report,
         opening=opening(
