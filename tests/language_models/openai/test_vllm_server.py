@@ -43,8 +43,8 @@ def test_log_likelihoods_are_the_local_models(base_url: str, embedded_model_dire
     assert Capability.LOG_LIKELIHOOD in model.capabilities
     texts = [" Monday, Tuesday and Wednesday.", " It is not, as anybody can see.", " Yes"]
     for whole in (False, True):
-        ours = local(embedded_model_directory, "plain").log_likelihood(PROMPTS, texts, whole=whole)
-        for there, here in zip(model.log_likelihood(PROMPTS, texts, whole=whole), ours, strict=True):
+        ours = local(embedded_model_directory, "plain").log_likelihood(PROMPTS, texts, include_prompt=whole)
+        for there, here in zip(model.log_likelihood(PROMPTS, texts, include_prompt=whole), ours, strict=True):
             assert there.spans == here.spans
             np.testing.assert_allclose(there.log_probabilities, here.log_probabilities, atol=2e-3)
 
@@ -87,17 +87,26 @@ def test_a_whole_run_of_kedro_scores_by_the_servers_log_likelihoods(base_url: st
     project = WholeProject.create(tmp_path / "project", **where)
     entry = {"type": "ilf_kedro.datasets.LanguageModelDataset", "backend": "openai", "endpoint": "completions"}
     entry |= {"model": MODEL, "base_url": base_url}
-    project.write_local("catalog_language_models.yml", {"likelihood_model": entry})
+    tiny = {"type": "ilf_kedro.datasets.LanguageModelDataset", "backend": "local", "dtype": "float32"}
+    tiny |= {"model": "data/06_models/tiny-random-llama", "options": {"least_covered": 0}}
+    trained = dict.fromkeys(("base_model", "reward_base_model"), tiny)
+    project.write_local("catalog_language_models.yml", {"likelihood_model": entry, **trained})
     project.write_local(
         "parameters.yml",
         {
             "train_sizes": [4],
             "refinement": {"n_refinements": 2, "sampling": {"max_new_tokens": 16}},
             "selection": {"scorers": ["random", "longest", "log_probability"], "target_scorer": "longest"},
+            "finetune": {"best_of_n": 2, "sampling": {"max_new_tokens": 8}},
+            "reporting": {"bootstrap_resamples": 200},
         },
     )
-    project.kedro("run", "--env", "openai", "--pipelines", "data_prep,refinement,selection")
+    project.kedro("run", "--env", "openai")
     tables = project.tables("data/openai")
     (scores,) = [table for name, table in tables.items() if name.endswith("scores/log_probability.parquet")]
     assert scores["score"].notna().mean() > 0.5
     assert len(tables["05_model_input/selections.parquet"])
+    verdicts = tables["07_model_output/verdicts.parquet"]
+    assert set(verdicts["judged_by"]) == {MODEL}
+    assert verdicts["p_first"].notna().all()
+    assert len(list(project.path.glob("data/openai/08_reporting/report.html/*/report.html"))) == 1
