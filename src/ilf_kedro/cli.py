@@ -1,4 +1,4 @@
-"""The project's own commands beside Kedro's: `annotate`, `ilf-cache`, `ilf-forecast`, `ilf-lineage` and `ilf-task`."""
+"""The project's own commands beside Kedro's: `annotate`, and those that begin with `ilf-`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from kedro.framework.startup import ProjectMetadata
 
 from ilf_kedro.language_models.cache.completion_cache import CompletionCache
 from ilf_kedro.wiring.annotate import annotate
+from ilf_kedro.wiring.cards.command import card_group
 from ilf_kedro.wiring.command_line import with_one_message
 from ilf_kedro.wiring.forecast_command import forecast_command
 from ilf_kedro.wiring.lineage.command import lineage_group
@@ -42,6 +43,7 @@ def cli() -> None:
 cli.add_command(forecast_command)
 cli.add_command(annotate)
 cli.add_command(lineage_group)
+cli.add_command(card_group)
 cli.add_command(task_group)
 
 
