@@ -80,6 +80,15 @@ def test_a_calibrated_judge_has_a_small_error_and_an_overconfident_one_a_large()
     assert calibration((p > 0.5).astype(float), outcomes).expected_error == pytest.approx(0.25, abs=0.02)
 
 
+def test_the_error_of_a_calibrated_model_is_the_mean_over_all_outcomes() -> None:
+    alone = 0.3 * 0.7 + 0.7 * 0.3
+    assert calibration([0.3], [1]).error_if_calibrated == pytest.approx(alone, abs=0.03)
+    together = (0.49 * 0.6 + 0.42 * 0.4 + 0.09 * 1.4) / 2  # none, one or both of two in a bin
+    assert calibration([0.3, 0.3], [1, 0]).error_if_calibrated == pytest.approx(together, abs=0.03)
+    apart = (0.42 + 2 * 0.95 * 0.05) / 2
+    assert calibration([0.3, 0.95], [1, 0]).error_if_calibrated == pytest.approx(apart, abs=0.03)
+
+
 def test_below_a_hundred_comparisons_the_curve_carries_a_warning() -> None:
     assert too_few_to_judge(99).startswith("99 comparisons are too few")
     assert too_few_to_judge(100) == ""

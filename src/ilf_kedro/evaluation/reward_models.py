@@ -36,11 +36,14 @@ class Calibration:
     """How p(preferred) agrees with how often people did prefer.
 
     `curve` has one row per filled bin: p_mean, observed, n. `expected_error` is the mean of
-    |observed − p_mean| over comparisons. Where `verdict` is not empty it says why the curve proves nothing.
+    |observed − p_mean| over comparisons, and `error_if_calibrated` what that would be on average at this n, were every
+    probability right: chance alone makes it more than 0. Where `verdict` is not empty it says why the curve proves
+    nothing.
     """
 
     n: int
     expected_error: float
+    error_if_calibrated: float
     curve: pd.DataFrame
     verdict: str
 
@@ -100,6 +103,7 @@ def accuracy_row(predictions: DataFrame[RewardPredictions], *, n_train: int, con
         "n_undefined": len(predictions) - len(defined),
         "confidence": confidence,
         "expected_calibration_error": calibrated.expected_error,
+        "calibration_error_if_calibrated": calibrated.error_if_calibrated,
         "calibration_verdict": calibrated.verdict or None,
     }
 
@@ -132,7 +136,18 @@ def calibration(p_first_preferred: ArrayLike, first_preferred: ArrayLike, *, n_b
     curve = table.groupby("bin").agg(p_mean=("p", "mean"), observed=("outcome", "mean"), n=("p", "size"))
     curve = curve.reset_index(drop=True)
     error = float(((curve["observed"] - curve["p_mean"]).abs() * curve["n"]).sum() / n)
-    return Calibration(n, error, curve, too_few_to_judge(n))
+    return Calibration(n, error, _error_by_chance(probabilities, bins), curve, too_few_to_judge(n))
+
+
+def _error_by_chance(probabilities: NDArray[np.float64], bins: NDArray[np.int64], n_draws: int = 1000) -> float:
+    """Return the mean calibration error of outcomes that are drawn with the probabilities themselves."""
+    rng = np.random.default_rng(0)
+    member = np.eye(int(bins.max()) + 1)[bins]
+    expected = probabilities @ member
+    errors = [
+        np.abs((rng.random(len(probabilities)) < probabilities) @ member - expected).sum() for _ in range(n_draws)
+    ]
+    return float(np.mean(errors) / len(probabilities))
 
 
 def too_few_to_judge(n: int) -> str:

@@ -93,6 +93,7 @@ class RewardModelAccuracy(Table):
     ties: Series[int]
     n_undefined: Series[int]
     expected_calibration_error: Series[float]
+    calibration_error_if_calibrated: Series[float] | None
     calibration_verdict: Series[str] = pa.Field(nullable=True)
 
 

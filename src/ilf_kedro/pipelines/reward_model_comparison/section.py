@@ -75,6 +75,8 @@ def _accuracy_table(accuracies: DataFrame[RewardModelAccuracies]) -> Table:
             "Calibration error": accuracies["expected_calibration_error"],
         }
     )
+    if "calibration_error_if_calibrated" in accuracies:  # tables of earlier runs lack it
+        frame["by chance alone"] = accuracies["calibration_error_if_calibrated"]
     return Table(
         frame, _PROSE.accuracies(few.iloc[0] if len(few) else None), sources=("reward_model_comparison.accuracies",)
     )
