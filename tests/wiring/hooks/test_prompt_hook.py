@@ -63,10 +63,19 @@ def test_turns_of_a_text_are_named_before_anything_runs() -> None:
 def test_prompts_that_would_leak_the_answer_are_refused_before_anything_runs() -> None:
     answers = "{{ source }} {{ feedback }} {{ reference }}"
     leaking = PromptTemplate(text=answers)
-    honest = PromptTemplate(text=answers + " {{ initial_output }} {{ output_a }} {{ output_b }}")
-    names = ("refinement_without_feedback", "feedback", "policy", "classifier", "reward_model", "reward_model_a_b")
+    honest = PromptTemplate(text="{{ source }} {{ feedback }} {{ initial_output }}")
+    guided = PromptTemplate(text="{{ source }} {{ reference }} {{ output_a }} {{ output_b }}")
+    names = (
+        "feedback_and_refinement",
+        "refinement_without_feedback",
+        "feedback",
+        "policy",
+        "classifier",
+        "reward_model",
+        "reward_model_a_b",
+    )
     with pytest.raises(PromptError) as caught:
-        check({}, refinement_with_feedback=honest, judge=honest, **dict.fromkeys(names, leaking))
+        check({}, refinement_with_feedback=honest, judge=guided, **dict.fromkeys(names, leaking))
     message = str(caught.value)
     assert "prompt.feedback shows {{ feedback }}, so that the model's feedback would be no control; take it" in message
     for name in names:
@@ -74,6 +83,8 @@ def test_prompts_that_would_leak_the_answer_are_refused_before_anything_runs() -
             assert message.count(f"prompt.{name} shows {{{{ {slot} }}}}, so that ") == 1
     assert "refinement_with_feedback" not in message
     assert "judge" not in message
+    with pytest.raises(PromptError, match="so that the refiner would be shown a person's own answer"):
+        check(refinement_with_feedback=PromptTemplate(text=answers + " {{ initial_output }}"))
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,9 @@ _WORDS = frozenset(
 # What a prompt may not show, by its name, and why.
 _ANSWERS = ("feedback", "reference")
 _HIDDEN = {
+    "refinement_with_feedback": (("reference",), "the refiner would be shown a person's own answer"),
     "refinement_without_feedback": (_ANSWERS, "it would be no control"),
+    "feedback_and_refinement": (_ANSWERS, "the model would be shown what it is to write"),
     "feedback": (_ANSWERS, "the model's feedback would be no control"),
     "policy": (_ANSWERS, "the model would be shown what it is to learn"),
     "classifier": (_ANSWERS, "its score says how good an output is, and may choose for controls"),
