@@ -35,7 +35,7 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 # examples that nobody has seen yet: pytest --hypothesis-profile exploring
 _patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("exploring", **_patient)
-settings.register_profile("repeatable", derandomize=True, **_patient)
+settings.register_profile("repeatable", derandomize=True, max_examples=50, **_patient)
 settings.load_profile("repeatable")
 
 ROOT = Path(__file__).parents[1]

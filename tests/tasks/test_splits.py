@@ -155,6 +155,7 @@ def test_by_shares_near_duplicates_stay_together() -> None:
         assert all(n ^ 1 in numbers for n in numbers)
 
 
+@pytest.mark.slow
 def test_twenty_thousand_rows_are_mapped_and_split_in_ten_seconds_of_processor_time() -> None:
     rows = [row(n, text=text(n, 120)) for n in range(20_000)]
     source = {"all": raw_rows(rows, "all.jsonl")}

@@ -106,7 +106,7 @@ def test_the_refiner_sees_the_other_feedback_in_place_of_the_examples_own() -> N
 def test_no_seed_leaks_feedback_that_another_order_would_not() -> None:
     for n in (2, 3, 4, 5):
         orders = [order for order in permutations(range(n)) if all(giver != i for i, giver in enumerate(order))]
-        for texts in product("abc", repeat=n):
+        for texts in product("abc" if n < 5 else "ab", repeat=n):
             least = min(sum(texts[giver] == texts[i] for i, giver in enumerate(order)) for order in orders)
             table = examples(n, feedback=list(texts))
             shuffled = shuffle_feedback(table, 3)
