@@ -17,6 +17,7 @@ _ADDED = re.compile(r"^\+\+\+ b/src/(?:\w+/)*?(\w+)(?:/__init__)?\.py", re.MULTI
 NAMES = [_ADDED.findall(diff)[0] for diff in DIFFS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("diff", DIFFS, ids=NAMES)
 def test_a_documented_diff_applies_and_its_test_passes(diff: str, tmp_path: Path) -> None:
     for folder in ("src", "tests", "conf"):

@@ -76,15 +76,13 @@ def label_losses(model: Any, network: Any) -> list[float]:
 
 CASES = [
     ("mamba", "lora", "float32", {}),
-    ("gpt2", "lora", "float32", {}),
-    ("phi3_longrope", "lora", "float32", {}),
     ("qwen2", "lora", "float32", {"tie_word_embeddings": True}),
     ("qwen2", "full", "float32", {"tie_word_embeddings": True}),
-    ("qwen2", "lora", "bfloat16", {}),
 ]
 SLOW_CASES = [
     *((name, "lora", "float32", {}) for name in ("granite", "cohere", "gemma2", "lfm2", "mixtral")),
-    ("qwen2", "full", "bfloat16", {}),
+    *((name, "lora", "float32", {}) for name in ("gpt2", "phi3_longrope")),
+    *(("qwen2", method, "bfloat16", {}) for method in ("lora", "full")),
     ("lfm2", "full", "float32", {}),
 ]
 
